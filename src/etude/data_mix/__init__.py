@@ -1,0 +1,1 @@
+"""Which rows of which sources a stage sees, in which order."""

@@ -1,0 +1,1 @@
+"""Running a graph: stage folders, attempts, checkpoints, hand-off."""

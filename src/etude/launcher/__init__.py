@@ -1,0 +1,1 @@
+"""Where a graph of stages runs."""

@@ -1,0 +1,1 @@
+"""The learners: what a stage does step by step."""

@@ -1,0 +1,1 @@
+"""The other models a stage may ask for."""

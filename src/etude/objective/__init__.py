@@ -1,0 +1,1 @@
+"""What is optimised: presets that name a learner and the parts of its loss."""

@@ -1,0 +1,1 @@
+"""Shared arithmetic of the objectives: masked means, ratios, KL estimators."""

@@ -1,0 +1,1 @@
+"""How named reward parts become one reward."""

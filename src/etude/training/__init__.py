@@ -1,0 +1,1 @@
+"""How long a stage trains, and on how many rows."""

@@ -1,0 +1,1 @@
+"""What turns an answer into an outcome and named parts."""
