@@ -1,0 +1,1 @@
+"""Learning-rate schedules: a factor on the peak rate at each step."""

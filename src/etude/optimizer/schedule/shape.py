@@ -1,0 +1,49 @@
+"""What every schedule shares: a linear warm-up, then a shape of its own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from etude.component import option
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A factor in [0, 1] on the peak learning rate, after a linear warm-up from 0."""
+
+    #: Whether the factor at a step depends on how many steps the stage has: such a stage cannot be
+    #: extended, because its earlier steps would have used other rates.
+    depends_on_steps: ClassVar[bool] = False
+
+    warmup_steps: int = option(0, "steps of linear warm-up from 0 to the peak rate", ge=0)
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return the factor for step number ``step`` (from 0) of a stage of ``steps`` steps."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        return self.shape(step, steps)
+
+    def shape(self, step: int, steps: int) -> float:
+        """Return the factor after the warm-up."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Decay(Schedule):
+    """A schedule that falls to ``final_factor`` at the stage's last step."""
+
+    depends_on_steps: ClassVar[bool] = True
+
+    final_factor: float = option(0.0, "factor reached at the last step", ge=0.0, le=1.0)
+
+    def shape(self, step: int, steps: int) -> float:
+        """Return the factor after the warm-up: from 1 down to ``final_factor``."""
+        span = max(1, steps - self.warmup_steps)
+        progress = min(1.0, (step + 1 - self.warmup_steps) / span)
+        return self.final_factor + (1.0 - self.final_factor) * self.fall(progress)
+
+    def fall(self, progress: float) -> float:
+        """Return 1 at ``progress`` 0 and 0 at ``progress`` 1."""
+        return 0.5 * (1.0 + math.cos(math.pi * progress))
