@@ -1,0 +1,74 @@
+"""One trained model with its optimizer: micro-batch losses in, one clipped step out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+from etude.errors import StageError
+from etude.model.policy import Policy
+from etude.optimizer.adamw import AdamW
+
+
+class Trainee:
+    """A policy, its optimizer and its schedule; nothing else knows how parameters move.
+
+    ``steps`` is the number of steps the schedule spans. Losses handed to :meth:`update` already
+    carry the denominators of the whole update batch, so they add.
+    """
+
+    def __init__(
+        self, policy: Policy, optimizer: AdamW, steps: int, gradient_clip: float | None
+    ) -> None:
+        self.policy = policy
+        self.steps = steps
+        self._recipe = optimizer
+        self._clip = gradient_clip
+        self._optimizer = optimizer.make(policy.model.parameters())
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Return the context forward passes run in: bfloat16 on a GPU, as stored on a CPU."""
+        if self.policy.device.type == "cuda":
+            return torch.autocast("cuda", dtype=torch.bfloat16)
+        return nullcontext()
+
+    def update(self, losses: Iterable[torch.Tensor], step: int) -> dict[str, float]:
+        """Add the gradients of ``losses``, clip them, and step; return what a log wants.
+
+        Raises StageError when the gradient is not finite: such a step would spoil the model.
+        """
+        self._optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for loss in losses:
+            total += float(loss.detach())
+            if loss.requires_grad:
+                loss.backward()
+        parameters = [p for p in self.policy.model.parameters() if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm([p.grad for p in parameters])) if parameters else 0.0
+        if norm != norm or norm == float("inf"):
+            raise StageError(
+                f"the gradient of step {step} is not finite (loss {total:g}, norm {norm}); "
+                "a smaller optimizer.lr or training.gradient_clip often helps"
+            )
+        if self._clip is not None and parameters:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self._clip, torch.tensor(norm))
+        rate = self._recipe.rate(step, self.steps)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        return {"loss": total, "gradient_norm": norm, "learning_rate": rate}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return parameters, buffers and optimizer state."""
+        return {
+            "model": self.policy.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned, to the bit."""
+        self.policy.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
