@@ -1,0 +1,238 @@
+"""Writing schema.json and the YAML of every component from the code (`python -m etude.schema`)."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import sys
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from etude import component
+from etude.config import reflect, write_yaml
+
+Components = dict[str, dict[str, dict[str, Any]]]
+
+
+@dataclass
+class Found:
+    """What importing a package's component modules gave."""
+
+    components: Components = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    failed_modules: list[str] = field(default_factory=list)
+
+
+def _slot_groups(entry: dict[str, Any]) -> list[tuple[str, bool, str]]:
+    """Return (sub-group, takes many, doc) of an entry's slots."""
+    found = []
+    for described in entry["fields"].values():
+        kind = described["type"]
+        if isinstance(kind, dict) and "slots" in kind:
+            found.append((kind["slots"], True, described["doc"]))
+        elif isinstance(kind, dict) and "slot" in kind:
+            found.append((kind["slot"], False, described["doc"]))
+    return found
+
+
+def _import_all(package: str, folder: Path, found: Found) -> None:
+    """Import every module directly in a folder of a package; failures are kept as problems."""
+    for info in pkgutil.iter_modules([str(folder)]):
+        if info.ispkg or info.name.startswith("_"):
+            continue
+        module = f"{package}.{info.name}"
+        try:
+            importlib.import_module(module)
+        except Exception:
+            found.failed_modules.append(module)
+            last = traceback.format_exc().strip().splitlines()[-1]
+            found.problems.append(f"{module} cannot be imported: {last}")
+
+
+def collect(package: str = "etude") -> Found:
+    """Import a package's component modules and describe every component it registers.
+
+    For etude the folders are the config groups and, in turn, the sub-groups their slots name. For
+    a plug-in every module of the package is imported, as its components name their groups.
+    """
+    found = Found()
+    root = importlib.import_module(package)
+    folder = Path(root.__path__[0])
+    many: dict[str, bool] = {}
+    if package == "etude":
+        found.groups.update(component.GROUPS)
+        queue = list(component.GROUPS)
+        while queue:
+            group = queue.pop(0)
+            if not (folder / group).is_dir():
+                continue
+            _import_all(f"etude.{group.replace('/', '.')}", folder / group, found)
+            _describe_registered("etude", found)
+            for entry in found.components.get(group, {}).values():
+                for sub_group, takes_many, doc in _slot_groups(entry):
+                    if sub_group not in found.groups:
+                        found.groups[sub_group] = doc
+                        queue.append(sub_group)
+                    many[sub_group] = takes_many or many.get(sub_group, False)
+    else:
+        _import_tree(package, folder, found)
+        _describe_registered(package, found)
+        many = {**known_many(as_json(found)), **known_many(_own_schema())}
+    for group, entries in found.components.items():
+        for name, entry in entries.items():
+            entry["many"] = many.get(group, False)
+            found.problems += _problems(group, name, entry["fields"])
+    return found
+
+
+def _import_tree(package: str, folder: Path, found: Found) -> None:
+    _import_all(package, folder, found)
+    for info in pkgutil.iter_modules([str(folder)]):
+        if info.ispkg:
+            _import_tree(f"{package}.{info.name}", folder / info.name, found)
+
+
+def _describe_registered(package: str, found: Found) -> None:
+    for (group, name), cls in component.REGISTRY.items():
+        owner = cls.__module__
+        if owner != package and not owner.startswith(package + "."):
+            continue
+        if name in found.components.get(group, {}):
+            continue
+        try:
+            found.components.setdefault(group, {})[name] = reflect.describe_component(cls)
+        except TypeError as error:
+            found.problems.append(str(error))
+
+
+def _problems(group: str, name: str, fields: dict[str, Any]) -> list[str]:
+    found = []
+    for key, described in fields.items():
+        if key == "name":
+            found.append(f"{group}={name}: a field cannot be called 'name' (it names the component)")
+        if not described["doc"]:
+            found.append(f"{group}={name}: the field '{key}' has no doc; its YAML comment needs one")
+        kind = described["type"]
+        if isinstance(kind, dict) and "struct" in kind:
+            found += _problems(group, f"{name}.{key}", kind["struct"])
+    return found
+
+
+def known_many(schema: dict[str, Any]) -> dict[str, bool]:
+    """Return sub-group → whether its slot takes several parts, from a schema's JSON."""
+    many: dict[str, bool] = {}
+    for entries in schema["components"].values():
+        for entry in entries.values():
+            for group, takes_many, _ in _slot_groups(entry):
+                many[group] = takes_many or many.get(group, False)
+    return many
+
+
+def _own_schema() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(
+        (Path(component.__file__).parent / "schema.json").read_text(encoding="utf-8")
+    )
+    return content
+
+
+def keep_failed(found: Found, previous: dict[str, Any]) -> None:
+    """Keep the earlier entries of modules that could not be imported this time."""
+    for group, entries in previous.get("components", {}).items():
+        for name, entry in entries.items():
+            if entry["class"].split(":")[0] in found.failed_modules:
+                found.components.setdefault(group, {})[name] = entry
+                found.groups.setdefault(group, previous["groups"].get(group, {}).get("doc", ""))
+
+
+def as_json(found: Found) -> dict[str, Any]:
+    """Return the content of schema.json."""
+    return {
+        "groups": {group: {"doc": doc} for group, doc in found.groups.items()},
+        "components": {
+            group: {name: found.components[group][name] for name in sorted(found.components[group])}
+            for group in sorted(found.components)
+        },
+    }
+
+
+def planned_files(found: Found, folder: Path) -> dict[Path, str]:
+    """Return path → content of every file that belongs to a package's folder."""
+    files = {
+        folder / "schema.json": json.dumps(as_json(found), indent=1, ensure_ascii=False) + "\n"
+    }
+    for group, entries in found.components.items():
+        for name, entry in entries.items():
+            path = folder / "conf" / group / f"{name}.yaml"
+            files[path] = write_yaml.component_yaml(group, name, entry)
+    return files
+
+
+def stale_files(found: Found, folder: Path) -> list[Path]:
+    """Return generated YAML whose component is gone."""
+    stale = []
+    groups = set(found.groups) | set(found.components)
+    for group in sorted(groups):
+        here = folder / "conf" / group
+        for path in sorted(here.glob("*.yaml")) if here.is_dir() else []:
+            known = path.stem in found.components.get(group, {})
+            with path.open(encoding="utf-8") as file:
+                generated = file.readline().startswith(write_yaml.MARK)
+            if generated and not known:
+                stale.append(path)
+    return stale
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def main(argv: list[str]) -> int:
+    """Run `python -m etude.schema`; return 1 when a file differs (--check) or a module fails."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="python -m etude.schema", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, name what differs")
+    parser.add_argument("--package", default="etude", help="a plug-in's package name")
+    args = parser.parse_args(argv)
+    sys.path.insert(0, str(Path.cwd()))
+    found = collect(args.package)
+    folder = Path(importlib.import_module(args.package).__path__[0])
+    schema_path = folder / "schema.json"
+    if schema_path.exists():
+        keep_failed(found, json.loads(schema_path.read_text(encoding="utf-8")))
+    files = planned_files(found, folder)
+    if args.package == "etude":
+        from etude.config import root_yaml
+
+        files[folder / "conf" / "etude.yaml"] = root_yaml.text()
+    changed = [
+        path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text
+    ]
+    stale = stale_files(found, folder)
+    for problem in found.problems:
+        print(problem, file=sys.stderr)
+    for path in changed:
+        print(("differs  " if args.check else "wrote    ") + str(path))
+        if not args.check:
+            _write(path, files[path])
+    for path in stale:
+        print(("stale    " if args.check else "removed  ") + str(path))
+        if not args.check:
+            path.unlink()
+    count = sum(len(entries) for entries in found.components.values())
+    print(f"{count} components in {len(found.components)} groups")
+    if args.check and (changed or stale):
+        print("run: python -m etude.schema" + _package_flag(args.package), file=sys.stderr)
+    return 1 if found.problems or (args.check and (changed or stale)) else 0
+
+
+def _package_flag(package: str) -> str:
+    return "" if package == "etude" else f" --package {package}"

@@ -1,0 +1,126 @@
+"""The settings of the root that belong to no component: the run's, a stage's and how work is done.
+
+They are declared like components (:func:`etude.component.option`), so one reader turns both into
+YAML, types and documentation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from etude.component import option
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a stage is carried out; nothing here changes a result or a fingerprint."""
+
+    device: str = option(
+        "auto",
+        "where tensors live; auto takes a GPU where there is one",
+        kind="execution",
+        choices=("auto", "cpu", "cuda"),
+    )
+    threads: int = option(2, "CPU threads of torch, pinned for the run", kind="execution", ge=1)
+    micro_batch_tokens: int = option(
+        16384, "tokens, padding included, in one forward and backward pass", kind="execution", ge=1
+    )
+    checkpoint_every: int = option(
+        50, "steps between checkpoints; 0 keeps only those of an interruption", kind="execution", ge=0
+    )
+    evaluate_every: int = option(
+        0, "steps between evaluations; 0 measures only the start and the end", kind="execution", ge=0
+    )
+    keep: int = option(2, "checkpoints that stay on disk", kind="execution", ge=1)
+    samples: int = option(8, "rows of each step written to samples.jsonl", kind="execution", ge=0)
+    log_every: int = option(1, "steps between lines in a log that is no terminal", kind="execution", ge=1)
+    verifier_workers: int = option(1, "processes that judge answers", kind="execution", ge=1)
+    data_workers: int = option(0, "processes that read rows; 0 reads in this one", kind="execution", ge=0)
+    minimum_free_gib: float = option(
+        1.0, "free disk, GiB, below which a checkpoint is refused instead of begun", kind="execution", ge=0
+    )
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A condition on a stage's last evaluation that decides whether its model is handed on."""
+
+    metric: str = option("pass@1", "metric of the evaluation")
+    at_least: float = option(0.0, "the least value that passes")
+    on_fail: str = option(
+        "stop",
+        "stop the run, or hand on the model the stage started from",
+        choices=("stop", "keep_previous"),
+    )
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Copies of a stage, or of several stages in turn, each starting from the one before."""
+
+    times: int = option(1, "how often", ge=1)
+    stages: list[str] = option([], "the stages repeated together, in order; empty: this one")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a stage asks of a cluster; null leaves it to the launcher."""
+
+    nodes: int | None = option(None, "machines", kind="execution", ge=1)
+    gpus_per_node: int | None = option(None, "GPUs on each machine", kind="execution", ge=0)
+    cpus_per_task: int | None = option(None, "CPU cores for each process", kind="execution", ge=1)
+    memory_gib: float | None = option(None, "memory of each machine, GiB", kind="execution", gt=0)
+    hours: float | None = option(None, "time limit, hours", kind="execution", gt=0)
+    partition: str | None = option(None, "partition (queue)", kind="execution")
+    account: str | None = option(None, "account that is charged", kind="execution")
+    qos: str | None = option(None, "quality of service", kind="execution")
+    constraint: str | None = option(None, "features the machines must have", kind="execution")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The keys of `stages.<name>` that are not an overlay over a node of the root."""
+
+    after: list[str] | str | None = option(
+        None, "stages that must have finished; null: the one before it in the pipeline"
+    )
+    start_from: str | None = option(
+        None, "base, the name of a stage or a path; null: the predecessor, or base for the first"
+    )
+    gate: Gate | None = option(None, "a condition on the stage's evaluation: metric, at_least, on_fail")
+    repeat: Repeat | None = option(None, "copies in turn: times, stages")
+    resources: Resources | None = option(None, "what this stage asks of a cluster", kind="execution")
+
+
+@dataclass(frozen=True)
+class Root:
+    """The keys of the root that are not config groups."""
+
+    seed: int = option(1, "the one seed; every random draw follows from it", ge=0)
+    debug: bool = option(False, "two steps of every stage, evaluation included", kind="execution")
+    fresh: bool | list[str] = option(
+        False, "true retrains every stage; a list of stages retrains those", kind="execution"
+    )
+    outputs: str = option("outputs", "folder of everything that is written", kind="execution")
+    name: str | None = option(None, "name of the run; null: the recipe's", kind="execution")
+    pipeline: list[str] = option([], "the stages that run, in order")
+    start_from: str | None = option(
+        None, "model the first stage starts from: base, or a path; null: base"
+    )
+    execution: Execution = field(default_factory=Execution, metadata={"doc": "how work is done"})
+    stages: dict[str, Any] = option({}, "what each stage lays over this root")
+
+
+@dataclass(frozen=True)
+class EvaluateRoot(Root):
+    """The keys of the root of `evaluate`."""
+
+    checkpoint: str | None = option(None, "folder of the model that is measured (Hugging Face format)")
+
+
+#: A Hydra node that a component may sit in, and whether a stage can lay something over it.
+ROOT_ONLY: frozenset[str] = frozenset({"sources", "recipe", "launcher"})
+
+#: Plain root keys that a stage may set for itself.
+STAGE_ROOT_KEYS: frozenset[str] = frozenset({"seed", "execution"})
