@@ -1,0 +1,71 @@
+"""The typed components of a stage, and what is opened from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from etude.build import build, build_struct
+from etude.config.settings import Execution
+
+_GROUPS = (
+    "model",
+    "models",
+    "objective",
+    "data_mix",
+    "verifier",
+    "reward_weighting",
+    "curriculum",
+    "rollout",
+    "optimizer",
+    "training",
+)
+
+
+@dataclass(frozen=True)
+class StageParts:
+    """Every component of a stage, typed; past this point no config is a dict."""
+
+    config: Mapping[str, Any]
+    model: Any
+    models: Any
+    objective: Any
+    data_mix: Any
+    verifier: Any
+    reward_weighting: Any
+    curriculum: Any
+    rollout: Any
+    optimizer: Any
+    training: Any
+    sources: Mapping[str, Any]
+    execution: Execution
+
+    @classmethod
+    def build(cls, config: dict[str, Any]) -> StageParts:
+        """Build every group of a resolved stage config; raises ConfigError where one cannot be."""
+        parts = {group: build(config[group], group) for group in _GROUPS if config.get(group)}
+        sources = {name: build(node, "sources") for name, node in config["sources"].items()}
+        execution = build_struct(Execution, config["execution"], "execution")
+        missing = {group: None for group in _GROUPS if group not in parts}
+        return cls(config=config, sources=sources, execution=execution, **parts, **missing)
+
+    def device(self) -> torch.device:
+        """Return the device the stage trains on."""
+        return device_of(self.execution.device)
+
+    def policy(self, folder: Path | None, seed: int) -> Any:
+        """Return the model in ``folder``, or a fresh base model seeded by ``seed``."""
+        if folder is None:
+            return self.model.create(seed, self.device())
+        return self.model.load(folder, self.device())
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device that ``auto``, ``cpu`` or ``cuda`` names on this machine."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
