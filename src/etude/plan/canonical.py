@@ -1,0 +1,155 @@
+"""A config in the one form that fingerprints hash: typed, complete, result fields only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from etude.plan.digest import FileHashes
+from etude.schema import ComponentInfo, FieldInfo, Schema, structs
+
+_LIST = re.compile(r"list\[(.+)\]")
+_DICT = re.compile(r"dict\[str,(.+)\]")
+
+#: Keys whose value may name a file or folder on this machine; the content counts, not the place.
+_PATH_KEY = re.compile(r"(.*_)?(path|paths|file|files|folder)")
+
+#: Keys of a node that the plan resolves to fingerprints itself.
+_PLANNED = frozenset({"model_from"})
+
+
+def to_json(value: Any) -> str:
+    """Return the canonical JSON of a canonical value: sorted keys, no spaces, exact floats."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+class Canonicaliser:
+    """Turns config nodes into canonical values and collects the modules of their components.
+
+    ``learner`` drops fields that other learners read; None keeps them all. ``stages`` maps the
+    stages named by ``from_stage`` to fingerprints. ``modules`` grows as nodes are read.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        hashes: FileHashes,
+        learner: str | None = None,
+        stages: Mapping[str, str] | None = None,
+    ) -> None:
+        self._schema = schema
+        self._hashes = hashes
+        self._learner = learner
+        self._stages = stages or {}
+        self.modules: set[str] = set()
+
+    def node(self, node: Any, group: str) -> Any:
+        """Return the canonical value of a component's node of ``group``; None stays None."""
+        if not isinstance(node, Mapping):
+            return self._loose(node, "")
+        info = self._schema.find(group, str(node.get("name")))
+        if info is None:
+            return self._loose(node, "")
+        self.modules.add(info.cls.partition(":")[0])
+        value: dict[str, Any] = {"name": info.name}
+        for key, described in info.fields.items():
+            if self._counts(described):
+                value[key] = self.field(node.get(key, described.default), described)
+        value.update(self._extra_keys(node, info))
+        return value
+
+    def _counts(self, described: FieldInfo) -> bool:
+        if described.kind != "result":
+            return False
+        return self._learner is None or not described.learners or self._learner in described.learners
+
+    def _extra_keys(self, node: Mapping[str, Any], info: ComponentInfo) -> dict[str, Any]:
+        return {
+            key: self._loose(value, key)
+            for key, value in node.items()
+            if key != "name" and key not in info.fields and key not in _PLANNED
+        }
+
+    def field(self, value: Any, described: FieldInfo) -> Any:
+        """Return the canonical value of one field."""
+        return self._typed(value, described.type, described.name)
+
+    def _typed(self, value: Any, kind: Any, key: str) -> Any:
+        if value is None:
+            return None
+        if isinstance(kind, str):
+            return self._simple(value, kind, key)
+        if "slot" in kind:
+            return self.node({"name": value} if isinstance(value, str) else value, kind["slot"])
+        if "slots" in kind:
+            parts = {name: {"name": name} for name in value} if isinstance(value, list) else value
+            return {name: self.node(part, kind["slots"]) for name, part in parts.items()}
+        if "dict_of" in kind:
+            return {name: self.node(part, kind["dict_of"]) for name, part in value.items()}
+        if "list" in kind:
+            return [self._typed(item, kind["list"], key) for item in value]
+        if "dict" in kind:
+            return {str(name): self._typed(item, kind["dict"], key) for name, item in value.items()}
+        if "any_of" in kind:
+            return self._any_of(value, kind["any_of"], key)
+        fields = structs(kind)
+        if fields is not None and isinstance(value, Mapping):
+            return {
+                name: self.field(value.get(name, described.default), described)
+                for name, described in fields.items()
+                if self._counts(described)
+            }
+        return self._loose(value, key)
+
+    def _simple(self, value: Any, kind: str, key: str) -> Any:
+        if kind == "float" and isinstance(value, (int, str)) and not isinstance(value, bool):
+            return float(value)
+        if kind == "int" and isinstance(value, float) and value.is_integer():
+            return int(value)
+        if (match := _LIST.fullmatch(kind)) and isinstance(value, (list, tuple)):
+            return [self._typed(item, match[1], key) for item in value]
+        if (match := _DICT.fullmatch(kind)) and isinstance(value, Mapping):
+            return {str(name): self._typed(item, match[1], key) for name, item in value.items()}
+        return self._loose(value, key)
+
+    def _any_of(self, value: Any, kinds: list[Any], key: str) -> Any:
+        names = [kind.get("choice") if isinstance(kind, dict) else kind for kind in kinds]
+        if isinstance(value, bool) or isinstance(value, str):
+            return self._loose(value, key)
+        if isinstance(value, (int, float)):
+            whole = "int" in names and float(value).is_integer()
+            return int(value) if whole else float(value) if "float" in names else value
+        for kind in kinds:
+            if self._holds(kind, value):
+                return self._typed(value, kind, key)
+        return self._loose(value, key)
+
+    @staticmethod
+    def _holds(kind: Any, value: Any) -> bool:
+        """Tell whether a container type of a union is the one a value has."""
+        if isinstance(value, Mapping):
+            return kind.startswith("dict[") if isinstance(kind, str) else bool({"struct", "dict"} & set(kind))
+        return kind.startswith("list[") if isinstance(kind, str) else "list" in kind
+
+    def _loose(self, value: Any, key: str) -> Any:
+        """Return a value without a declared type; local paths become the hashes of their files."""
+        if isinstance(value, Mapping):
+            return {
+                str(name): self._loose(item, str(name))
+                for name, item in value.items()
+                if name not in _PLANNED
+            }
+        if isinstance(value, (list, tuple)):
+            return [self._loose(item, key) for item in value]
+        if isinstance(value, Path):
+            value = str(value)
+        if isinstance(value, str):
+            if key == "from_stage" and value in self._stages:
+                return {"stage": self._stages[value]}
+            if _PATH_KEY.fullmatch(key):
+                content = self._hashes.local(value)
+                return value if content is None else {"files": content}
+        return value

@@ -1,0 +1,179 @@
+"""What identifies a stage and an evaluation: everything that can change the result, nothing else.
+
+A fingerprint is the first 16 hex digits of the SHA-256 of canonical JSON. docs/stages.md lists what
+counts and what does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from etude.plan.canonical import Canonicaliser, to_json
+from etude.plan.digest import FileHashes, code_hashes
+from etude.schema import Schema
+
+#: Raised when the arithmetic shared by components, or a learner's loop, changes what is computed.
+PRIMITIVES_VERSION = 1
+
+#: Groups that never change what a stage computes (evaluation counts where it chooses the model).
+_NEVER = frozenset({"tracker", "launcher", "execution", "evaluation", "recipe", "sources", "seed"})
+
+#: Groups that every learner reads.
+_ALWAYS = ("model", "objective", "training")
+
+_STAGE_GROUPS = (
+    *_ALWAYS,
+    "models",
+    "data_mix",
+    "verifier",
+    "reward_weighting",
+    "curriculum",
+    "rollout",
+    "optimizer",
+)
+
+#: What an evaluation reads when its component does not say: how to measure, judge and decode.
+_EVALUATION_GROUPS = ("evaluation", "verifier", "rollout")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a stage is given by others, as canonical values.
+
+    ``start`` and ``rollout_from`` come from :func:`model_identity`; ``stages`` maps the stages whose
+    data it reads to their fingerprints.
+    """
+
+    start: Any = "base"
+    rollout_from: Any = None
+    stages: Mapping[str, str] = field(default_factory=dict)
+
+
+def digest(document: Any) -> str:
+    """Return the fingerprint of a canonical document: 16 hex digits."""
+    return hashlib.sha256(to_json(document).encode()).hexdigest()[:16]
+
+
+def model_identity(model: str | Path | None, hashes: FileHashes) -> Any:
+    """Return what identifies a model: a stage's fingerprint, a folder's files, or ``base``."""
+    if model is None:
+        return "base"
+    if isinstance(model, Path):
+        return {"files": hashes.model(model)}
+    return {"stage": model}
+
+
+def sources_used(config: Mapping[str, Any], node: Any) -> list[str]:
+    """Return the names of the sources that ``node`` of a stage config mentions; all if it names none."""
+    names = set(config.get("sources") or {})
+    mentioned = sorted(names & _words(node))
+    return mentioned or sorted(names)
+
+
+def _words(value: Any) -> set[str]:
+    if isinstance(value, Mapping):
+        return set().union(*(_words(item) for item in value.values()), {str(key) for key in value})
+    if isinstance(value, (list, tuple)):
+        return set().union(*(_words(item) for item in value))
+    return {value} if isinstance(value, str) else set()
+
+
+def _sources(canon: Canonicaliser, config: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    return {name: canon.node(config["sources"][name], "sources") for name in names}
+
+
+def stage_fingerprint(
+    config: Mapping[str, Any],
+    learner: str,
+    inputs: Inputs,
+    *,
+    schema: Schema,
+    hashes: FileHashes,
+) -> tuple[str, str]:
+    """Return (fingerprint, lineage) of a resolved stage config.
+
+    The lineage leaves ``training.steps`` out, so stages that differ only in length share it.
+    """
+    canon = Canonicaliser(schema, hashes, learner, inputs.stages)
+    objective = config.get("objective") or {}
+    info = schema.find("objective", str(objective.get("name")))
+    reads = info.reads if info is not None else None
+    groups = list(_STAGE_GROUPS if reads is None else dict.fromkeys((*_ALWAYS, *reads)))
+    document: dict[str, Any] = {
+        "primitives": PRIMITIVES_VERSION,
+        "learner": learner,
+        "seed": int(config.get("seed", 0)),
+        "start": inputs.start,
+        "rollout_from": inputs.rollout_from,
+        "groups": {
+            group: canon.node(config.get(group), group) for group in groups if group not in _NEVER
+        },
+    }
+    used = sources_used(config, config.get("data_mix")) if "data_mix" in document["groups"] else []
+    document["sources"] = _sources(canon, config, used)
+    training = document["groups"]["training"] or {}
+    if training.get("hand_on") == "best":
+        document["chosen_by"] = {
+            **_evaluation(canon, config, schema),
+            "every": int((config.get("execution") or {}).get("evaluate_every", 0)),
+        }
+    document["code"] = code_hashes(canon.modules)
+    without = {key: value for key, value in training.items() if key != "steps"}
+    lineage = {**document, "groups": {**document["groups"], "training": without}}
+    return digest(document), digest(lineage)
+
+
+def _evaluation(canon: Canonicaliser, config: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Return the canonical values of what an evaluation under this config reads."""
+    node = config.get("evaluation") or {}
+    info = schema.find("evaluation", str(node.get("name")))
+    reads = info.reads if info is not None and info.reads is not None else _EVALUATION_GROUPS
+    groups = [group for group in dict.fromkeys(("evaluation", *reads)) if group != "sources"]
+    mix = config.get("data_mix") or {}
+    held_out = mix.get("held_out", mix)
+    document = {
+        group: canon.node(config.get(group), group) for group in groups if group != "data_mix"
+    }
+    document["held_out"] = _held_out(canon, mix, schema)
+    document["sources"] = _sources(canon, config, sources_used(config, held_out))
+    return document
+
+
+def _held_out(canon: Canonicaliser, mix: Mapping[str, Any], schema: Schema) -> Any:
+    """Return the part of a data mix that evaluations read, so that stages trained on others share it."""
+    info = schema.find("data_mix", str(mix.get("name")))
+    if info is None or "held_out" not in info.fields:
+        return canon.node(mix, "data_mix")
+    canon.modules.add(info.cls.partition(":")[0])
+    described = info.fields["held_out"]
+    return canon.field(mix.get("held_out", described.default), described)
+
+
+def evaluation_fingerprint(
+    config: Mapping[str, Any],
+    model: str | Path | None,
+    *,
+    schema: Schema,
+    hashes: FileHashes,
+    kept: Any = None,
+) -> str:
+    """Return the fingerprint of measuring ``model`` under a resolved stage config.
+
+    ``model`` is a stage's fingerprint, a folder or None for the base model. ``kept`` marks a model
+    that a gate may have replaced.
+    """
+    canon = Canonicaliser(schema, hashes)
+    document = {
+        "primitives": PRIMITIVES_VERSION,
+        "model": model_identity(model, hashes),
+        "kept": kept,
+        "base": canon.node(config.get("model"), "model"),
+        "seed": int(config.get("seed", 0)),
+        **_evaluation(canon, config, schema),
+    }
+    document["code"] = code_hashes(canon.modules)
+    return digest(document)

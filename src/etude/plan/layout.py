@@ -1,0 +1,96 @@
+"""What lies where under ``outputs/``, read without torch: stage folders, attempts, checkpoints.
+
+docs/stages.md describes the folders. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STAGES = "stages"
+EVALUATIONS = "evaluations"
+RUNS = "runs"
+LOCKS = ".locks"
+REPLACED = ".replaced-"
+DONE = "DONE.json"
+FAILED = "FAILED.json"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class CheckpointRef:
+    """A complete-looking checkpoint on disk: its manifest is there, nothing else was checked."""
+
+    step: int
+    attempt: int
+    path: Path
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in a file, or None where there is none or it is torn."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _folder(parent: Path, name: str, fingerprint: str) -> Path:
+    own = parent / f"{name}-{fingerprint}"
+    if own.is_dir() or not parent.is_dir():
+        return own
+    # The same work may have been done under another stage name: the fingerprint decides.
+    return next((path for path in sorted(parent.glob(f"[!.]*-{fingerprint}"))), own)
+
+
+def stage_folder(outputs: Path, name: str, fingerprint: str) -> Path:
+    """Return the folder of a stage: the one its fingerprint has, else the one it would get."""
+    return _folder(outputs / STAGES, name, fingerprint)
+
+
+def evaluation_folder(outputs: Path, name: str, fingerprint: str) -> Path:
+    """Return the folder of an evaluation, found like :func:`stage_folder`."""
+    return _folder(outputs / EVALUATIONS, name, fingerprint)
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """Return DONE.json of a finished folder, or None: it must be there and every size must match."""
+    done = read_json(folder / DONE)
+    if done is None or not isinstance(done.get("files"), dict):
+        return None
+    for name, entry in done["files"].items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != entry["size"]:
+            return None
+    return done
+
+
+def attempts(folder: Path) -> list[Path]:
+    """Return the attempt folders of a stage, oldest first."""
+    parent = folder / "attempts"
+    if not parent.is_dir():
+        return []
+    found = [path for path in parent.iterdir() if path.name.isdecimal() and path.is_dir()]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def checkpoints(folder: Path) -> list[CheckpointRef]:
+    """Return the checkpoints of all attempts of a stage, newest first."""
+    found = []
+    for attempt in attempts(folder):
+        for path in (attempt / "checkpoints").glob("step_*"):
+            step = path.name.removeprefix("step_")
+            if step.isdecimal() and (path / MANIFEST).is_file():
+                found.append(CheckpointRef(int(step), int(attempt.name), path))
+    return sorted(found, key=lambda ref: (ref.step, ref.attempt), reverse=True)
+
+
+def stage_folders(outputs: Path) -> list[Path]:
+    """Return every stage folder under ``outputs``, by name."""
+    parent = outputs / STAGES
+    if not parent.is_dir():
+        return []
+    return sorted(path for path in parent.glob("[!.]*") if path.is_dir())
