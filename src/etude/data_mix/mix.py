@@ -1,0 +1,130 @@
+"""Which rows of which sources, in which proportion and form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etude.component import Need, component, option
+from etude.data_mix.part import OpenPart, Part, open_part
+from etude.data_mix.stream import Findings, Form, Stream
+from etude.errors import DataError
+from etude.sources.interface import Source
+
+
+@component(
+    provides=(Need("column:response", when="response_template != None"),),
+)
+@dataclass(frozen=True)
+class Mix:
+    """Rows of any number of sources, mixed by weight, in the form that templates give them.
+
+    Training and held-out rows are separate parts. A prompt that stands in both is counted, removed
+    from training or refused, as ``overlap`` says; prompts are compared without regard to case and
+    spacing.
+    """
+
+    train: dict[str, Part] = option(
+        {}, "what is trained on: source → {source, split, weight, levels, limit}"
+    )
+    held_out: dict[str, Part] = option({}, "what is measured on and never trained on; same keys")
+    prompt_template: str = option("{prompt}", "user text; {column} is a column of the row")
+    response_template: str | None = option(
+        None, "text a demonstration teaches ('{solution}', '{answer}'); null: prompts only"
+    )
+    system: str | None = option(
+        None, "system text; null: the row's own column system, where there is one"
+    )
+    shuffle: bool = option(True, "another order for each pass over a part; false: file order")
+    deduplicate: bool = option(False, "train on the first of rows with the same prompt only")
+    overlap: str = option(
+        "report",
+        "training prompts that are also held out: report, remove or refuse",
+        choices=("report", "remove", "refuse"),
+    )
+
+    def open(
+        self,
+        sources: Mapping[str, Source],
+        seed: int,
+        stage_data: Mapping[str, Path] | None = None,
+    ) -> Stream:
+        """Return the rows in an order that ``seed`` decides.
+
+        ``stage_data`` maps a stage's name to the folder with the rows it wrote, for sources that
+        read a stage. Raises DataError for a missing source, column or row, and for an overlap when
+        it is refused.
+        """
+        folders = stage_data or {}
+        train = [
+            open_part(name, part, "train", "train", sources, seed, folders)
+            for name, part in self.train.items()
+        ]
+        held_out = [
+            open_part(name, part, "held_out", "test", sources, seed, folders)
+            for name, part in self.held_out.items()
+        ]
+        form = Form(self.prompt_template, self.response_template, self.system)
+        findings = self._compare(train, held_out)
+        return Stream(train, held_out, form, findings, seed=seed, shuffle=self.shuffle)
+
+    def _compare(self, train: list[OpenPart], held_out: list[OpenPart]) -> Findings:
+        """Drop duplicates and overlapping rows as configured; return what was found."""
+        duplicates = overlap = 0
+        if train and (held_out or self.deduplicate):
+            keys = [part.prompt_keys() for part in train]
+            shared = _shared(keys, [part.prompt_keys() for part in held_out])
+            overlap = int(sum(part_shared.sum() for part_shared in shared))
+            if overlap and self.overlap == "refuse":
+                raise DataError(_overlap_message(train, shared, overlap))
+            first = _first_of_equals(keys)
+            if not self.deduplicate:
+                first = [np.ones_like(part_first) for part_first in first]
+            duplicates = int(sum((~part_first).sum() for part_first in first))
+            for part, part_shared, part_first in zip(train, shared, first, strict=True):
+                part.keep(part_first & ~part_shared if self.overlap == "remove" else part_first)
+        for part in train:
+            if len(part) == 0:
+                raise DataError(
+                    f"data_mix.train.{part.name}: every row was dropped ({overlap} rows have a"
+                    f" held-out prompt, {duplicates} are duplicates)"
+                )
+        return Findings(
+            train={part.name: len(part) for part in train},
+            held_out={part.name: len(part) for part in held_out},
+            duplicates=duplicates,
+            overlap=overlap,
+            removed=self.overlap == "remove",
+        )
+
+
+def _shared(
+    keys: list[NDArray[np.uint64]], measured: list[NDArray[np.uint64]]
+) -> list[NDArray[np.bool_]]:
+    """Return, for each part, which rows have a prompt that is measured on."""
+    everything = np.concatenate([*measured, np.zeros(0, dtype=np.uint64)])
+    return [np.isin(part_keys, everything) for part_keys in keys]
+
+
+def _first_of_equals(keys: list[NDArray[np.uint64]]) -> list[NDArray[np.bool_]]:
+    """Return, for each part, which rows have a prompt that no earlier row of any part has."""
+    everything = np.concatenate(keys)
+    first = np.zeros(len(everything), dtype=bool)
+    first[np.unique(everything, return_index=True)[1]] = True
+    return np.split(first, np.cumsum([len(part_keys) for part_keys in keys])[:-1])
+
+
+def _overlap_message(train: list[OpenPart], shared: list[NDArray[np.bool_]], overlap: int) -> str:
+    examples = [
+        f"{part.source}:{part.row(int(position))['id']}"
+        for part, part_shared in zip(train, shared, strict=True)
+        for position in np.flatnonzero(part_shared)[:3]
+    ]
+    return (
+        f"{overlap} training rows have a prompt that is held out ({', '.join(examples[:3])}…);"
+        f" data_mix.overlap=remove drops them, data_mix.overlap=report goes on"
+    )

@@ -1,0 +1,162 @@
+"""An opened mix: the next examples to train on, the held-out ones, and what was found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from etude.data_mix.interleave import Interleave
+from etude.data_mix.part import OpenPart
+from etude.data_mix.template import fill
+from etude.errors import DataError
+from etude.rows import Example
+
+#: Held-out rows are chosen and ordered alike in every run, so that runs can be compared in pairs.
+HELD_OUT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a row becomes an example: the templates of prompt, response and system text."""
+
+    prompt: str
+    response: str | None
+    system: str | None
+
+    def example(self, part: OpenPart, position: int) -> Example:
+        """Return the row at ``position`` of ``part`` as an example."""
+        row = part.row(position)
+        system = self.system if self.system is not None else row.get("system")
+        return Example(
+            id=f"{part.source}:{row['id']}",
+            source=part.source,
+            prompt=fill(self.prompt, row, "data_mix.prompt_template"),
+            response=None
+            if self.response is None
+            else fill(self.response, row, "data_mix.response_template"),
+            system=None if system is None else fill(system, row, "data_mix.system"),
+            columns=row,
+        )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What opening the mix found: rows in each part, duplicates dropped, overlap with held-out.
+
+    ``overlap`` counts training rows whose prompt is also held out; ``removed`` says whether they
+    were dropped.
+    """
+
+    train: Mapping[str, int]
+    held_out: Mapping[str, int]
+    duplicates: int = 0
+    overlap: int = 0
+    removed: bool = False
+
+    def warnings(self) -> list[str]:
+        """Return what a person should know, as sentences; empty when there is nothing."""
+        if not self.overlap:
+            return []
+        done = (
+            "they were dropped from training"
+            if self.removed
+            else "an evaluation on them is no measure of skill; data_mix.overlap=remove drops them"
+        )
+        total = sum(self.train.values()) + (self.overlap if self.removed else 0)
+        return [f"{self.overlap} of {total} training rows have a held-out prompt: {done}"]
+
+
+class Stream:
+    """The rows of a mix in an order that only the seed decides.
+
+    The order does not depend on how many rows are asked for at a time, and the state is a few
+    integers.
+    """
+
+    def __init__(
+        self,
+        train: list[OpenPart],
+        held_out: list[OpenPart],
+        form: Form,
+        findings: Findings,
+        *,
+        seed: int,
+        shuffle: bool,
+    ) -> None:
+        self._train = train
+        self._held_out = held_out
+        self._form = form
+        self.findings = findings
+        self._order = _interleave(train, seed, shuffle=shuffle) if train else None
+
+    @property
+    def size(self) -> int:
+        """Return the number of rows of all training parts."""
+        return sum(len(part) for part in self._train)
+
+    @property
+    def drawn(self) -> int:
+        """Return how many rows were handed out since the beginning."""
+        return self._order.drawn if self._order else 0
+
+    @property
+    def epoch(self) -> int:
+        """Return how many times as many rows as the mix holds were handed out."""
+        return self.drawn // self.size if self.size else 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many rows of each part were handed out."""
+        return self._order.counts if self._order else {}
+
+    def next(self, count: int) -> list[Example]:
+        """Return the next ``count`` examples; raises DataError when the mix trains on nothing."""
+        if self._order is None:
+            raise DataError(
+                "data_mix.train is empty: this mix only measures; choose another (data_mix=…)"
+            )
+        drawn = [self._order.draw() for _ in range(count)]
+        return [self._form.example(self._train[part], position) for part, position in drawn]
+
+    def held_out(self, limit: int | None = None) -> list[Example]:
+        """Return at most ``limit`` held-out examples: the same ones in every run of this mix.
+
+        Parts are mixed by weight until one is used up, then the others go on. Raises DataError
+        when the mix holds nothing out.
+        """
+        if not self._held_out:
+            raise DataError(
+                "data_mix.held_out is empty: there is nothing to measure on; add a part"
+                " (data_mix.held_out.<source>.split=test)"
+            )
+        total = sum(len(part) for part in self._held_out)
+        wanted = total if limit is None else min(limit, total)
+        chosen: list[tuple[int, int]] = []
+        order = _interleave(self._held_out, HELD_OUT_SEED, shuffle=True)
+        seen: set[tuple[int, int]] = set()
+        while len(chosen) < wanted:
+            place = order.draw()
+            if place not in seen:
+                seen.add(place)
+                chosen.append(place)
+        return [self._form.example(self._held_out[part], position) for part, position in chosen]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the stream stands."""
+        return self._order.state_dict() if self._order else {"counts": {}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where :meth:`state_dict` was taken; raises DataError for another mix."""
+        if self._order is None:
+            return
+        try:
+            self._order.load_state_dict(state)
+        except ValueError as error:
+            raise DataError(f"the saved position is that of another data_mix: {error}") from error
+
+
+def _interleave(parts: list[OpenPart], seed: int, *, shuffle: bool) -> Interleave:
+    names = [part.name for part in parts]
+    weights = [float(len(part)) if part.weight is None else part.weight for part in parts]
+    return Interleave(names, [len(part) for part in parts], weights, seed, shuffle=shuffle)

@@ -1,0 +1,133 @@
+"""Arithmetic problems in eight levels, generated: prompt, answer and a worked solution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etude.component import component, option
+from etude.errors import DataError
+from etude.randomness import generator
+from etude.sources.arithmetic_levels import LEVELS, Codes
+
+#: One problem in five is held out, by a hash of the problem alone.
+HELD_OUT_SHARE = 5
+
+SPLITS = ("train", "test")
+
+
+@component(
+    provides=(
+        "column:id",
+        "column:prompt",
+        "column:answer",
+        "column:solution",
+        "column:level",
+    )
+)
+@dataclass(frozen=True)
+class Arithmetic:
+    """Generated arithmetic problems (``37+48=``) with answers and solutions worked in steps.
+
+    A hash of the problem decides whether it is trained on or held out, so no seed, size or level
+    can put one problem into both splits; within a split no problem occurs twice. Problems are
+    drawn from the source's own seed and not from the run's: runs with other seeds visit the same
+    problems in another order and are measured on the same held-out ones.
+    """
+
+    seed: int = option(0, "draws the problems; the run's own seed only decides their order", ge=0)
+    levels: int = option(
+        len(LEVELS), f"levels 1 to this number are generated (at most {len(LEVELS)})", ge=1
+    )
+    train_size: int = option(10_000, "most problems of each level in the split train", ge=1)
+    test_size: int = option(1_000, "most problems of each level in the split test", ge=1)
+    prompt_format: str = option("{problem}=", "prompt text; {problem} is the expression")
+    answer_format: str = option(
+        "A:{answer}", "how a worked solution states its answer; the verifier must read it"
+    )
+
+    def rows(
+        self, split: str, seed: int, folder: Path | None = None, key: str = "arithmetic"
+    ) -> ArithmeticRows:
+        """Return the problems of ``train`` or ``test``, levels mixed, drawn from the own seed."""
+        if split not in SPLITS:
+            raise DataError(
+                f"sources.{key} has no split '{split}'; a generated source has train and test"
+            )
+        if self.levels > len(LEVELS):
+            raise DataError(
+                f"sources.{key}.levels is {self.levels}; there are levels 1 to {len(LEVELS)}"
+            )
+        size = self.train_size if split == "train" else self.test_size
+        codes = [self._draw(level, split, size) for level in range(1, self.levels + 1)]
+        levels = np.repeat(np.arange(1, self.levels + 1), [len(each) for each in codes])
+        order = generator("arithmetic order", self.seed, split).permutation(len(levels))
+        return ArithmeticRows(self, levels[order], np.concatenate(codes)[order])
+
+    def files(self) -> list[Path]:
+        """Return nothing: the problems are made, not read."""
+        return []
+
+    def _draw(self, level: int, split: str, size: int) -> Codes:
+        """Return at most ``size`` different codes of one level that belong to ``split``."""
+        space = LEVELS[level - 1]
+        random = generator("arithmetic problems", self.seed, level)
+        if space.size <= 64 * size:
+            codes = random.permutation(space.size)
+        else:
+            # Far more problems than are wanted: twenty draws for each keep both splits full.
+            draws = random.integers(0, space.size, 20 * size)
+            codes = draws[np.sort(np.unique(draws, return_index=True)[1])]
+        codes = codes[space.valid(codes)]
+        held_out = _hash(codes, level) % HELD_OUT_SHARE == 0
+        return codes[held_out if split == "test" else ~held_out][:size]
+
+
+class ArithmeticRows(Sequence[Mapping[str, Any]]):
+    """Generated rows; texts are made when a row is read."""
+
+    def __init__(self, source: Arithmetic, levels: Codes, codes: Codes) -> None:
+        self._source = source
+        self._levels = levels
+        self._codes = codes
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __getitem__(self, position: int) -> Mapping[str, Any]:  # type: ignore[override]
+        """Return id, prompt, answer, solution and level of the problem at ``position``."""
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        level = int(self._levels[position])
+        expression = LEVELS[level - 1].expression(int(self._codes[position]))
+        answer = str(expression.answer)
+        final = self._source.answer_format.replace("{answer}", answer)
+        return {
+            "id": str(expression),
+            "prompt": self._source.prompt_format.replace("{problem}", str(expression)),
+            "answer": answer,
+            "solution": " ".join([*expression.steps(), final]),
+            "level": level,
+        }
+
+    def column(self, name: str) -> Sequence[Any]:
+        """Return one column; levels come without making any text."""
+        if name == "level":
+            return [int(level) for level in self._levels]
+        if name not in ("id", "prompt", "answer", "solution"):
+            raise DataError(f"arithmetic has no column '{name}'")
+        return [row[name] for row in self]
+
+
+def _hash(codes: Codes, level: int) -> NDArray[np.uint64]:
+    """Return a well-mixed 64-bit hash of each problem (the finaliser of SplitMix64)."""
+    with np.errstate(over="ignore"):
+        mixed = codes.astype(np.uint64) + np.uint64(level) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return mixed ^ (mixed >> np.uint64(31))
