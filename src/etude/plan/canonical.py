@@ -30,7 +30,7 @@ class Canonicaliser:
     """Turns config nodes into canonical values and collects the modules of their components.
 
     ``learner`` drops fields that other learners read; None keeps them all. ``stages`` maps the
-    stages named by ``from_stage`` to fingerprints. ``modules`` grows as nodes are read.
+    stages named by ``from_stage`` to fingerprints. ``components`` grows as nodes are read.
     """
 
     def __init__(
@@ -44,7 +44,12 @@ class Canonicaliser:
         self._hashes = hashes
         self._learner = learner
         self._stages = stages or {}
-        self.modules: set[str] = set()
+        self.components: dict[tuple[str, str], ComponentInfo] = {}
+
+    @property
+    def modules(self) -> set[str]:
+        """Return the modules of the components read so far."""
+        return {info.cls.partition(":")[0] for info in self.components.values()}
 
     def node(self, node: Any, group: str) -> Any:
         """Return the canonical value of a component's node of ``group``; None stays None."""
@@ -53,7 +58,7 @@ class Canonicaliser:
         info = self._schema.find(group, str(node.get("name")))
         if info is None:
             return self._loose(node, "")
-        self.modules.add(info.cls.partition(":")[0])
+        self.components[group, info.name] = info
         value: dict[str, Any] = {"name": info.name}
         for key, described in info.fields.items():
             if self._counts(described):
@@ -117,7 +122,7 @@ class Canonicaliser:
 
     def _any_of(self, value: Any, kinds: list[Any], key: str) -> Any:
         names = [kind.get("choice") if isinstance(kind, dict) else kind for kind in kinds]
-        if isinstance(value, bool) or isinstance(value, str):
+        if isinstance(value, (bool, str)):
             return self._loose(value, key)
         if isinstance(value, (int, float)):
             whole = "int" in names and float(value).is_integer()
@@ -130,9 +135,10 @@ class Canonicaliser:
     @staticmethod
     def _holds(kind: Any, value: Any) -> bool:
         """Tell whether a container type of a union is the one a value has."""
-        if isinstance(value, Mapping):
-            return kind.startswith("dict[") if isinstance(kind, str) else bool({"struct", "dict"} & set(kind))
-        return kind.startswith("list[") if isinstance(kind, str) else "list" in kind
+        mapping = isinstance(value, Mapping)
+        if isinstance(kind, str):
+            return kind.startswith("dict[" if mapping else "list[")
+        return bool({"struct", "dict"} & set(kind)) if mapping else "list" in kind
 
     def _loose(self, value: Any, key: str) -> Any:
         """Return a value without a declared type; local paths become the hashes of their files."""

@@ -84,8 +84,11 @@ class FileHashes:
         path = Path(text).expanduser()
         if path.exists():
             return self.tree(path)
-        matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(text) else []
-        files = [Path(match) for match in matches if Path(match).is_file()]
+        if not glob.has_magic(text):
+            return None
+        anchor = Path(path.anchor) if path.is_absolute() else Path()
+        matches = anchor.glob(str(path.relative_to(anchor)))
+        files = sorted(match for match in matches if match.is_file())
         return {file.name: self.of(file) for file in files} or None
 
     def save(self) -> None:
@@ -132,7 +135,7 @@ def _is_component_code(module: str, owner: str) -> bool:
 
 
 def _imports(file: Path, module: str) -> set[str]:
-    found = set()
+    found: set[str] = set()
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(ast.parse(file.read_bytes(), filename=str(file))):
         if isinstance(node, ast.Import):

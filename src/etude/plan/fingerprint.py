@@ -14,7 +14,7 @@ from typing import Any
 
 from etude.plan.canonical import Canonicaliser, to_json
 from etude.plan.digest import FileHashes, code_hashes
-from etude.schema import Schema
+from etude.schema import ComponentInfo, Schema
 
 #: Raised when the arithmetic shared by components, or a learner's loop, changes what is computed.
 PRIMITIVES_VERSION = 1
@@ -44,13 +44,22 @@ _EVALUATION_GROUPS = ("evaluation", "verifier", "rollout")
 class Inputs:
     """What a stage is given by others, as canonical values.
 
-    ``start`` and ``rollout_from`` come from :func:`model_identity`; ``stages`` maps the stages whose
-    data it reads to their fingerprints.
+    ``start`` and ``rollout_from`` come from :func:`model_identity`; ``stages`` maps the stages
+    whose data it reads to their fingerprints.
     """
 
     start: Any = "base"
     rollout_from: Any = None
     stages: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A stage's fingerprint, its lineage (without ``training.steps``) and its components."""
+
+    fingerprint: str
+    lineage: str
+    components: tuple[ComponentInfo, ...]
 
 
 def digest(document: Any) -> str:
@@ -68,7 +77,7 @@ def model_identity(model: str | Path | None, hashes: FileHashes) -> Any:
 
 
 def sources_used(config: Mapping[str, Any], node: Any) -> list[str]:
-    """Return the names of the sources that ``node`` of a stage config mentions; all if it names none."""
+    """Return the sources that ``node`` of a stage config mentions; all if it names none."""
     names = set(config.get("sources") or {})
     mentioned = sorted(names & _words(node))
     return mentioned or sorted(names)
@@ -86,18 +95,15 @@ def _sources(canon: Canonicaliser, config: Mapping[str, Any], names: list[str]) 
     return {name: canon.node(config["sources"][name], "sources") for name in names}
 
 
-def stage_fingerprint(
+def identify_stage(
     config: Mapping[str, Any],
     learner: str,
     inputs: Inputs,
     *,
     schema: Schema,
     hashes: FileHashes,
-) -> tuple[str, str]:
-    """Return (fingerprint, lineage) of a resolved stage config.
-
-    The lineage leaves ``training.steps`` out, so stages that differ only in length share it.
-    """
+) -> Identity:
+    """Return what identifies a resolved stage config whose parents gave ``inputs``."""
     canon = Canonicaliser(schema, hashes, learner, inputs.stages)
     objective = config.get("objective") or {}
     info = schema.find("objective", str(objective.get("name")))
@@ -124,7 +130,7 @@ def stage_fingerprint(
     document["code"] = code_hashes(canon.modules)
     without = {key: value for key, value in training.items() if key != "steps"}
     lineage = {**document, "groups": {**document["groups"], "training": without}}
-    return digest(document), digest(lineage)
+    return Identity(digest(document), digest(lineage), tuple(canon.components.values()))
 
 
 def _evaluation(canon: Canonicaliser, config: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
@@ -144,11 +150,11 @@ def _evaluation(canon: Canonicaliser, config: Mapping[str, Any], schema: Schema)
 
 
 def _held_out(canon: Canonicaliser, mix: Mapping[str, Any], schema: Schema) -> Any:
-    """Return the part of a data mix that evaluations read, so that stages trained on others share it."""
+    """Return what evaluations read of a data mix: stages that train on other rows share it."""
     info = schema.find("data_mix", str(mix.get("name")))
     if info is None or "held_out" not in info.fields:
         return canon.node(mix, "data_mix")
-    canon.modules.add(info.cls.partition(":")[0])
+    canon.components["data_mix", info.name] = info
     described = info.fields["held_out"]
     return canon.field(mix.get("held_out", described.default), described)
 
@@ -159,18 +165,15 @@ def evaluation_fingerprint(
     *,
     schema: Schema,
     hashes: FileHashes,
-    kept: Any = None,
 ) -> str:
     """Return the fingerprint of measuring ``model`` under a resolved stage config.
 
-    ``model`` is a stage's fingerprint, a folder or None for the base model. ``kept`` marks a model
-    that a gate may have replaced.
+    ``model`` is a stage's fingerprint, a folder or None for the base model.
     """
     canon = Canonicaliser(schema, hashes)
     document = {
         "primitives": PRIMITIVES_VERSION,
         "model": model_identity(model, hashes),
-        "kept": kept,
         "base": canon.node(config.get("model"), "model"),
         "seed": int(config.get("seed", 0)),
         **_evaluation(canon, config, schema),

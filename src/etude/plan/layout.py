@@ -57,7 +57,7 @@ def evaluation_folder(outputs: Path, name: str, fingerprint: str) -> Path:
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """Return DONE.json of a finished folder, or None: it must be there and every size must match."""
+    """Return DONE.json of a finished folder; None where it is not there or a size differs."""
     done = read_json(folder / DONE)
     if done is None or not isinstance(done.get("files"), dict):
         return None

@@ -31,9 +31,10 @@ class StageNode:
     """One stage to train, identified by ``fingerprint``.
 
     ``parents`` are the stages whose result it reads, ``after`` all that must have finished before
-    it; ``data_from`` maps a source's name to the stage that writes its rows. ``lineage`` is the
-    fingerprint without ``training.steps``; ``extendable`` says that a stage of the same lineage
-    may be continued. ``hands_on_model`` is False for a stage that hands on rows only.
+    it; ``data_from`` maps a source's name to the stage that writes its rows. ``kept`` is the gate
+    that may put an earlier model in the place of ``start``. ``lineage`` is the fingerprint without
+    ``training.steps``; ``extendable`` says that a stage of the same lineage may be continued.
+    ``hands_on_model`` is False for a stage that hands on rows only.
     """
 
     name: str
@@ -47,7 +48,7 @@ class StageNode:
     rollout_from: ModelRef = None
     data_from: Mapping[str, str] = field(default_factory=dict)
     gate: Mapping[str, Any] | None = None
-    gates: tuple[GateEdge, ...] = ()
+    kept: GateEdge | None = None
     resources: Mapping[str, Any] = field(default_factory=dict)
     hands_on_model: bool = True
     extendable: bool = False
@@ -66,7 +67,7 @@ class StageNode:
 
 @dataclass(frozen=True)
 class EvaluationNode:
-    """One measurement of one model, identified by ``fingerprint``; named after the model's stage."""
+    """One measurement of one model, identified by ``fingerprint``, named after its stage."""
 
     name: str
     fingerprint: str
@@ -82,16 +83,20 @@ class EvaluationNode:
 
 @dataclass(frozen=True)
 class RunStage:
-    """A stage as one run sees it: its own name for it, and the evaluations before and after it.
+    """A stage as one run sees it: its own name for it, and what this run measures and waits for.
 
-    Two runs may share the stage and not the evaluations (a sweep over verifiers).
+    ``before`` and ``after`` are the evaluations of the model it starts from and of its own; two
+    runs may share the stage and not these (a sweep over verifiers). ``waits_for`` are the stages
+    that must have finished, ``gate`` is its own gate and ``gates`` are those it must pass.
     """
 
     name: str
     stage: str
-    before: str | None
-    after: str | None
+    before: str | None = None
+    after: str | None = None
+    waits_for: tuple[str, ...] = ()
     gate: GateEdge | None = None
+    gates: tuple[GateEdge, ...] = ()
 
 
 @dataclass(frozen=True)
