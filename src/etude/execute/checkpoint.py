@@ -1,0 +1,126 @@
+"""Checkpoints of a stage: written whole or not at all, checked before they are used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etude.errors import CheckpointError, StorageError
+from etude.execute import atomic, tree
+from etude.plan import layout
+from etude.plan.digest import sha256_of
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose files were just read and match their hashes."""
+
+    step: int
+    attempt: int
+    path: Path
+
+    def load(self) -> Any:
+        """Return its state tree. Raises CheckpointError."""
+        return tree.load(self.path)
+
+
+def write(attempt: Path, step: int, state: Any, *, minimum_free_gib: float = 0.0) -> Path:
+    """Write the state after ``step`` finished steps; return the checkpoint's folder.
+
+    It is built under another name and renamed, its manifest last, so that a kill leaves the older
+    ones as they were. Raises StorageError on a full disk, and before beginning when fewer than
+    ``minimum_free_gib`` GiB are free; nothing is left behind then.
+    """
+    place = attempt / "checkpoints" / f"step_{step}"
+    free = atomic.free_bytes(place)
+    if free < minimum_free_gib * 2**30:
+        raise StorageError(
+            f"no checkpoint was begun after step {step}: {free / 2**30:.2f} GiB are free where "
+            f"{place} would lie, and execution.minimum_free_gib is {minimum_free_gib:g}. To go on: "
+            "free some space (etude clean shows what could go) and run the same command again."
+        )
+    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    with atomic.storing(place):
+        try:
+            beside.mkdir(parents=True)
+            files = tree.save(state, beside)
+            atomic.write_json(beside / layout.MANIFEST, {"step": step, "files": files})
+            if place.exists():
+                atomic.discard(place)
+            beside.rename(place)
+            atomic.sync_folder(place.parent)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    return place
+
+
+def verify(path: Path) -> None:
+    """Read every file of a checkpoint; raise CheckpointError naming one that is not intact."""
+    manifest = layout.read_json(path / layout.MANIFEST)
+    if manifest is None:
+        raise CheckpointError(f"{path} has no readable {layout.MANIFEST}")
+    for name, entry in manifest["files"].items():
+        file = path / name
+        if not file.is_file():
+            raise CheckpointError(f"{file} is missing")
+        size = file.stat().st_size
+        if size != entry["size"]:
+            raise CheckpointError(f"{file} has {size} bytes, not {entry['size']}: it is truncated")
+        if sha256_of(file) != entry["sha256"]:
+            raise CheckpointError(f"{file} does not match its recorded hash: it is corrupt")
+
+
+def newest_valid(
+    folder: Path,
+    report: Callable[[str], None],
+    *,
+    at_most: int | None = None,
+    step: int | None = None,
+) -> Checkpoint | None:
+    """Return the newest intact checkpoint of any attempt of a stage, or None.
+
+    Each one that is not intact is reported, by name, and the one before it is tried. ``at_most``
+    passes over later steps, ``step`` over all others.
+    """
+    for ref in layout.checkpoints(folder):
+        if (at_most is not None and ref.step > at_most) or (step is not None and ref.step != step):
+            continue
+        try:
+            verify(ref.path)
+        except CheckpointError as error:
+            report(f"the checkpoint after step {ref.step} is not used: {error}")
+            continue
+        return Checkpoint(ref.step, ref.attempt, ref.path)
+    return None
+
+
+def prune(folder: Path, *, keep: int, up_to: int, also: Collection[int] = ()) -> None:
+    """Delete all but the newest ``keep`` checkpoints of a stage and those after the steps ``also``.
+
+    Checkpoints past ``up_to`` belong to an attempt that went on from an earlier one because they
+    were not intact; they are left until they are overtaken.
+    """
+    reached = [ref for ref in layout.checkpoints(folder) if ref.step <= up_to]
+    steps = sorted({ref.step for ref in reached}, reverse=True)[: max(1, keep)]
+    kept: set[int] = set()
+    for ref in reached:
+        if ref.step in kept or not (ref.step in steps or ref.step in also):
+            atomic.discard(ref.path)
+        kept.add(ref.step)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a kill left of unfinished writes in a stage's folder; its lock must be held."""
+    places = [folder, *layout.attempts(folder)]
+    places += [attempt / "checkpoints" for attempt in layout.attempts(folder)]
+    for place in places:
+        for pattern in (".*.tmp", ".discarded-*", ".export-*"):
+            for path in place.glob(pattern):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
