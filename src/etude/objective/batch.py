@@ -1,0 +1,229 @@
+"""What an objective is given: the rows of a step, a micro-batch of them, and a forward pass.
+
+N is the number of rows, T the padded response width, V the vocabulary. A mask is 1 on the response
+tokens that are trained (end-of-text included) and 0 elsewhere.
+
+*Rollout batch*: all rows of a step. *Update batch*: the rows one optimizer step sees, over all
+ranks; its :class:`Totals` are computed before it is split into micro-batches, so that what a
+micro-batch adds to the loss does not depend on where the cuts are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from etude.primitives.masked import as_float, keep
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The denominators of an update batch.
+
+    ``tokens`` trained tokens; ``rows`` rows with at least one of them; ``all_rows`` rows with or
+    without; ``groups`` prompt groups; ``width`` the configured maximum response length;
+    ``micro_batches`` into how many parts the update batch is cut (fidelity options only).
+    Totals of parts that share no group add up (``+``).
+    """
+
+    tokens: int
+    rows: int
+    width: int
+    groups: int = 0
+    all_rows: int = 0
+    micro_batches: int = 1
+
+    def __add__(self, other: Totals) -> Totals:
+        """Return the totals of two parts of one update batch that share no group."""
+        return Totals(
+            tokens=self.tokens + other.tokens,
+            rows=self.rows + other.rows,
+            width=max(self.width, other.width),
+            groups=self.groups + other.groups,
+            all_rows=self.all_rows + other.all_rows,
+            micro_batches=self.micro_batches + other.micro_batches,
+        )
+
+
+def totals_of(
+    mask: Tensor, groups: Tensor | None = None, *, width: int, micro_batches: int = 1
+) -> Totals:
+    """Return the totals of the update batch with ``mask [N, T]`` and group ids ``groups [N]``."""
+    per_row = mask.sum(-1)
+    return Totals(
+        tokens=int(per_row.sum()),
+        rows=int((per_row > 0).sum()),
+        width=width,
+        groups=int(torch.unique(groups).numel()) if groups is not None else 0,
+        all_rows=mask.shape[0],
+        micro_batches=micro_batches,
+    )
+
+
+def place_outcome(outcome: Tensor, lengths: Tensor, width: int) -> Tensor:
+    """Return token rewards ``[N, width]``: ``outcome [N]`` on each row's last token, 0 elsewhere.
+
+    A row of length 0 has no token to hold its outcome.
+    """
+    columns = torch.arange(width, device=outcome.device)
+    last = columns == (lengths.unsqueeze(-1) - 1)
+    return last.to(outcome.dtype) * outcome.unsqueeze(-1)
+
+
+@dataclass(frozen=True)
+class RolloutBatch:
+    """The rows of a step, as advantages and reward shaping see them; nothing has a gradient.
+
+    ``groups [N]`` prompt-group ids; ``rewards [N]`` outcome of each row; ``parts`` the named raw
+    rewards, each ``[N]``; ``token_rewards [N, T]`` the same reward spread over tokens (the outcome
+    on the last token unless shaped); ``mask``, ``old_logprobs`` (trainer, at sampling),
+    ``reference_logprobs``, ``sampler_logprobs`` (engine) and ``values`` (critic) ``[N, T]``;
+    ``lengths [N]`` response lengths; ``truncated [N]`` whether the limit ended the row; ``width``
+    the configured maximum response length.
+    """
+
+    groups: Tensor
+    rewards: Tensor
+    token_rewards: Tensor
+    mask: Tensor
+    old_logprobs: Tensor
+    lengths: Tensor
+    truncated: Tensor
+    width: int
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    reference_logprobs: Tensor | None = None
+    sampler_logprobs: Tensor | None = None
+    values: Tensor | None = None
+
+    def add_outcome(self, change: Tensor) -> RolloutBatch:
+        """Return the batch with ``change [N]`` added to every outcome and its last token."""
+        placed = place_outcome(change, self.lengths, self.token_rewards.shape[1])
+        return dataclasses.replace(
+            self, rewards=self.rewards + change, token_rewards=self.token_rewards + placed
+        )
+
+    def add_token_rewards(self, change: Tensor) -> RolloutBatch:
+        """Return the batch with ``change [N, T]`` added to its tokens, its sum to outcomes."""
+        return dataclasses.replace(
+            self,
+            rewards=self.rewards + change.sum(-1),
+            token_rewards=self.token_rewards + change,
+        )
+
+
+@dataclass(frozen=True)
+class LossBatch:
+    """A micro-batch of rows, as the policy loss and the regularisers see it.
+
+    ``old_logprobs``, ``advantages``, ``mask``, ``reference_logprobs``, ``off_policy`` (1 on tokens
+    the policy did not sample) and ``rollout_weights`` (constant weights of the token losses) are
+    ``[N, T]``; ``groups [N]`` prompt-group ids; ``row_seeds [N]`` one seed a row and ``step`` the
+    number of the step, which key every random choice; ``totals`` are those of the update batch.
+    """
+
+    old_logprobs: Tensor
+    advantages: Tensor
+    mask: Tensor
+    groups: Tensor
+    row_seeds: Tensor
+    step: int
+    totals: Totals
+    reference_logprobs: Tensor | None = None
+    off_policy: Tensor | None = None
+    rollout_weights: Tensor | None = None
+
+    def select(self, rows: Tensor) -> LossBatch:
+        """Return the micro-batch of the given row numbers (or boolean mask), totals unchanged."""
+        tensors: dict[str, Any] = {
+            f.name: value[rows]
+            for f in dataclasses.fields(self)
+            if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return dataclasses.replace(self, **tensors)
+
+    def clean(self) -> LossBatch:
+        """Return the batch as constants in float32 or float64, 0 wherever the mask is 0."""
+        mask = as_float(self.mask)
+
+        def tokens(x: Tensor) -> Tensor:
+            return keep(as_float(x.detach()), mask)
+
+        return dataclasses.replace(
+            self,
+            mask=mask,
+            old_logprobs=tokens(self.old_logprobs),
+            advantages=tokens(self.advantages),
+            reference_logprobs=None
+            if self.reference_logprobs is None
+            else tokens(self.reference_logprobs),
+            rollout_weights=None if self.rollout_weights is None else tokens(self.rollout_weights),
+        )
+
+
+class Forward(Protocol):
+    """A forward pass over a micro-batch; what is not asked for is not computed."""
+
+    @property
+    def logprobs(self) -> Tensor:
+        """Return the log-probs of the response tokens at the sampling temperature, ``[N, T]``."""
+
+    def entropy(self) -> Tensor:
+        """Return the entropy of every next-token distribution, with gradient, ``[N, T]``."""
+
+    def logits(self) -> Tensor:
+        """Return the logits divided by the sampling temperature, ``[N, T, V]``."""
+
+
+class SupervisedForward(Forward, Protocol):
+    """A forward pass over demonstrations, at temperature 1, and the reference model's beside it."""
+
+    def reference_logits(self) -> Tensor:
+        """Return the frozen reference model's logits at the same positions, ``[N, T, V]``."""
+
+
+@dataclass(frozen=True)
+class MaskedForward:
+    """A forward pass in the loss's dtype whose masked positions are 0 and carry no gradient."""
+
+    forward: Forward
+    mask: Tensor
+
+    @cached_property
+    def logprobs(self) -> Tensor:
+        """Return the log-probs of the response tokens, 0 where masked, ``[N, T]``."""
+        return keep(as_float(self.forward.logprobs), self.mask)
+
+    def entropy(self) -> Tensor:
+        """Return the token entropies, 0 where masked, ``[N, T]``."""
+        return keep(as_float(self.forward.entropy()), self.mask)
+
+    def logits(self) -> Tensor:
+        """Return the logits ``[N, T, V]``, 0 where masked."""
+        return keep(as_float(self.forward.logits()), self.mask.unsqueeze(-1))
+
+
+@dataclass(frozen=True)
+class SupervisedBatch:
+    """A micro-batch of demonstrations: position t predicts ``labels[:, t]`` where ``mask`` is 1.
+
+    ``labels`` and ``mask`` are ``[N, T]``; ``totals`` are those of the update batch.
+    """
+
+    labels: Tensor
+    mask: Tensor
+    totals: Totals
+
+    @classmethod
+    def of_sequences(cls, input_ids: Tensor, loss_mask: Tensor, totals: Totals) -> SupervisedBatch:
+        """Return the batch of whole sequences ``[N, S]``: T = S − 1, labels are the next tokens.
+
+        ``loss_mask`` is in the form of :func:`~etude.objective.supervised.loss_mask_of`. The
+        forward pass must give positions ``0 … S−2``.
+        """
+        return cls(input_ids[:, 1:], loss_mask[:, :-1], totals)

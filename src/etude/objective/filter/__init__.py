@@ -1,0 +1,1 @@
+"""Which prompt groups are trained on."""

@@ -1,0 +1,22 @@
+"""Every group is trained on, also those without signal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from etude.component import component
+from etude.objective.parts import GroupFilter
+
+
+@component()
+@dataclass(frozen=True)
+class KeepAll(GroupFilter):
+    """Train on every group."""
+
+    metric = "reward"
+    max_batches = 1
+
+    def keep(self, groups: Sequence[Sequence[float]]) -> list[bool]:
+        """Return True for every group."""
+        return [True for _ in groups]

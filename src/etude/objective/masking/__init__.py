@@ -1,0 +1,1 @@
+"""Rows and tokens taken out of the loss."""

@@ -1,0 +1,227 @@
+"""The policy-gradient objective: parts for each step from rewards to a loss.
+
+``shape`` (rewards and masks) and ``estimate`` (advantages) see all rows of a step; ``loss`` sees a
+micro-batch and the totals of its update batch, and adds over micro-batches:
+
+    L = Σ_{i,t} w_it · rollout_weight_it · policy_loss_it  +  Σ_regularizers Σ_{i,t} w_it · term_it
+
+with the weights w of the aggregation. A preset is a subclass that chooses other parts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from etude.component import option, slot, slots
+from etude.errors import ConfigError, DataError, Fault
+from etude.objective.batch import Forward, LossBatch, MaskedForward, RolloutBatch
+from etude.objective.loss import (
+    Estimate,
+    Loss,
+    ScalarLoss,
+    TokenLoss,
+    add_metrics,
+    aggregate,
+    token_metric,
+)
+from etude.objective.parts import (
+    Advantage,
+    Aggregation,
+    Auxiliary,
+    GroupFilter,
+    Masking,
+    Modifier,
+    Part,
+    PartState,
+    PolicyLoss,
+    Regularizer,
+    Shaping,
+)
+from etude.primitives.ratio import log_ratio, mismatch_weights
+
+
+@dataclass
+class ObjectiveState:
+    """The mutable state of an objective's parts, by ``slot`` or ``slot.part``."""
+
+    parts: dict[str, PartState] = field(default_factory=dict)
+
+    def of(self, key: str) -> PartState | None:
+        """Return the state of one part, None when it has none."""
+        return self.parts.get(key)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of every part that has one."""
+        return {key: part.state_dict() for key, part in self.parts.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned; raises KeyError when the parts differ."""
+        for key, part in self.parts.items():
+            part.load_state_dict(state[key])
+
+
+@dataclass(frozen=True)
+class PolicyGradient:
+    """Samples answers, rewards them, and raises the probability of the better ones."""
+
+    learner: ClassVar[str] = "policy_gradient"
+    reads: ClassVar[tuple[str, ...]] = (
+        "model",
+        "models",
+        "objective",
+        "data_mix",
+        "verifier",
+        "reward_weighting",
+        "curriculum",
+        "rollout",
+        "optimizer",
+        "training",
+    )
+
+    shaping: Mapping[str, Shaping] = slots(doc="changes to rewards before advantages")
+    filter: GroupFilter = slot("none", "which prompt groups are trained on")
+    masking: Mapping[str, Masking] = slots(doc="rows and tokens taken out of the loss")
+    advantage: Advantage = slot("grpo", "how rewards become advantages")
+    policy_loss: PolicyLoss = slot("clipped", "what is minimised for every token")
+    modifier: Mapping[str, Modifier] = slots(doc="changes to single token losses")
+    aggregation: Aggregation = slot("token_mean", "how token losses become one number")
+    regularizer: Mapping[str, Regularizer] = slots(doc="terms added to the loss (kl, entropy)")
+    auxiliary: Mapping[str, Auxiliary] = slots(doc="losses beside the policy loss")
+    rollout_correction: float | None = option(
+        None,
+        "cap of the weights that undo differences between the rollout engine's log-probs and the "
+        "trainer's (2.0 is usual); null: no weights",
+        gt=0,
+    )
+
+    def parts(self) -> dict[str, Part]:
+        """Return every part by ``slot`` or ``slot.part``."""
+        found: dict[str, Part] = {}
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Part):
+                found[f.name] = value
+            elif f.metadata.get("slot") == "many":
+                found.update({f"{f.name}.{key}": part for key, part in value.items()})
+        return found
+
+    @property
+    def whole_groups(self) -> bool:
+        """Return whether micro-batches must hold all rows of a prompt."""
+        return any(part.whole_groups for part in self.parts().values())
+
+    def make_state(self) -> ObjectiveState:
+        """Return the state of the parts at the start of a stage."""
+        made = {key: part.make_state() for key, part in self.parts().items()}
+        return ObjectiveState({key: state for key, state in made.items() if state is not None})
+
+    def shape(
+        self, batch: RolloutBatch, state: ObjectiveState | None = None
+    ) -> tuple[RolloutBatch, dict[str, float]]:
+        """Return the batch with shaped rewards and the mask of the loss, and numbers for the log.
+
+        Call once a step: stateful parts (an adaptive KL coefficient) move on. ``state`` None is
+        the state at the start of a stage.
+        """
+        state = state or self.make_state()
+        metrics: dict[str, float] = {}
+        for key, shaping in self.shaping.items():
+            batch, numbers = shaping.shape(batch, state.of(f"shaping.{key}"))
+            metrics |= numbers
+        for masking in self.masking.values():
+            batch = dataclasses.replace(batch, mask=masking.mask(batch))
+        if self.masking:
+            metrics["objective/masked_rows"] = float((batch.mask.sum(-1) == 0).float().mean())
+        return batch, metrics
+
+    def estimate(self, batch: RolloutBatch, state: ObjectiveState | None = None) -> Estimate:
+        """Return advantages ``[N, T]`` with returns and metrics, of a batch that was shaped."""
+        state = state or self.make_state()
+        estimate = self.advantage.estimate(batch, state.of("advantage"))
+        counted = estimate.advantages[batch.mask > 0]
+        extremes = {
+            "objective/advantage_min": float(counted.min()) if counted.numel() else 0.0,
+            "objective/advantage_max": float(counted.max()) if counted.numel() else 0.0,
+        }
+        return dataclasses.replace(estimate, metrics=extremes | dict(estimate.metrics))
+
+    def advantages(self, batch: RolloutBatch, state: ObjectiveState | None = None) -> Tensor:
+        """Return the advantages of every token, ``[N, T]``, detached and 0 off the mask."""
+        return self.estimate(batch, state).advantages
+
+    def rollout_weights(self, batch: RolloutBatch) -> Tensor | None:
+        """Return the constant weights of the token losses, ``[N, T]``, or None for no weights.
+
+        Raises DataError when the engine's log-probs are missing.
+        """
+        if self.rollout_correction is None:
+            return None
+        if batch.sampler_logprobs is None:
+            raise DataError(
+                "objective.rollout_correction needs the rollout engine's log-probs, and these rows "
+                "have none; type objective.rollout_correction=null"
+            )
+        return mismatch_weights(batch.old_logprobs, batch.sampler_logprobs, self.rollout_correction)
+
+    def loss(self, batch: LossBatch, forward: Forward, state: ObjectiveState | None = None) -> Loss:
+        """Return the loss of a micro-batch; summed over the update batch it is the batch's loss."""
+        state = state or self.make_state()
+        batch = batch.clean()
+        forward = MaskedForward(forward, batch.mask)
+        weights = self.aggregation.weights(batch.mask, batch.totals)
+        policy = self.policy_loss.loss(batch, forward)
+        metrics = dict(policy.metrics)
+        metrics["objective/approx_kl"] = token_metric(
+            -log_ratio(forward.logprobs, batch.old_logprobs), batch.mask
+        )
+        total = self._policy_total(policy, batch, forward, weights, state, metrics)
+        for key, regularizer in self.regularizer.items():
+            if regularizer.active:
+                term = regularizer.loss(batch, forward, state.of(f"regularizer.{key}"))
+                total = total + aggregate(term.loss, weights)
+                metrics = add_metrics(metrics, term.metrics)
+        for key, auxiliary in self.auxiliary.items():
+            own = auxiliary.loss(batch, forward, state.of(f"auxiliary.{key}"))
+            total = total + own.loss
+            metrics = add_metrics(metrics, own.metrics)
+        return Loss(total, metrics)
+
+    def _policy_total(
+        self,
+        policy: TokenLoss | ScalarLoss,
+        batch: LossBatch,
+        forward: Forward,
+        weights: Tensor,
+        state: ObjectiveState,
+        metrics: dict[str, Any],
+    ) -> Tensor:
+        if isinstance(policy, ScalarLoss):
+            self._refuse_token_parts(batch)
+            return policy.loss
+        for key, modifier in self.modifier.items():
+            policy = modifier.modify(policy, batch, forward, state.of(f"modifier.{key}"))
+        metrics |= policy.metrics
+        tokens = policy.loss
+        if batch.rollout_weights is not None:
+            tokens = tokens * batch.rollout_weights
+            metrics["objective/rollout_weight"] = token_metric(batch.rollout_weights, batch.mask)
+        metrics["objective/policy_loss"] = token_metric(tokens, batch.mask)
+        return aggregate(tokens, weights)
+
+    def _refuse_token_parts(self, batch: LossBatch) -> None:
+        loss = type(self.policy_loss).__name__
+        faults = [
+            Fault(f"objective/modifier={key}", f"changes token losses, and {loss} has none.")
+            for key in self.modifier
+        ]
+        if batch.rollout_weights is not None:
+            faults.append(
+                Fault("objective.rollout_correction", f"weighs token losses, and {loss} has none.")
+            )
+        if faults:
+            raise ConfigError(faults)

@@ -1,0 +1,1 @@
+"""What a demonstration's token costs."""

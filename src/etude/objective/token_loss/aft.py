@@ -1,0 +1,28 @@
+"""Focal weighting of demonstrations (``aft`` in the code of arXiv 2510.00237).
+
+    −ℓ · (1 − sg[p])^power,  p = exp(ℓ)
+
+Tokens the model already knows cost less; power 0 is the plain cross-entropy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from etude.component import component, option
+from etude.objective.token_loss.kind import DemonstrationLoss
+
+
+@component(source="arXiv 2510.00237")
+@dataclass(frozen=True)
+class AFT(DemonstrationLoss):
+    """Negative log-likelihood times a power of the detached probability of being wrong."""
+
+    power: float = option(1.0, "exponent of 1 - p", ge=0)
+
+    def loss(self, logprobs: Tensor) -> Tensor:
+        """Return −ℓ·(1 − sg[p])^power, ``[N, T]``."""
+        missing = (1.0 - logprobs.detach().exp()).clamp(min=0.0)
+        return -logprobs * missing.pow(self.power)
