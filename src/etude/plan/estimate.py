@@ -1,0 +1,265 @@
+"""What a stage will need, guessed before it runs: memory, time and disk.
+
+Everything here is an estimate from sizes and a few stated assumptions; nothing imports torch.
+Memory is that of the largest moment of a step. Time is floating-point operations (6 a parameter and
+token trained, 2 read) over a rate, which an earlier stage of the same kind measures if there is
+one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etude.errors import ModelError
+from etude.plan.earlier import stages_like
+from etude.plan.quantities import duration, size
+from etude.plan.shape import Shape, shape_of_config, shape_of_folder, size_in_name
+
+Config = Mapping[str, Any]
+
+#: Sustained operations a second assumed where nothing was measured.
+ASSUMED_RATE = {"cpu": 2.0e10, "cuda": 1.0e14}
+#: Seconds of a decoding step that do not shrink with the model (launching its kernels), a layer.
+DECODE_OVERHEAD = {"cpu": 4e-4, "cuda": 3e-4}
+#: Tokens of a prompt where nothing says how long prompts are.
+ASSUMED_PROMPT = 64
+#: Bytes of one line of samples.jsonl beside its text.
+_SAMPLE_LINE = 400
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes at the largest moment of a step, by what holds them."""
+
+    weights: float
+    gradients: float
+    optimizer: float
+    activations: float
+    logits: float
+    cache: float
+
+    @property
+    def peak(self) -> float:
+        """Return the most that is held at once: an update or a rollout, never both."""
+        held = self.weights + self.optimizer
+        return held + max(self.gradients + self.activations + self.logits, self.cache)
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """The estimate of one stage; ``seconds`` is None for a model of unknown size.
+
+    ``rate_from`` says where the rate of the time comes from. ``disk`` is what stays in the stage's
+    folder: checkpoints, the model handed on and samples.
+    """
+
+    parameters: int
+    origin: str
+    memory: Memory | None
+    seconds: float | None
+    rate_from: str
+    disk: float
+
+    def line(self) -> str:
+        """Return the estimate in one line."""
+        parts = []
+        if self.memory is not None:
+            held = self.memory
+            inner = [("weights", held.weights), ("optimizer", held.optimizer)]
+            inner += [("activations", held.activations), ("logits", held.logits)]
+            inner += [("cache", held.cache)] if held.cache else []
+            shown = ", ".join(f"{name} {size(value)}" for name, value in inner if value)
+            parts.append(f"memory ~{size(held.peak)} ({shown})")
+        if self.seconds is not None:
+            parts.append(f"time ~{duration(self.seconds)} ({self.rate_from})")
+        parts.append(f"disk ~{size(self.disk)}")
+        return " · ".join(parts)
+
+
+def shape_of(model: Config) -> Shape | None:
+    """Return the shape of a config's ``model`` node: scratch fields, a local folder, a cached hub
+    model; None when nothing of it lies on this machine.
+    """
+    path = model.get("path")
+    if not path:
+        try:
+            return shape_of_config(_as_transformers(model), "the config")
+        except ModelError:
+            return None
+    folder = Path(str(path)).expanduser()
+    for candidate in (folder, *_cached(str(path))):
+        if (candidate / "config.json").is_file():
+            return shape_of_folder(candidate)
+    return None
+
+
+def parameters_of(model: Config) -> tuple[int | None, str]:
+    """Return the number of parameters of a ``model`` node, and where it was read."""
+    shape = shape_of(model)
+    if shape is not None:
+        return shape.parameters, shape.origin
+    claimed = size_in_name(str(model.get("path", "")))
+    return claimed, "its name" if claimed else "nowhere: the model is not on this machine"
+
+
+def estimate(config: Config, learner: str, outputs: Path) -> StageEstimate:
+    """Return what a resolved stage config will need; ``outputs`` may hold stages to measure."""
+    model = config.get("model") or {}
+    shape = shape_of(model)
+    total, origin = parameters_of(model)
+    total = total or 0
+    trained = _trained_parameters(model, shape, total) if learner != "generate" else 0
+    memory = _memory(config, learner, shape, total, trained) if shape is not None else None
+    seconds, rate_from = _time(config, learner, shape, outputs) if shape is not None else (None, "")
+    return StageEstimate(
+        total, origin, memory, seconds, rate_from, _disk(config, learner, total, trained)
+    )
+
+
+def free_space(outputs: Path) -> int:
+    """Return the bytes free where ``outputs`` lies or would be made."""
+    place = outputs.absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def _memory(config: Config, learner: str, shape: Shape, total: int, trained: int) -> Memory:
+    # Master weights are float32; on a GPU the forward pass works on a 16-bit copy of them.
+    on_gpu = device_of(config) == "cuda"
+    wide = 2 if on_gpu else 4
+    training, execution = _node(config, "training"), _node(config, "execution")
+    budget = int(execution.get("micro_batch_tokens") or 16384)
+    tokens = min(budget, _tokens_of_a_step(config, learner)) if learner != "generate" else 0
+    kept = 8 * shape.hidden + 4 * shape.feed_forward + 2 * shape.kv_width
+    layers = shape.layers
+    if _node(config, "model").get("gradient_checkpointing"):
+        activations = tokens * wide * (layers * shape.hidden + kept)
+    else:
+        activations = tokens * wide * layers * kept
+    cache = 0.0
+    if learner != "supervised":
+        rows = _rows(training, learner)
+        concurrent = int(_node(config, "rollout").get("max_rows") or rows)
+        width = ASSUMED_PROMPT + _new_tokens(config)
+        cache = float(min(rows, concurrent) * width * 2 * layers * shape.kv_width * wide)
+    reference = total * wide if _node(config, "models").get("reference") else 0
+    return Memory(
+        weights=4.0 * total + (2.0 * total if on_gpu else 0.0) + reference,
+        gradients=4.0 * trained,
+        optimizer=8.0 * trained,
+        activations=float(activations),
+        # Logits and their gradient in float32.
+        logits=8.0 * tokens * shape.vocabulary,
+        cache=cache,
+    )
+
+
+def _time(config: Config, learner: str, shape: Shape, outputs: Path) -> tuple[float, str]:
+    steps = int(_node(config, "training").get("steps") or 0)
+    operations = _operations_of_a_step(config, learner, shape)
+    for earlier in stages_like(config, outputs):
+        known = shape_of(_node(earlier.config, "model"))
+        if known is not None:
+            before = _operations_of_a_step(earlier.config, learner, known)
+            return steps * earlier.seconds * operations / before, f"at the rate of {earlier.name}"
+    device = device_of(config)
+    seconds = operations / ASSUMED_RATE[device]
+    if learner != "supervised":
+        seconds += _new_tokens(config) * shape.layers * DECODE_OVERHEAD[device]
+    return (
+        steps * seconds,
+        f"assuming {ASSUMED_RATE[device] / 1e9:,.0f} Gflop/s; no earlier stage to measure",
+    )
+
+
+def _operations_of_a_step(config: Config, learner: str, shape: Shape) -> float:
+    tokens = _tokens_of_a_step(config, learner)
+    work = float(shape.parameters)
+    again = 8 if _node(config, "model").get("gradient_checkpointing") else 6
+    if learner == "supervised":
+        return again * work * tokens
+    sampled = 2.0 * work * tokens
+    if learner == "generate":
+        return sampled
+    epochs = int(_node(config, "training").get("epochs_per_step") or 1)
+    scored = 2.0 * work * tokens * (2 if _node(config, "models").get("reference") else 1)
+    return sampled + scored + again * work * tokens * epochs
+
+
+def _disk(config: Config, learner: str, total: int, trained: int) -> float:
+    execution, training = _node(config, "execution"), _node(config, "training")
+    steps = int(training.get("steps") or 0)
+    written = min(int(execution.get("samples") or 0), _rows(training, learner))
+    samples = steps * written * (_SAMPLE_LINE + 4 * _new_tokens(config))
+    if learner == "generate":
+        return float(steps * _rows(training, learner) * (_SAMPLE_LINE + 4 * _new_tokens(config)))
+    checkpoint = 4.0 * trained + 8.0 * trained
+    return int(execution.get("keep") or 1) * checkpoint + 4.0 * total + samples
+
+
+def _trained_parameters(model: Config, shape: Shape | None, total: int) -> int:
+    adapter = model.get("lora") or model.get("adapter")
+    if not isinstance(adapter, Mapping) or shape is None:
+        return total
+    rank = int(adapter.get("rank") or adapter.get("r") or 8)
+    # Every linear map of a layer gets two thin matrices; their ends add up to these widths.
+    ends = 2 * (2 * shape.hidden) + 2 * (shape.hidden + shape.kv_width)
+    ends += 3 * (shape.hidden + shape.feed_forward)
+    return min(total, shape.layers * rank * ends)
+
+
+def _tokens_of_a_step(config: Config, learner: str) -> int:
+    rows = _rows(_node(config, "training"), learner)
+    if learner == "supervised":
+        longest = int(_node(config, "training").get("max_length") or 512)
+        return rows * max(1, longest // 4)
+    return rows * (ASSUMED_PROMPT + max(1, _new_tokens(config) // 2))
+
+
+def _rows(training: Config, learner: str) -> int:
+    if learner == "policy_gradient":
+        return int(training.get("prompts_per_step") or 1) * int(
+            training.get("rollouts_per_prompt") or 1
+        )
+    return int(training.get("rows_per_step") or 1)
+
+
+def _new_tokens(config: Config) -> int:
+    return int(_node(config, "rollout").get("max_new_tokens") or 0)
+
+
+def device_of(config: Config) -> str:
+    """Return ``cpu`` or ``cuda``, as far as the config and the machine's device files tell."""
+    asked = str(_node(config, "execution").get("device") or "auto")
+    if asked in ASSUMED_RATE:
+        return asked
+    gpus = _node(config, "resources").get("gpus_per_node")
+    return "cuda" if gpus or Path("/dev/nvidia0").exists() else "cpu"
+
+
+def _as_transformers(model: Config) -> Config:
+    """Return scratch fields under the names a transformers config has."""
+    renamed = dict(model)
+    renamed.setdefault("model_type", model.get("architecture") or "llama")
+    renamed.setdefault("tie_word_embeddings", bool(model.get("tie_embeddings", True)))
+    return renamed
+
+
+def _cached(name: str) -> Iterator[Path]:
+    """Yield the newest snapshots of a hub model in the local cache."""
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface"))
+    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    root = hub / f"models--{name.replace('/', '--')}" / "snapshots"
+    if root.is_dir():
+        yield from sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _node(config: Config, key: str) -> Config:
+    node = config.get(key)
+    return node if isinstance(node, Mapping) else {}

@@ -1,0 +1,122 @@
+"""What both views share: they keep the run's record and turn events into lines of text."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from etude.errors import Interrupted
+from etude.events import Observer
+from etude.plan.describe import start_lines
+from etude.plan.quantities import duration
+from etude.schema import Schema
+from etude.view.ending import end_lines
+from etude.view.progress import StageProgress, steps_of
+from etude.view.record import RunRecord, summary
+from etude.view.watch import Watch
+
+
+class TextView(Observer):
+    """Tells a run as lines; a subclass says where lines go and how steps are shown.
+
+    ``clock`` returns seconds.
+    """
+
+    def __init__(self, schema: Schema, clock: Callable[[], float] = time.monotonic) -> None:
+        self.schema = schema
+        self.clock = clock
+        self.record = RunRecord()
+        self.progress: StageProgress | None = None
+        self._watch: Watch | None = None
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Return the columns a line may take."""
+
+    @abstractmethod
+    def say(self, line: str = "", style: str = "") -> None:
+        """Write one line that stays; ``style`` is a colour where there are colours."""
+
+    def step_shown(self, node: Any, step: int) -> None:
+        """Show a finished step; the figures are in ``self.progress``."""
+        return
+
+    def checkpoint_written(self, node: Any, step: int, path: str) -> None:
+        """Say nothing: a checkpoint is what a person expects."""
+        return
+
+    def run_started(self, run: Any) -> None:
+        """Write the start tree."""
+        for line in start_lines(run, self.schema, self.width):
+            self.say(line)
+
+    def stage_started(self, node: Any, *, attempt: int, first_step: int, folder: str) -> None:
+        """Begin to follow a stage, and say so when it resumes."""
+        self.progress = StageProgress(node.name, steps_of(node), first_step, clock=self.clock)
+        self._watch = Watch(node.name)
+        self.record.stage(node.fingerprint).state = "running"
+        if first_step:
+            self.say(f" {node.name}: resumes after step {first_step} (attempt {attempt})")
+
+    def stage_skipped(self, node: Any, *, seconds_saved: float) -> None:
+        """Say that a finished stage is used as it is."""
+        known = self.record.stage(node.fingerprint)
+        known.state, known.seconds = "skipped", seconds_saved
+        self.say(
+            f" {node.name} done ({node.fingerprint[:8]}, {duration(seconds_saved)} saved)", "green"
+        )
+
+    def step_done(
+        self, node: Any, step: int, metrics: Mapping[str, float], timing: Mapping[str, float]
+    ) -> None:
+        """Show a step, and say at once what deserves an eye."""
+        if self.progress is None or self._watch is None:
+            return
+        self.progress.step_done(step, metrics, timing)
+        for message in self._watch.look(step, metrics):
+            self.warned(message)
+        self.step_shown(node, step)
+
+    def evaluated(self, node: Any, step: int | None, evaluation: Mapping[str, Any]) -> None:
+        """Say an evaluation's first metrics."""
+        if step is None:
+            self.record.evaluations[node.fingerprint] = evaluation
+        at = f" at step {step}" if step is not None else ""
+        self.say(f" {node.name}{at}: {summary(evaluation)}", "dim")
+
+    def stage_finished(self, node: Any, *, seconds: float, folder: str) -> None:
+        """Record that a stage is finished and where it lies."""
+        known = self.record.stage(node.fingerprint)
+        known.state, known.seconds, known.folder = "done", seconds, folder
+        self.progress = None
+
+    def stage_failed(self, node: Any, *, step: int | None, error: BaseException) -> None:
+        """Say that a stage failed or was interrupted; the command reports the whole cause."""
+        known = self.record.stage(node.fingerprint)
+        self.progress = None
+        at = f" at step {step}" if step is not None else ""
+        if isinstance(error, (Interrupted, KeyboardInterrupt)):
+            known.state = "interrupted"
+            self.say(f" {node.name} interrupted{at}; the same command goes on from here", "yellow")
+            return
+        known.state, known.problem = "failed", first_line(error)
+        self.say(f" {node.name} FAILED{at}: {first_line(error)}", "red")
+
+    def warned(self, message: str) -> None:
+        """Say a warning."""
+        self.say(f" warning: {message}", "yellow")
+
+    def run_finished(self, run: Any) -> None:
+        """Write the table of stages and where everything lies."""
+        self.say()
+        for line in end_lines(run, self.record, self.width):
+            self.say(line)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class where it has none."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

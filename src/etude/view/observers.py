@@ -1,0 +1,45 @@
+"""Who watches a run: the view that fits where its output goes, and the tracker of its config."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from etude.events import Observer
+from etude.schema import load
+from etude.view.base import TextView
+
+
+def make_observers(root: Mapping[str, Any]) -> list[Observer]:
+    """Return the observers of a run with this root config: one view, and its tracker if any.
+
+    The view is live where standard output is a terminal, and plain lines elsewhere (also when TERM
+    is ``dumb``). Raises ConfigError when the tracker cannot be built.
+    """
+    view = make_view(sys.stdout, root)
+    tracker = root.get("tracker")
+    if not tracker:
+        return [view]
+    from etude.build import build
+
+    observer = build(dict(tracker), "tracker").observer(root, view.warned)
+    return [view, observer] if observer is not None else [view]
+
+
+def make_view(out: TextIO, root: Mapping[str, Any]) -> TextView:
+    """Return the view that fits ``out``."""
+    if isinstance(out, io.TextIOWrapper):
+        # A terminal that cannot show "→" must not end a training run.
+        out.reconfigure(errors="replace")
+    schema = load()
+    if out.isatty() and os.environ.get("TERM") != "dumb":
+        from etude.view.live import LiveView
+
+        return LiveView(out, schema)
+    from etude.view.plain import PlainView
+
+    every = (root.get("execution") or {}).get("log_every") or 1
+    return PlainView(out, schema, every=int(every))

@@ -1,0 +1,56 @@
+"""What has happened in a run so far: the facts that its closing table is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class StageRecord:
+    """How one stage went: ``state`` is waiting, running, done, skipped or failed."""
+
+    state: str = "waiting"
+    seconds: float = 0.0
+    folder: str = ""
+    problem: str = ""
+
+
+@dataclass
+class RunRecord:
+    """The stages and evaluations of a run by fingerprint."""
+
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    evaluations: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def stage(self, fingerprint: str) -> StageRecord:
+        """Return the record of a stage, made on first mention."""
+        return self.stages.setdefault(fingerprint, StageRecord())
+
+    def metrics(self, evaluation: str | None) -> Mapping[str, Any]:
+        """Return the metrics of an evaluation by its fingerprint; empty when it was not made."""
+        if evaluation is None:
+            return {}
+        metrics = self.evaluations.get(evaluation, {}).get("metrics")
+        return metrics if isinstance(metrics, Mapping) else {}
+
+
+def interval(metric: Any) -> str:
+    """Return ``0.55 [0.52, 0.58]`` for an evaluation's metric, or a bare number, or ``–``."""
+    if isinstance(metric, Mapping):
+        value, low, high = metric.get("value"), metric.get("low"), metric.get("high")
+        if value is None:
+            return "–"
+        if low is None or high is None:
+            return f"{value:.2f}"
+        return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{metric:.2f}" if isinstance(metric, (int, float)) else "–"
+
+
+def summary(evaluation: Mapping[str, Any], most: int = 3) -> str:
+    """Return the first metrics of an evaluation in one line."""
+    metrics = evaluation.get("metrics")
+    if not isinstance(metrics, Mapping) or not metrics:
+        return "no metrics"
+    return "  ".join(f"{name} {interval(value)}" for name, value in list(metrics.items())[:most])
