@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from etude.objective.parts import Aggregation
 @dataclass(frozen=True)
 class SequenceMeanTokenMean(Aggregation):
     """Every row weighs the same, and so does every token of a row."""
+
+    words: ClassVar[str] = "mean over each row's tokens, then over the {rows} rows"
 
     count_empty_rows: bool = option(
         False, "count rows without a trained token in the mean over rows, as TRL does"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from etude.objective.parts import Aggregation
 @dataclass(frozen=True)
 class SequenceMeanTokenSum(Aggregation):
     """Every token weighs one part in the number of rows, so long rows weigh more."""
+
+    words: ClassVar[str] = "sum over each row's tokens, mean over the {rows} rows"
 
     count_empty_rows: bool = option(
         False, "count rows without a trained token in the mean over rows, as TRL does"

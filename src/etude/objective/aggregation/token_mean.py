@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from etude.objective.parts import Aggregation
 @dataclass(frozen=True)
 class TokenMean(Aggregation):
     """Every token of the update batch weighs the same."""
+
+    words: ClassVar[str] = "sum over the tokens of all {rows} rows ÷ their number"
 
     def weights(self, mask: Tensor, totals: Totals) -> Tensor:
         """Return mask / tokens, ``[N, T]``."""

@@ -9,6 +9,7 @@ and TRL's recipe takes 5.0 as the upper one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from etude.component import component, option
 from etude.objective.batch import Forward, LossBatch
@@ -21,6 +22,8 @@ from etude.primitives.ratio import token_ratio
 @dataclass(frozen=True)
 class CISPO(PolicyLoss):
     """REINFORCE with a clipped, detached importance weight on every token."""
+
+    words: ClassVar[str] = "importance weight clipped at {max_ratio}[ and {min_ratio}]"
 
     min_ratio: float = option(0.0, "lower bound of the weight", ge=0)
     max_ratio: float = option(5.0, "upper bound of the weight", gt=0)

@@ -10,6 +10,7 @@ unclipped branch instead. At r = 1 the gradient is that of REINFORCE, −A for e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from etude.component import component, option
 from etude.objective.batch import Forward, LossBatch
@@ -24,6 +25,10 @@ from etude.primitives.ratio import token_ratio
 @dataclass(frozen=True)
 class Clipped(PolicyLoss):
     """The importance-weighted advantage, clipped to a band around ratio 1."""
+
+    words: ClassVar[str] = (
+        "clipped ({clip_low}, {clip_high})[, dual clip {dual_clip}][, delta {delta}]"
+    )
 
     clip_low: float = option(0.2, "the ratio is clipped below 1 - clip_low", ge=0, le=1)
     clip_high: float = option(0.2, "the ratio is clipped above 1 + clip_high", ge=0)

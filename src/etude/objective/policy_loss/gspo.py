@@ -11,6 +11,7 @@ is this the method of the paper; with |o| = 1 it is the clipped surrogate of PPO
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from etude.component import Need, component, option
 from etude.objective.batch import Forward, LossBatch
@@ -34,6 +35,8 @@ from etude.primitives.ratio import sequence_ratio_per_token
 @dataclass(frozen=True)
 class GSPO(PolicyLoss):
     """The clipped surrogate with the length-normalised ratio of the whole sequence."""
+
+    words: ClassVar[str] = "clipped sequence ratio ({clip_low}, {clip_high})"
 
     clip_low: float = option(3e-4, "the sequence's ratio is clipped below 1 - clip_low", ge=0, le=1)
     clip_high: float = option(4e-4, "the sequence's ratio is clipped above 1 + clip_high", ge=0)

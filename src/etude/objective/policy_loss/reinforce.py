@@ -8,6 +8,7 @@ With ``importance_weight`` the term is multiplied by the detached ratio exp(ℓ 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from etude.component import component, option
 from etude.objective.batch import Forward, LossBatch
@@ -20,6 +21,8 @@ from etude.primitives.ratio import token_ratio
 @dataclass(frozen=True)
 class Reinforce(PolicyLoss):
     """Minus advantage times log-prob, without ratio or clip."""
+
+    words: ClassVar[str] = "-advantage × log-prob"
 
     importance_weight: bool = option(
         False, "multiply by the detached ratio of the current to the sampling policy"

@@ -10,6 +10,7 @@ of that sum is the loss of the method. At s = 1 the gradient is that of REINFORC
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from etude.component import Need, component, option
 from etude.objective.batch import Forward, LossBatch
@@ -34,6 +35,8 @@ from etude.primitives.ratio import sequence_ratio
 @dataclass(frozen=True)
 class SequenceClipped(PolicyLoss):
     """The clipped surrogate with the product of a response's token ratios."""
+
+    words: ClassVar[str] = "clipped ratio of whole answers ({clip_low}, {clip_high})"
 
     clip_low: float = option(0.2, "the response's ratio is clipped below 1 - clip_low", ge=0, le=1)
     clip_high: float = option(0.2, "the response's ratio is clipped above 1 + clip_high", ge=0)
