@@ -34,6 +34,9 @@ class Learner(Protocol):
     def step(self, step: int) -> StepResult:
         """Do step number ``step`` and return its metrics; everything random is keyed by it."""
 
+    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Measure the model as it stands: the result's JSON and the samples it rests on."""
+
     def state_dict(self) -> Tree:
         """Return all that a resumed stage needs (parameters, optimizers, data, components)."""
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from etude.build import build, build_struct
 from etude.config.settings import Execution
+
+if TYPE_CHECKING:
+    from etude.learner.make import StageContext
 
 _GROUPS = (
     "model",
@@ -57,11 +61,31 @@ class StageParts:
         """Return the device the stage trains on."""
         return device_of(self.execution.device)
 
+    def reference(self, context: StageContext) -> Any | None:
+        """Return the frozen reference model, or None when no part of the objective asks for it."""
+        if not asks_for(self.objective, "model:reference"):
+            return None
+        named = self.models.reference
+        folder = {"start": context.start, "base": None}.get(named, Path(named))
+        reference = self.policy(folder, context.seed)
+        reference.model.requires_grad_(False)
+        reference.model.eval()
+        return reference
+
     def policy(self, folder: Path | None, seed: int) -> Any:
         """Return the model in ``folder``, or a fresh base model seeded by ``seed``."""
         if folder is None:
             return self.model.create(seed, self.device())
         return self.model.load(folder, self.device())
+
+
+def asks_for(component: Any, what: str) -> bool:
+    """Return whether a component, or a part of it, requires ``what`` with the values it has."""
+    values = {f.name: getattr(component, f.name) for f in dataclasses.fields(component)}
+    if any(need.what == what and holds(need.when, values) for need in component.declaration.requires):
+        return True
+    parts = [p for v in values.values() for p in (v.values() if isinstance(v, Mapping) else [v])]
+    return any(asks_for(part, what) for part in parts if hasattr(part, "declaration"))
 
 
 def device_of(name: str) -> torch.device:

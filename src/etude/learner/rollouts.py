@@ -7,16 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from etude.curriculum.interface import StepPlan
-from etude.errors import DataError
+from etude.errors import DataError, VerifierError
 from etude.learner.parts import StageParts
 from etude.randomness import row_seed
-from etude.rows import Candidate, Example, Request, Row
+from etude.rows import Candidate, Example, Outcome, Request, Row
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """The groups of a step, with what was sampled and thrown away on the way to them."""
+    """The groups of a step, and everything that was sampled on the way to them.
+
+    Rows that the verifier failed on are in ``sampled`` only: they have no reward to learn from.
+    """
 
     groups: list[list[Row]]
     sampled: list[Row]
@@ -46,29 +51,48 @@ class Rollouts:
         Raises DataError when the filter's limit on rounds is reached before enough groups are kept.
         """
         wanted = self._parts.training.prompts_per_step
+        size = self._parts.training.rollouts_per_prompt
         group_filter = self._parts.objective.filter
         kept: list[list[Row]] = []
         sampled: list[Row] = []
         seen: Counter[str] = Counter()
         rounds = 0
         while len(kept) < wanted:
-            if group_filter.max_batches and rounds >= group_filter.max_batches:
+            if rounds and group_filter.max_batches and rounds >= group_filter.max_batches:
                 raise DataError(
                     f"step {step}: after {rounds} batches of {wanted} prompts only {len(kept)} groups "
                     "had answers of different worth; raise objective.filter.max_batches, or give "
                     "easier or harder prompts (data_mix.train.<source>.levels)"
                 )
-            groups = self.sample(self._stream.next(wanted), step, plan, seen)
+            groups = self.sample(self._stream.next(wanted), step, plan, seen, size)
             sampled += [row for group in groups for row in group]
             rounds += 1
-            kept += [g for g, keep in zip(groups, group_filter.keep_groups(groups), strict=True) if keep]
+            judged = [known for group in groups if (known := [r for r in group if is_judged(r)])]
+            if not judged:
+                raise VerifierError(
+                    f"step {step}: the verifier failed on all {len(sampled)} answers "
+                    f"({_failures(sampled)}); nothing can be learned from them. "
+                    "A higher verifier.timeout or verifier.memory may help"
+                )
+            self.reward(judged)
+            values = [[_value(row, group_filter.metric) for row in group] for group in judged]
+            kept += [g for g, keep in zip(judged, group_filter.keep(values), strict=True) if keep]
+            if not group_filter.refill:
+                break
         return Gathered(kept[:wanted], sampled, rounds)
 
     def sample(
-        self, examples: Sequence[Example], step: int, plan: StepPlan, seen: Counter[str]
+        self,
+        examples: Sequence[Example],
+        step: int,
+        plan: StepPlan,
+        seen: Counter[str],
+        size: int,
     ) -> list[list[Row]]:
-        """Return one judged and rewarded group of rows for each example."""
-        size = self._parts.training.rollouts_per_prompt
+        """Return one judged group of ``size`` rows for each example.
+
+        ``seen`` counts how often each prompt was already drawn in this step.
+        """
         limit = plan.max_new_tokens or self._parts.rollout.max_new_tokens
         requests: list[Request] = []
         for example in examples:
@@ -104,6 +128,43 @@ class Rollouts:
         verdicts = self._judge.verify([candidate_of(row) for row in rows])
         for row, verdict in zip(rows, verdicts, strict=True):
             row.verdict = verdict
+
+    def reward(self, groups: Sequence[Sequence[Row]]) -> None:
+        """Combine the parts of every judged row into its reward."""
+        rows = [row for group in groups for row in group]
+        for row, reward in zip(rows, rewards_of(rows, self._parts.reward_weighting), strict=True):
+            row.reward = reward
+
+
+def is_judged(row: Row) -> bool:
+    """Return whether the verifier came to a verdict; a row it failed on has no reward at all."""
+    return row.verdict is not None and row.verdict.outcome not in (
+        Outcome.TIMED_OUT,
+        Outcome.CRASHED,
+    )
+
+
+def rewards_of(rows: Sequence[Row], weighting: Any) -> list[float]:
+    """Return the combined reward of judged rows; raises ConfigError for a part nobody gives."""
+    if not rows:
+        return []
+    verdicts = [row.verdict for row in rows if row.verdict is not None]
+    parts = {name: torch.tensor([v.parts[name] for v in verdicts]) for name in verdicts[0].parts}
+    combined: list[float] = weighting.combine(parts).tolist()
+    return combined
+
+
+def _failures(rows: Sequence[Row]) -> str:
+    details = Counter(
+        f"{row.verdict.outcome.value}: {row.verdict.detail}" for row in rows if row.verdict
+    )
+    return "; ".join(f"{count} × {detail}" for detail, count in details.most_common(3))
+
+
+def _value(row: Row, metric: str) -> float:
+    if metric == "reward" or row.verdict is None:
+        return row.reward
+    return row.verdict.parts[metric]
 
 
 def candidate_of(row: Row) -> Candidate:

@@ -1,0 +1,159 @@
+"""Supervised learning: every step teaches the next demonstrations of the mix, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from etude.errors import DataError
+from etude.learner.clock import Clock
+from etude.learner.forward import collate, forward, split
+from etude.learner.interface import StepResult, Tree
+from etude.learner.make import StageContext
+from etude.learner.parts import StageParts
+from etude.learner.trainee import Trainee
+from etude.objective.batch import SupervisedBatch, Totals
+from etude.objective.loss import Metrics, add_metrics
+from etude.rows import Example, Row
+
+
+class SupervisedLearner:
+    """Trains a policy on demonstrations."""
+
+    def __init__(self, parts: StageParts, context: StageContext) -> None:
+        self.parts = parts
+        self.objective = parts.objective
+        self.training = parts.training
+        self.steps: int = parts.training.steps
+        self.policy = parts.policy(context.start, context.seed)
+        self.reference = parts.reference(context)
+        self.trainee = Trainee(
+            self.policy, parts.optimizer, self.steps, parts.training.gradient_clip
+        )
+        self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
+        self.dropped = 0
+        self.anchor: list[Tensor] = []
+        if self.objective.anchor_coef > 0:
+            self.anchor = [p.detach().clone() for p in self.policy.model.parameters()]
+
+    def step(self, step: int) -> StepResult:
+        """Teach the next ``rows_per_step`` demonstrations with one update."""
+        clock = Clock()
+        with clock.phase("data"):
+            rows = self._draw(step)
+        micro = split(
+            [len(row.prompt) + len(row.tokens) for row in rows],
+            self.parts.execution.micro_batch_tokens,
+        )
+        trained = sum(sum(row.loss_mask) for row in rows)
+        totals = Totals(
+            tokens=trained,
+            rows=sum(1 for row in rows if any(row.loss_mask)),
+            width=self.training.max_length,
+            all_rows=len(rows),
+            micro_batches=len(micro),
+        )
+        metrics: Metrics = {}
+        with clock.phase("update"):
+            done = self.trainee.update(self._losses(rows, micro, totals, metrics), step)
+        values = {name: metric.value() for name, metric in metrics.items()}
+        counts = {"tokens": float(trained), "rows/dropped": float(self.dropped)}
+        tokens = sum(len(row.prompt) + len(row.tokens) for row in rows)
+        return StepResult({**done, **values, **counts}, [], clock.timing(tokens))
+
+    def _draw(self, step: int) -> list[Row]:
+        """Return the next demonstrations as rows; those too long are treated as configured."""
+        rows: list[Row] = []
+        refused = 0
+        while len(rows) < self.training.rows_per_step:
+            for example in self.stream.next(self.training.rows_per_step - len(rows)):
+                row = self._row(example)
+                if row is not None:
+                    rows.append(row)
+                else:
+                    refused += 1
+            if refused > max(self.stream.size, self.training.rows_per_step):
+                raise DataError(
+                    f"step {step}: no demonstration fits in training.max_length="
+                    f"{self.training.max_length}; a larger training.max_length, or "
+                    "training.too_long=cut, keeps some"
+                )
+        self.dropped += refused
+        return rows
+
+    def _row(self, example: Example) -> Row | None:
+        """Return a demonstration as a row, or None when it is dropped for its length."""
+        if example.response is None:
+            raise DataError(
+                f"row {example.id} has nothing to teach: data_mix.response_template is null; type "
+                "data_mix.response_template='{solution}' (or another column)"
+            )
+        prompt = self.policy.encode_prompt(example.prompt, example.system)
+        response = self.policy.encode_response(example.response)
+        room = self.training.max_length - len(prompt)
+        if len(response) > room:
+            if self.training.too_long == "drop" or (self.training.too_long == "cut" and room < 1):
+                return None
+            if self.training.too_long == "refuse":
+                raise DataError(
+                    f"row {example.id} is {len(prompt) + len(response)} tokens long, more than "
+                    f"training.max_length={self.training.max_length}; raise it, or type "
+                    "training.too_long=drop or training.too_long=cut"
+                )
+            response = response[:room]
+        return Row(
+            prompt_id=example.id,
+            index=0,
+            prompt=prompt,
+            tokens=response,
+            loss_mask=[1] * len(response),
+            example=example,
+        )
+
+    def _losses(
+        self, rows: Sequence[Row], micro: list[list[int]], totals: Totals, metrics: Metrics
+    ) -> Iterator[Tensor]:
+        """Yield the loss of each micro-batch; their sum is the loss of the step."""
+        for part in micro:
+            batch = collate([rows[i] for i in part], self.policy)
+            with self.trainee.precision():
+                passed = forward(self.policy, batch, 1.0, reference=self.reference)
+                loss = self.objective.loss(
+                    SupervisedBatch(batch.targets, batch.mask, totals), passed
+                )
+            merged = add_metrics(metrics, loss.metrics)
+            metrics.clear()
+            metrics.update(merged)
+            yield loss.total
+        if self.objective.anchor_coef > 0:
+            yield self.objective.anchor(self.policy.model.parameters(), self.anchor)
+
+    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Measure the policy as it stands on the held-out rows; changes no state."""
+        return self.parts.evaluate(self.policy)
+
+    def state_dict(self) -> Tree:
+        """Return all that a resumed stage needs."""
+        return {
+            "trainee": self.trainee.state_dict(),
+            "stream": self.stream.state_dict(),
+            "dropped": self.dropped,
+            "anchor": self.anchor,
+        }
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Restore what :meth:`state_dict` returned, to the bit."""
+        self.trainee.load_state_dict(state["trainee"])
+        self.stream.load_state_dict(state["stream"])
+        self.dropped = state["dropped"]
+        self.anchor = state["anchor"]
+
+    def export(self, folder: Path) -> None:
+        """Write the trained model in Hugging Face format to ``folder/model``."""
+        self.policy.save(folder / "model")
+
+    def close(self) -> None:
+        """Nothing outlives a supervised stage."""
