@@ -1,0 +1,138 @@
+"""One attempt at a stage: a folder of its own that no other attempt writes to."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from etude.execute import atomic
+from etude.execute.lines import LineWriter, raw_lines
+from etude.plan import layout
+from etude.plan.nodes import StageNode
+
+#: The files of lines an attempt writes; every line begins with its step.
+FILES = ("metrics", "samples", "timing", "evaluations", "evaluation_samples")
+
+#: Files whose lines are numbered by finished steps (a checkpoint at step n keeps line n).
+BY_FINISHED = frozenset({"evaluations", "evaluation_samples"})
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an attempt begins: after ``step`` steps of another attempt, or of another stage.
+
+    ``stage`` is the folder name of a stage that is extended; None is the attempt's own stage.
+    """
+
+    step: int
+    attempt: int
+    stage: str | None = None
+
+
+class Attempt:
+    """An open attempt: its number, its files of lines and its log."""
+
+    def __init__(self, stage_folder: Path, node: StageNode, origin: Origin | None) -> None:
+        earlier = layout.attempts(stage_folder)
+        self.number = int(earlier[-1].name) + 1 if earlier else 1
+        self.folder = stage_folder / "attempts" / str(self.number)
+        self.first_step = origin.step if origin is not None else 0
+        self.node = node
+        with atomic.storing(self.folder):
+            (self.folder / "checkpoints").mkdir(parents=True)
+        if origin is not None and origin.stage is not None:
+            self._inherit(stage_folder.parent / origin.stage, origin)
+        write_config(self.folder / "config.yaml", node.config)
+        about = {
+            "attempt": self.number,
+            "first_step": self.first_step,
+            "from": asdict(origin) if origin is not None else None,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        atomic.write_json(self.folder / "attempt.json", about)
+        self._writers = {name: LineWriter(self.folder / f"{name}.jsonl") for name in FILES}
+        self._log = logging.FileHandler(self.folder / "log", encoding="utf-8")
+        self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.getLogger().addHandler(self._log)
+
+    def _inherit(self, source: Path, origin: Origin) -> None:
+        """Copy the lines that lead to the checkpoint of another stage: that folder may be cleaned."""
+        attempt = source / "attempts" / str(origin.attempt)
+        for name in FILES:
+            with atomic.writing(self.folder / f"{name}.jsonl") as stream:
+                for raw in lines_of(attempt, name, origin.step):
+                    stream.write(raw)
+
+    def write(self, name: str, *lines: Mapping[str, Any]) -> None:
+        """Append lines to one of the attempt's files. Raises StorageError."""
+        if lines:
+            self._writers[name].write(*lines)
+
+    def log(self, message: str) -> None:
+        """Write a line to the attempt's log alone."""
+        record = logging.LogRecord("etude", logging.INFO, "", 0, message, None, None)
+        self._log.handle(record)
+
+    def sync(self) -> None:
+        """Make all lines so far survive a power failure: a checkpoint stands for them."""
+        for writer in self._writers.values():
+            writer.sync()
+
+    def close(self) -> None:
+        """Close the files and the log."""
+        logging.getLogger().removeHandler(self._log)
+        self._log.close()
+        for writer in self._writers.values():
+            writer.close()
+
+
+def write_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Write a resolved config as YAML, whole or not at all."""
+    import yaml
+
+    # Through JSON, so that shared nodes are written out and not as anchors.
+    plain = json.loads(json.dumps(config, default=str))
+    atomic.write_text(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100))
+
+
+def origin_of(attempt: Path) -> Origin | None:
+    """Return where an attempt began; None at step 0."""
+    about = layout.read_json(attempt / "attempt.json")
+    return Origin(**about["from"]) if about is not None and about["from"] else None
+
+
+def lines_of(attempt: Path, name: str, end: int | None) -> list[bytes]:
+    """Return the lines of a file that lead to ``end`` steps of an attempt, as one uninterrupted run.
+
+    Each attempt gives the lines up to the checkpoint from which the next one went on; ``end`` None
+    takes all. An attempt that extends another stage holds that stage's lines itself.
+    """
+    parts: list[list[bytes]] = []
+    place: Path | None = attempt
+    while place is not None:
+        origin = origin_of(place)
+        own = [
+            raw
+            for content, raw in raw_lines(place / f"{name}.jsonl")
+            if end is None or content["step"] < end + (name in BY_FINISHED)
+        ]
+        parts.append(own)
+        if origin is None or origin.stage is not None:
+            break
+        end = origin.step
+        place = place.parent / str(origin.attempt)
+    return [raw for part in reversed(parts) for raw in part]
+
+
+def evaluations_of(attempt: Path) -> list[dict[str, Any]]:
+    """Return the evaluations made during training, up to where an attempt is now."""
+    return [json.loads(raw) for raw in lines_of(attempt, "evaluations", None)]

@@ -1,0 +1,90 @@
+"""What a run stood on: versions, machine, and the state of the code."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import etude
+
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "datasets",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "hydra-core",
+    "omegaconf",
+    "peft",
+    "math-verify",
+    "wandb",
+    "vllm",
+)
+#: Most bytes of a diff that are kept.
+DIFF_LIMIT = 1 << 20
+
+
+def _git(*arguments: str, place: Path) -> str | None:
+    """Return what git prints, or None where there is no git or no repository."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(place), *arguments],
+            capture_output=True,
+            timeout=20,
+            check=False,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", errors="replace") if done.returncode == 0 else None
+
+
+@cache
+def git_commit() -> str | None:
+    """Return the commit that etude's own code lies in, or None for an installed package."""
+    code = Path(etude.__file__)
+    # A virtual environment may lie inside another project's repository: the file must be tracked.
+    if _git("ls-files", "--error-unmatch", code.name, place=code.parent) is None:
+        return None
+    return (_git("rev-parse", "HEAD", place=code.parent) or "").strip() or None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def describe() -> tuple[dict[str, Any], str]:
+    """Return the environment as JSON and the diff of tracked files of the current repository.
+
+    The diff is cut at DIFF_LIMIT bytes, and ``git.diff_cut`` says so.
+    """
+    place = Path.cwd()
+    diff = _git("diff", "HEAD", "--no-ext-diff", "--no-color", place=place) or ""
+    cut = len(diff) > DIFF_LIMIT
+    versions = {name: version for name in _PACKAGES if (version := _version(name)) is not None}
+    content = {
+        "command": sys.argv,
+        "folder": str(place),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "cores": os.cpu_count(),
+        "etude": {"version": etude.__version__, "commit": git_commit()},
+        "packages": versions,
+        "git": {
+            "commit": (_git("rev-parse", "HEAD", place=place) or "").strip() or None,
+            "changed": bool(diff),
+            "diff_cut": cut,
+        },
+    }
+    return content, diff[:DIFF_LIMIT]

@@ -1,0 +1,105 @@
+"""The last act of a stage: what it hands on takes its place, joined files, then DONE.json."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from etude.errors import CheckpointError, StageError
+from etude.execute import atomic
+from etude.execute.attempt import FILES, Attempt, lines_of
+from etude.execute.environment import git_commit
+from etude.learner.interface import Learner
+from etude.plan import layout
+from etude.plan.digest import sha256_of
+from etude.plan.nodes import StageNode
+
+#: What a learner may hand on, by the name of the folder it writes.
+HANDED_ON = ("model", "data")
+
+
+def publish(
+    learner: Learner, attempt: Attempt, folder: Path, *, steps: int, model_step: int
+) -> dict[str, Any]:
+    """Export, join the attempts' lines and write DONE.json last; return its content.
+
+    A kill at any point leaves the stage unfinished, and the next attempt publishes again. Raises
+    StorageError, and StageError when the learner wrote nothing to hand on.
+    """
+    started = time.perf_counter()
+    node = attempt.node
+    beside = folder / f".export-{attempt.number}"
+    with atomic.storing(beside):
+        if beside.exists():
+            shutil.rmtree(beside)
+        beside.mkdir()
+    learner.export(beside)
+    written = [name for name in HANDED_ON if (beside / name).is_dir()]
+    if not written:
+        raise StageError(f"stage {node.name} wrote neither model/ nor data/ to hand on")
+    for name in written:
+        atomic.publish_folder(beside / name, folder / name)
+    shutil.rmtree(beside)
+    for name in FILES:
+        lines = lines_of(attempt.folder, name, None)
+        if lines or name in ("metrics", "samples", "timing"):
+            with atomic.writing(folder / f"{name}.jsonl") as stream:
+                stream.writelines(lines)
+    done = {
+        "name": node.name,
+        "fingerprint": node.fingerprint,
+        "lineage": node.lineage,
+        "steps": steps,
+        "model_step": model_step,
+        "seconds": _seconds(attempt.folder) + time.perf_counter() - started,
+        "attempts": attempt.number,
+        "git_commit": git_commit(),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "files": _files(folder, written),
+    }
+    atomic.write_json(folder / layout.DONE, done)
+    return done
+
+
+def _files(folder: Path, written: list[str]) -> dict[str, dict[str, Any]]:
+    paths = [path for name in written for path in sorted((folder / name).rglob("*"))]
+    paths += [folder / f"{name}.jsonl" for name in FILES]
+    return {
+        path.relative_to(folder).as_posix(): {
+            "size": path.stat().st_size,
+            "sha256": sha256_of(path),
+        }
+        for path in paths
+        if path.is_file()
+    }
+
+
+def _seconds(attempt: Path) -> float:
+    """Return the seconds of the steps that count, without those that an interruption lost."""
+    lines = (json.loads(raw) for raw in lines_of(attempt, "timing", None))
+    return sum(float(line.get("seconds") or 0.0) for line in lines)
+
+
+def handed_on(folder: Path, node: StageNode, what: str) -> Path:
+    """Return the ``model/`` or ``data/`` folder of a finished stage, every hash checked.
+
+    Raises StageError when the stage is not finished or does not hand it on, CheckpointError naming
+    the file that is not as it was published.
+    """
+    done = layout.finished(folder)
+    if done is None:
+        raise StageError(f"stage {node.name} ({folder}) is not finished; nothing can start from it")
+    files = {name: entry for name, entry in done["files"].items() if name.startswith(f"{what}/")}
+    if not files:
+        raise StageError(f"stage {node.name} ({folder}) hands on no {what}")
+    for name, entry in files.items():
+        if sha256_of(folder / name) != entry["sha256"]:
+            raise CheckpointError(
+                f"{folder / name} is not as stage {node.name} published it (its hash differs). "
+                f"Delete {folder / layout.DONE} to publish it again from the last checkpoint, or "
+                f"train the stage again: fresh=[{node.name}]"
+            )
+    return folder / what

@@ -1,0 +1,311 @@
+"""One stage: take its lock, resume, step, checkpoint, publish."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from etude.config.settings import Execution
+from etude.errors import EtudeError, Interrupted, StageError, StorageError
+from etude.events import Observer
+from etude.execute import atomic, checkpoint, metric
+from etude.execute.attempt import Attempt, evaluations_of
+from etude.execute.checkpoint import Checkpoint
+from etude.execute.lock import locked
+from etude.execute.publish import publish
+from etude.execute.stage_folder import find_start, move_aside, prepare
+from etude.execute.stop import Stop
+from etude.learner.interface import Learner, StepResult
+from etude.plan import layout
+from etude.plan.nodes import StageNode
+
+#: Builds the learner of a resolved stage config: ``etude.learner.make.make_learner``.
+LearnerFactory = Callable[[dict[str, Any], Any], Learner]
+
+#: Measures a model folder under a config, for stages whose learner does not measure itself.
+Measure = Callable[[Path, Path], tuple[dict[str, Any], list[dict[str, Any]]]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a stage gets from others: folders on disk, every hash checked."""
+
+    start: Path | None = None
+    rollout_from: Path | None = None
+    data: Mapping[str, Path] = field(default_factory=dict)
+
+
+def execution_of(config: Mapping[str, Any]) -> Execution:
+    """Return the execution settings of a resolved config, with defaults for what is absent."""
+    given = config.get("execution") or {}
+    names = {each.name for each in fields(Execution)}
+    return Execution(**{key: value for key, value in given.items() if key in names})
+
+
+def run_stage(
+    node: StageNode,
+    given: Callable[[], Given],
+    *,
+    outputs: Path,
+    observers: Observer,
+    stop: Stop,
+    make_learner: LearnerFactory | None = None,
+    measure: Measure | None = None,
+) -> dict[str, Any]:
+    """Train a stage unless it is finished; return the content of its DONE.json.
+
+    ``given`` is asked for the stage's inputs only when it trains. Raises StageError when it fails,
+    Interrupted when ``stop`` was requested (a checkpoint is written first).
+    """
+
+    def waiting(holder: str) -> None:
+        observers.warned(
+            f"{node.name} ({node.fingerprint[:8]}) is being trained by {holder}; waiting"
+        )
+
+    with locked(outputs, node.fingerprint, waiting=waiting, check=stop.check):
+        folder = layout.stage_folder(outputs, node.name, node.fingerprint)
+        if node.fresh:
+            move_aside(folder)
+        done = layout.finished(folder)
+        if done is not None:
+            observers.stage_skipped(node, seconds_saved=float(done.get("seconds", 0.0)))
+            return done
+        return _Training(node, folder, observers, stop, measure).run(given, make_learner)
+
+
+class _Training:
+    """An attempt at a stage whose lock is held."""
+
+    def __init__(
+        self,
+        node: StageNode,
+        folder: Path,
+        observers: Observer,
+        stop: Stop,
+        measure: Measure | None,
+    ) -> None:
+        self.node = node
+        self.folder = folder
+        self.observers = observers
+        self.stop = stop
+        self.measure = measure
+        self.settings = execution_of(node.config)
+        self.best = (node.config.get("training") or {}).get("hand_on") == "best"
+        self.finished = 0
+        self.saved: int | None = None
+
+    def run(self, given: Callable[[], Given], factory: LearnerFactory | None) -> dict[str, Any]:
+        """Do the attempt from its folder to DONE.json."""
+        started = time.perf_counter()
+        prepare(self.folder, self.node)
+        start = find_start(self.folder, self.node, self.observers.warned)
+        self.attempt = Attempt(self.folder, self.node, start.origin if start is not None else None)
+        try:
+            self.observers.stage_started(
+                self.node,
+                attempt=self.attempt.number,
+                first_step=self.attempt.first_step,
+                folder=str(self.attempt.folder),
+            )
+            self.finished = self.attempt.first_step
+            done = self._attempt(given, factory, start.checkpoint if start is not None else None)
+        except (KeyboardInterrupt, SystemExit, Interrupted) as error:
+            self.attempt.log(f"interrupted after {self.finished} steps")
+            self.observers.stage_failed(self.node, step=self.finished, error=error)
+            raise
+        except Exception as error:
+            failure = self._failed(error)
+            self.observers.stage_failed(self.node, step=self.finished, error=failure)
+            raise failure from error
+        finally:
+            self.attempt.close()
+        self.observers.stage_finished(
+            self.node, seconds=time.perf_counter() - started, folder=str(self.folder)
+        )
+        return done
+
+    def _attempt(
+        self,
+        given: Callable[[], Given],
+        factory: LearnerFactory | None,
+        resumed: Checkpoint | None,
+    ) -> dict[str, Any]:
+        learner = self._learner(given(), factory)
+        try:
+            if resumed is not None:
+                learner.load_state_dict(resumed.load())
+                self.attempt.log(f"resumes from {resumed.path}")
+                if resumed.path.is_relative_to(self.folder):
+                    self.saved = resumed.step
+                # An evaluation that was due at the checkpoint may have been cut off.
+                self._evaluate_if_due(learner)
+            for step in range(self.finished, learner.steps):
+                self._step(learner, step)
+            self._checkpoint(learner)
+            self._stop_if_asked(learner)
+            model_step = self._choose(learner)
+            return publish(
+                learner, self.attempt, self.folder, steps=learner.steps, model_step=model_step
+            )
+        finally:
+            learner.close()
+
+    def _learner(self, given: Given, factory: LearnerFactory | None) -> Learner:
+        from etude.execute.determinism import settle
+        from etude.learner.make import StageContext, make_learner
+
+        settle(self.settings.threads)
+        context = StageContext(
+            seed=int(self.node.config.get("seed", 0)),
+            start=given.start,
+            folder=self.attempt.folder,
+            rollout_from=given.rollout_from,
+            data=given.data,
+        )
+        return (factory or make_learner)(self.node.config, context)
+
+    def _step(self, learner: Learner, step: int) -> None:
+        started = time.perf_counter()
+        result = learner.step(step)
+        timing = {"seconds": time.perf_counter() - started, **result.timing}
+        self._record(step, result, timing)
+        for name in ("loss", *(key for key in result.metrics if key.endswith("/loss"))):
+            if not math.isfinite(result.metrics.get(name, 0.0)):
+                raise StageError(
+                    f"{name} is {result.metrics[name]}, and training on would spoil the model"
+                )
+        self.finished = step + 1
+        self.observers.step_done(self.node, step, result.metrics, timing)
+        every = self.settings.checkpoint_every
+        if (every and self.finished % every == 0) or (self.best and self._evaluation_due(learner)):
+            self._checkpoint(learner)
+        self._evaluate_if_due(learner)
+        self._stop_if_asked(learner)
+
+    def _record(self, step: int, result: StepResult, timing: Mapping[str, float]) -> None:
+        head = {"step": step}
+        self.attempt.write("samples", *({**head, **sample} for sample in result.samples))
+        self.attempt.write("timing", {**head, **timing, "at": time.time()})
+        self.attempt.write("metrics", {**head, **result.metrics})
+
+    def _checkpoint(self, learner: Learner) -> None:
+        if self.saved == self.finished:
+            return
+        self.attempt.sync()
+        path = checkpoint.write(
+            self.attempt.folder,
+            self.finished,
+            learner.state_dict(),
+            minimum_free_gib=self.settings.minimum_free_gib,
+        )
+        self.saved = self.finished
+        best = metric.best_step(evaluations_of(self.attempt.folder)) if self.best else None
+        also = () if best is None else (best,)
+        checkpoint.prune(self.folder, keep=self.settings.keep, up_to=self.finished, also=also)
+        self.observers.checkpoint_written(self.node, self.finished, str(path))
+
+    def _stop_if_asked(self, learner: Learner) -> None:
+        if self.stop.requested:
+            self._checkpoint(learner)
+            raise Interrupted(
+                f"stage {self.node.name}: interrupted ({self.stop.signal}) after step "
+                f"{self.finished}; a checkpoint is written, the same command goes on from there"
+            )
+
+    def _evaluation_due(self, learner: Learner) -> bool:
+        every = self.settings.evaluate_every
+        if self.best and self.finished == learner.steps:
+            return True
+        return bool(every) and self.finished > 0 and self.finished % every == 0
+
+    def _evaluate_if_due(self, learner: Learner) -> None:
+        """Evaluate where one is due and none was recorded; a request to stop cuts it short."""
+        if not self._evaluation_due(learner):
+            return
+        if any(line["step"] == self.finished for line in evaluations_of(self.attempt.folder)):
+            return
+        try:
+            with self.stop.at_once():
+                evaluation, samples = self._evaluate(learner)
+        except Interrupted:
+            self._stop_if_asked(learner)
+            raise
+        head = {"step": self.finished}
+        self.attempt.write("evaluation_samples", *({**head, **sample} for sample in samples))
+        self.attempt.write("evaluations", {**head, **evaluation})
+        self.observers.evaluated(self.node, self.finished, evaluation)
+
+    def _evaluate(self, learner: Learner) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        own = getattr(learner, "evaluate", None)
+        if own is not None:
+            evaluation, samples = own()
+            return evaluation, samples
+        if self.measure is None:
+            raise StageError(
+                "this learner cannot be evaluated during training: execution.evaluate_every=0"
+            )
+        beside = self.attempt.folder / f".export-{self.finished}"
+        with atomic.storing(beside):
+            beside.mkdir(exist_ok=True)
+        try:
+            learner.export(beside)
+            return self.measure(beside / "model", beside)
+        finally:
+            atomic.discard(beside)
+
+    def _choose(self, learner: Learner) -> int:
+        """Bring the learner to the model that is handed on; return the steps it had."""
+        if not self.best:
+            return self.finished
+        step = metric.best_step(evaluations_of(self.attempt.folder))
+        if step is None:
+            known = ", ".join(name for name, _ in metric.BEST_BY)
+            raise StageError(
+                f"training.hand_on=best found no evaluation with one of the metrics {known}; "
+                "type training.hand_on=last or another evaluation"
+            )
+        if step == self.finished:
+            return step
+        found = checkpoint.newest_valid(self.folder, self.observers.warned, step=step)
+        if found is None:
+            raise StageError(
+                f"the checkpoint of the best evaluation (step {step}) is gone or not intact; train "
+                f"the stage again with fresh=[{self.node.name}], or type training.hand_on=last"
+            )
+        learner.load_state_dict(found.load())
+        return step
+
+    def _failed(self, error: Exception) -> StageError:
+        """Write FAILED.json and the log; return the error a person sees."""
+        cause = str(error).strip() or type(error).__name__
+        if not isinstance(error, EtudeError):
+            cause = f"{type(error).__name__}: {cause}"
+        kept = layout.checkpoints(self.folder)
+        resume = f"from step {kept[0].step}" if kept else "from its beginning"
+        message = (
+            f"stage {self.node.name} ({self.node.fingerprint[:8]}), attempt {self.attempt.number}, "
+            f"failed at step {self.finished}: {cause}\n"
+            f"The same command goes on {resume}; the log is {self.attempt.folder / 'log'}"
+        )
+        text = "".join(traceback.format_exception(error))
+        self.attempt.log(f"failed at step {self.finished}\n{text}")
+        about = {
+            "stage": self.node.name,
+            "step": self.finished,
+            "error": cause,
+            "kind": type(error).__name__,
+            "resumes_from": kept[0].step if kept else 0,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "traceback": text,
+        }
+        try:
+            atomic.write_json(self.attempt.folder / layout.FAILED, about)
+        except StorageError as full:
+            message += f"\n(nor could {layout.FAILED} be written: {full})"
+        return StageError(message)

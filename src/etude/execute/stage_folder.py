@@ -1,0 +1,72 @@
+"""The folder of a stage: made, moved aside when it is trained afresh, searched for where to go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from etude.execute import atomic, checkpoint
+from etude.execute.attempt import Origin, write_config
+from etude.execute.checkpoint import Checkpoint
+from etude.plan import layout, lookup
+from etude.plan.nodes import StageNode
+
+
+@dataclass(frozen=True)
+class Start:
+    """A checkpoint to go on from, and what the new attempt records about it."""
+
+    checkpoint: Checkpoint
+    origin: Origin
+
+
+def prepare(folder: Path, node: StageNode) -> None:
+    """Make a stage's folder ready for an attempt; its lock must be held. Raises StorageError."""
+    with atomic.storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint.sweep(folder)
+    if not (folder / "config.yaml").exists():
+        write_config(folder / "config.yaml", node.config)
+    about = {
+        "name": node.name,
+        "fingerprint": node.fingerprint,
+        "lineage": node.lineage,
+        "learner": node.learner,
+        "steps": node.steps,
+        "parents": list(node.parents),
+    }
+    if layout.read_json(folder / "stage.json") != about:
+        atomic.write_json(folder / "stage.json", about)
+
+
+def move_aside(folder: Path) -> None:
+    """Rename a folder that is replaced by a fresh one; ``etude clean`` offers to delete it."""
+    if not folder.exists():
+        return
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    place = folder.with_name(f"{layout.REPLACED}{stamp}-{folder.name}")
+    number = 1
+    while place.exists():
+        number += 1
+        place = folder.with_name(f"{layout.REPLACED}{stamp}-{number}-{folder.name}")
+    with atomic.storing(folder):
+        folder.rename(place)
+
+
+def find_start(folder: Path, node: StageNode, report: Callable[[str], None]) -> Start | None:
+    """Return the newest intact checkpoint of a stage, or of one of its lineage; None to begin.
+
+    Checkpoints that are not intact are reported by name.
+    """
+    found = checkpoint.newest_valid(folder, report)
+    if found is not None:
+        return Start(found, Origin(found.step, found.attempt))
+    if node.fresh:
+        return None
+    for source in lookup.extension_sources(node, folder.parent.parent):
+        found = checkpoint.newest_valid(source, report, at_most=node.steps)
+        if found is not None:
+            return Start(found, Origin(found.step, found.attempt, source.name))
+    return None
