@@ -1,4 +1,4 @@
-"""Arithmetic problems in eight levels, generated: prompt, answer and a worked solution."""
+"""Arithmetic problems in nine levels, generated: prompt, answer and a worked solution."""
 
 from __future__ import annotations
 

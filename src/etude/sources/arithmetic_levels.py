@@ -179,6 +179,7 @@ BY_DIGITS: dict[str, Callable[[int, int], Iterator[str]]] = {
 LEVELS: tuple[Level, ...] = (
     Level(("+-",), ((10, 99), (1, 9)), "two digits plus or minus one digit"),
     Level(("+-",), ((10, 99), (10, 99)), "two digits plus or minus two digits"),
+    Level(("+-",), ((100, 999), (10, 99)), "three digits plus or minus two digits"),
     Level(("*",), ((10, 99), (2, 9)), "two digits times one digit"),
     Level(("+-",), ((100, 999), (100, 999)), "three digits plus or minus three digits"),
     Level(("+-", "+-"), ((10, 99), (10, 99), (10, 99)), "three two-digit numbers, two steps"),
