@@ -118,7 +118,7 @@ class ComponentInfo:
             doc=entry["doc"],
             source=entry["source"],
             many=entry["many"],
-            fields={key: FieldInfo.of(key, described) for key, described in entry["fields"].items()},
+            fields={key: FieldInfo.of(key, each) for key, each in entry["fields"].items()},
             requires=tuple(NeedInfo(**need) for need in entry["requires"]),
             provides=tuple(NeedInfo(**need) for need in entry["provides"]),
             conflicts=tuple(NeedInfo(**need) for need in entry["conflicts"]),
@@ -158,7 +158,7 @@ def parse(content: dict[str, Any], package: str = "etude") -> Schema:
         groups={group: entry["doc"] for group, entry in content["groups"].items()},
         components={
             group: {
-                name: ComponentInfo.of(group, name, entry, package) for name, entry in entries.items()
+                name: ComponentInfo.of(group, name, each, package) for name, each in entries.items()
             }
             for group, entries in content["components"].items()
         },
@@ -170,6 +170,13 @@ def built_in() -> Schema:
     """Return the schema of etude's own components."""
     path = Path(__file__).parent / "schema.json"
     return parse(json.loads(path.read_text(encoding="utf-8")))
+
+
+def load() -> Schema:
+    """Return the schema of etude and of every installed plug-in."""
+    from etude.config.installation import installed
+
+    return installed().schema
 
 
 if __name__ == "__main__":

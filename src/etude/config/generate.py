@@ -82,7 +82,9 @@ def collect(package: str = "etude") -> Found:
     else:
         _import_tree(package, folder, found)
         _describe_registered(package, found)
-        many = {**known_many(as_json(found)), **known_many(_own_schema())}
+        own = known_many(as_json(found))
+        found.groups.update(dict.fromkeys(own, ""))
+        many = {**own, **known_many(_own_schema())}
     for group, entries in found.components.items():
         for name, entry in entries.items():
             entry["many"] = many.get(group, False)

@@ -124,3 +124,6 @@ ROOT_ONLY: frozenset[str] = frozenset({"sources", "recipe", "launcher"})
 
 #: Plain root keys that a stage may set for itself.
 STAGE_ROOT_KEYS: frozenset[str] = frozenset({"seed", "execution"})
+
+#: Keys that a stage may add to a node beside those of the node's component.
+STAGE_EXTRAS: dict[str, tuple[str, ...]] = {"rollout": ("model_from",)}

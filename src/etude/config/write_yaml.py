@@ -38,7 +38,7 @@ def comment(text: str, indent: int = 0) -> list[str]:
 def _remarks(field: dict[str, Any]) -> str:
     """Return a field's doc with its choices."""
     doc: str = field["doc"]
-    if field["choices"]:
+    if field["choices"] and not all(str(choice) in doc for choice in field["choices"]):
         listed = " | ".join(str(choice) for choice in field["choices"])
         doc = f"{doc} ({listed})" if doc else listed
     return doc

@@ -1,0 +1,138 @@
+"""The one place that touches Hydra's private modules: its composition, without its main function.
+
+Hydra's own entry point prints one fault and exits, creates run folders and writes logs. Its
+composition is used as it is: defaults lists, packages, overrides of defaults, relative and
+absolute groups mean what Hydra's documentation says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
+from hydra._internal.defaults_list import DefaultsList, create_defaults_list
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from etude.config.installation import Installation
+from etude.config.read_yaml import package_header, read_yaml
+
+PRIMARY = "etude"
+
+#: What composing can raise for a config that makes no sense.
+COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
+
+
+class ChoiceSource(ConfigSource):
+    """Gives Hydra the choices of an installation, and the primary config with every source in it."""
+
+    installation: Installation
+
+    @staticmethod
+    def scheme() -> str:
+        """Return the scheme of this source's paths."""
+        return "etude"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return the content of a choice; recipes lie at the root whatever their header says."""
+        name = config_path.removesuffix(".yaml")
+        if name == PRIMARY:
+            content = read_yaml(self.installation.primary)
+            listed = [{f"sources@sources.{key}": key} for key in self.installation.choices("sources")]
+            content["defaults"] = [*content.get("defaults", []), *listed]
+            return self._result(content, None)
+        group, choice = self._split(name)
+        found = self.installation.choice(group, choice) if group else None
+        if found is None:
+            raise ConfigLoadError(f"Config not found : {config_path}")
+        header = "_global_" if group == "recipe" else package_header(found.path)
+        return self._result(read_yaml(found.path), header)
+
+    def _result(self, content: dict[str, Any], package: str | None) -> ConfigResult:
+        return ConfigResult(
+            provider=self.provider,
+            path=self.full_path(),
+            config=OmegaConf.create(content),
+            header={"package": package},
+        )
+
+    def _split(self, path: str) -> tuple[str, str]:
+        """Return the longest group that a path begins with, and the choice that is left."""
+        parts = path.split("/")
+        for length in range(len(parts) - 1, 0, -1):
+            group = "/".join(parts[:length])
+            if group in self.installation.groups:
+                return group, "/".join(parts[length:])
+        return "", path
+
+    def available(self) -> bool:
+        """Return True: a folder that is not there has no choices."""
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Tell whether a path is a config group."""
+        return config_path == "" or config_path in self.installation.groups
+
+    def is_config(self, config_path: str) -> bool:
+        """Tell whether a path is the primary config or a choice."""
+        name = config_path.removesuffix(".yaml")
+        group, choice = self._split(name)
+        return name == PRIMARY or (
+            bool(group) and self.installation.choice(group, choice) is not None
+        )
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Return the choices of a group (for globs)."""
+        return sorted(self.installation.choices(config_path))
+
+
+class Composer:
+    """Hydra's composition over one installation."""
+
+    def __init__(self, installation: Installation) -> None:
+        version.setbase("1.3")
+        source = type("InstallationSource", (ChoiceSource,), {"installation": installation})
+        registry = SourcesRegistry.instance()
+        registry.types[ChoiceSource.scheme()] = source
+        registry.register(StructuredConfigSource)
+        path = ConfigSearchPathImpl()
+        path.append("main", f"{ChoiceSource.scheme()}://{PRIMARY}")
+        path.append("schema", "structured://")
+        self._loader = ConfigLoaderImpl(path)
+        self._repository = CachingConfigRepository(self._loader.repository)
+        self._parser = OverridesParser.create(self._loader)
+
+    def parse(self, text: str) -> Override:
+        """Return one override of the command line; raises HydraException where it has no meaning."""
+        return self._parser.parse_overrides([text])[0]
+
+    def defaults(self, overrides: Sequence[Override]) -> DefaultsList:
+        """Return the files that group overrides choose, in the order they are merged."""
+        return create_defaults_list(
+            repo=self._repository,
+            config_name=PRIMARY,
+            overrides_list=list(overrides),
+            prepend_hydra=False,
+            skip_missing=False,
+        )
+
+    def compose(self, overrides: Sequence[Override]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the root of group overrides (interpolations unresolved) and group → choice."""
+        listed = self.defaults(overrides)
+        config = self._loader._compose_config_from_defaults_list(
+            defaults=listed.defaults, repo=self._repository
+        )
+        root = OmegaConf.to_container(config)
+        assert isinstance(root, dict)
+        return root, dict(listed.overrides.known_choices)

@@ -1,0 +1,178 @@
+"""Everything that can be chosen here: etude's own files, the plug-ins' and those of this folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+
+from etude import component
+from etude.config.plugins import Plugin, discover
+from etude.schema import ComponentInfo, Schema, built_in
+
+#: Groups whose files lie in a folder of their own beside conf/.
+OWN_FOLDERS = {"recipe": "recipes", "launcher": "launchers"}
+
+_LOOKS_OURS = re.compile(r"^\s*(name|defaults)\s*:", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A place that holds choices: a package's folder or a person's."""
+
+    title: str
+    folder: Path
+    own_folders: bool = True
+    user: bool = False
+    broken: str | None = None
+
+    def folder_of(self, group: str) -> Path:
+        """Return the folder that holds the choices of a group."""
+        if self.own_folders and group in OWN_FOLDERS:
+            return self.folder / OWN_FOLDERS[group]
+        return self.folder / "conf" / group
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One YAML file that can be chosen as ``group=name``."""
+
+    group: str
+    name: str
+    path: Path
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The schema of every component and the choices of every group.
+
+    The first origin that has a choice gives it: this folder, then etude, then the plug-ins by name.
+    """
+
+    schema: Schema
+    origins: tuple[Origin, ...]
+    primary: Path
+    broken: tuple[Plugin, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    _choices: dict[str, dict[str, Choice]] = field(default_factory=dict)
+
+    @cached_property
+    def groups(self) -> dict[str, str]:
+        """Return every config group and sub-group with what it is for."""
+        return {**component.GROUPS, **self.schema.groups}
+
+    def choices(self, group: str) -> dict[str, Choice]:
+        """Return the choices of a group by name, in order of name."""
+        if group not in self._choices:
+            self._choices[group] = self._collect(group)
+        return self._choices[group]
+
+    def choice(self, group: str, name: str) -> Choice | None:
+        """Return one choice, or None when the group has none of that name."""
+        return self.choices(group).get(name)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what a person should know of this installation before anything runs."""
+        broken = [
+            f"the plug-in {plugin.name} ({plugin.package}) cannot be loaded: {plugin.broken}"
+            for plugin in self.broken
+        ]
+        for group in self.groups:
+            self.choices(group)
+        return [*broken, *self.schema.warnings, *dict.fromkeys(self.notes)]
+
+    def _collect(self, group: str) -> dict[str, Choice]:
+        found: dict[str, Choice] = {}
+        for origin in reversed(self.origins):
+            folder = origin.folder_of(group)
+            for name, path in _files(folder, group, frozenset(self.groups)):
+                new = Choice(group, name, path, origin)
+                if (old := found.get(name)) is None or self._shadows(new, old):
+                    found[name] = new
+        return dict(sorted(found.items()))
+
+    def _shadows(self, new: Choice, old: Choice) -> bool:
+        """Say aloud that a choice hides another; a foreign file that means nothing here does not."""
+        if new.origin.user and not _LOOKS_OURS.search(new.path.read_text(encoding="utf-8")):
+            self.notes.append(
+                f"{new.path} is left out: it has no `name:`, so it is no {new.group} of etude"
+            )
+            return False
+        self.notes.append(
+            f"{new.group}={new.name} is {new.path} of {new.origin.title}; it hides the one of"
+            f" {old.origin.title}"
+        )
+        return True
+
+
+def _files(folder: Path, group: str, groups: frozenset[str]) -> Iterator[tuple[str, Path]]:
+    """Yield (choice, path) of a group's folder; folders that are groups themselves are skipped."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "_")):
+            continue
+        if path.is_dir():
+            if f"{group}/{path.name}" not in groups:
+                for name, inner in _files(path, f"{group}/{path.name}", groups):
+                    yield f"{path.name}/{name}", inner
+        elif path.suffix == ".yaml":
+            yield path.stem, path
+
+
+def merge(own: Schema, plugins: Sequence[Plugin]) -> Schema:
+    """Return etude's schema with the plug-ins' components beside its own; the first of a name stays."""
+    groups = dict(own.groups)
+    components: dict[str, dict[str, ComponentInfo]] = {
+        group: dict(entries) for group, entries in own.components.items()
+    }
+    warnings: list[str] = []
+    for plugin in plugins:
+        for group, doc in plugin.schema.groups.items():
+            groups.setdefault(group, doc)
+        for group, entries in plugin.schema.components.items():
+            for name, info in entries.items():
+                known = components.setdefault(group, {}).setdefault(name, info)
+                if known is not info:
+                    warnings.append(
+                        f"{group}={name} of the plug-in {plugin.name} is not used: {known.package}"
+                        f" has one of that name"
+                    )
+    return Schema(groups, components, tuple(warnings))
+
+
+def make(
+    own: Schema, package_folder: Path, plugins: Sequence[Plugin], user_folder: Path | None
+) -> Installation:
+    """Return the installation of a package folder, plug-ins and a person's folder."""
+    origins = [Origin("etude", package_folder, own_folders=False)]
+    origins += [
+        Origin(f"the plug-in {plugin.name}", plugin.folder, broken=plugin.broken)
+        for plugin in plugins
+        if plugin.folder is not None
+    ]
+    if user_folder is not None and not _is_own(user_folder, package_folder):
+        origins.insert(0, Origin("this folder", user_folder, user=True))
+    return Installation(
+        schema=merge(own, plugins),
+        origins=tuple(origins),
+        primary=package_folder / "conf" / "etude.yaml",
+        broken=tuple(plugin for plugin in plugins if plugin.broken),
+    )
+
+
+def _is_own(folder: Path, package_folder: Path) -> bool:
+    """Tell whether a folder's conf/ is etude's own (a checkout of etude is the current folder)."""
+    own = package_folder / "conf"
+    return (folder / "conf").exists() and own.exists() and (folder / "conf").samefile(own)
+
+
+@cache
+def installed(user_folder: Path | None = None) -> Installation:
+    """Return what is installed, with the choices of a folder (the current one where None)."""
+    package_folder = Path(component.__file__).parent
+    return make(built_in(), package_folder, discover(), user_folder or Path.cwd())

@@ -1,0 +1,107 @@
+"""Near spellings, and where a key that was written in the wrong place belongs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from etude.config import settings
+from etude.config.reflect import describe_fields
+from etude.schema import FieldInfo, Schema, structs
+
+
+def nearest(word: str, options: Iterable[str], count: int = 1) -> list[str]:
+    """Return the options spelled most like a word, best first; none when nothing is near."""
+    listed = list(dict.fromkeys(options))
+    lower = {option.lower().replace("-", "_"): option for option in listed}
+    asked = word.lower().replace("-", "_")
+    if asked in lower:
+        return [lower[asked]]
+    found = difflib.get_close_matches(asked, list(lower), count, 0.6)
+    return [lower[name] for name in found]
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """Return "Did you mean x?" with a space before it, or nothing."""
+    found = nearest(word, options)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def listed(options: Iterable[str], limit: int = 12) -> str:
+    """Return options separated by commas, shortened when there are many."""
+    names = list(options)
+    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
+
+
+def root_fields(evaluate: bool = False) -> dict[str, FieldInfo]:
+    """Return the plain keys of the root by name."""
+    cls = settings.EvaluateRoot if evaluate else settings.Root
+    return {name: FieldInfo.of(name, entry) for name, entry in describe_fields(cls, "").items()}
+
+
+def stage_fields() -> dict[str, FieldInfo]:
+    """Return the keys of `stages.<name>` that overlay nothing."""
+    return {
+        name: FieldInfo.of(name, entry) for name, entry in describe_fields(settings.Stage, "").items()
+    }
+
+
+def places_of(key: str, schema: Schema, root: Mapping[str, object]) -> list[str]:
+    """Return the key paths of a config at which a key of this name is known.
+
+    Components that the config has chosen come first; each path is one a person can type.
+    """
+    found: list[str] = []
+    for name, field in root_fields().items():
+        if name == key:
+            found.append(name)
+        for inner in structs(field.type) or {}:
+            if inner == key:
+                found.append(f"{name}.{inner}")
+    chosen: list[str] = []
+    others: list[str] = []
+    for group, entries in schema.components.items():
+        if group == "sources":
+            continue
+        path = group.replace("/", ".")
+        for name, info in entries.items():
+            if key not in info.fields:
+                continue
+            node = at(root, path)
+            inside = f"{path}.{name}" if info.many else path
+            if info.many:
+                node = at(root, inside)
+            here = isinstance(node, Mapping) and node.get("name") == name
+            (chosen if here else others).append(f"{inside}.{key}")
+    return list(dict.fromkeys([*found, *chosen])) or list(dict.fromkeys(others))
+
+
+def at(root: object, path: str) -> object:
+    """Return the value at a dotted path of nested mappings, or None."""
+    node = root
+    for part in path.split(".") if path else []:
+        if not isinstance(node, Mapping) or part not in node:
+            return None
+        node = node[part]
+    return node
+
+
+def unknown_key(
+    key: str, owner: str, known: Iterable[str], schema: Schema, root: Mapping[str, object]
+) -> str:
+    """Return what is wrong with a key that its node does not have, and where it would belong."""
+    names = list(known)
+    message = f"{owner} has no key '{key}'."
+    near = nearest(key, names)
+    if near:
+        return f"{message} Did you mean {near[0]}?"
+    places = places_of(key, schema, root)
+    if places:
+        return f"{message} It belongs to {listed(places, 3)}."
+    everywhere = {
+        name for entries in schema.components.values() for info in entries.values() for name in info.fields
+    }
+    far = nearest(key, everywhere)
+    if far:
+        return f"{message} Did you mean {listed(places_of(far[0], schema, root), 2)}?"
+    return f"{message} It has {listed(names)}." if names else message
