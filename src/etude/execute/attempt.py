@@ -36,6 +36,13 @@ class Origin:
     stage: str | None = None
 
 
+class _Log(logging.FileHandler):
+    """An attempt's log; a full disk is reported by the files that matter, not by this one."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Let a line be lost."""
+
+
 class Attempt:
     """An open attempt: its number, its files of lines and its log."""
 
@@ -60,12 +67,12 @@ class Attempt:
         }
         atomic.write_json(self.folder / "attempt.json", about)
         self._writers = {name: LineWriter(self.folder / f"{name}.jsonl") for name in FILES}
-        self._log = logging.FileHandler(self.folder / "log", encoding="utf-8")
+        self._log = _Log(self.folder / "log", encoding="utf-8")
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logging.getLogger().addHandler(self._log)
 
     def _inherit(self, source: Path, origin: Origin) -> None:
-        """Copy the lines that lead to the checkpoint of another stage: that folder may be cleaned."""
+        """Copy the lines that lead to another stage's checkpoint: that folder may be cleaned."""
         attempt = source / "attempts" / str(origin.attempt)
         for name in FILES:
             with atomic.writing(self.folder / f"{name}.jsonl") as stream:
@@ -111,7 +118,7 @@ def origin_of(attempt: Path) -> Origin | None:
 
 
 def lines_of(attempt: Path, name: str, end: int | None) -> list[bytes]:
-    """Return the lines of a file that lead to ``end`` steps of an attempt, as one uninterrupted run.
+    """Return the lines of a file that lead to ``end`` steps of an attempt, as of one run.
 
     Each attempt gives the lines up to the checkpoint from which the next one went on; ``end`` None
     takes all. An attempt that extends another stage holds that stage's lines itself.

@@ -11,7 +11,7 @@ BEST_BY = (("pass@1", True), ("accuracy", True), ("loss", False))
 
 
 def value_of(evaluation: Mapping[str, Any], metric: str) -> float | None:
-    """Return a metric's value, whether it is a number or has an interval; None where it is absent."""
+    """Return a metric's value, with or without an interval around it; None where it is absent."""
     metrics = evaluation.get("metrics")
     found = (metrics if isinstance(metrics, Mapping) else evaluation).get(metric)
     if isinstance(found, Mapping):

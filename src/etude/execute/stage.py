@@ -21,7 +21,7 @@ from etude.execute.publish import publish
 from etude.execute.stage_folder import find_start, move_aside, prepare
 from etude.execute.stop import Stop
 from etude.learner.interface import Learner, StepResult
-from etude.plan import layout
+from etude.plan import layout, lookup
 from etude.plan.nodes import StageNode
 
 #: Builds the learner of a resolved stage config: ``etude.learner.make.make_learner``.
@@ -56,8 +56,8 @@ def run_stage(
     stop: Stop,
     make_learner: LearnerFactory | None = None,
     measure: Measure | None = None,
-) -> dict[str, Any]:
-    """Train a stage unless it is finished; return the content of its DONE.json.
+) -> tuple[dict[str, Any], bool]:
+    """Train a stage unless it is finished; return its DONE.json and whether it was trained now.
 
     ``given`` is asked for the stage's inputs only when it trains. Raises StageError when it fails,
     Interrupted when ``stop`` was requested (a checkpoint is written first).
@@ -75,8 +75,9 @@ def run_stage(
         done = layout.finished(folder)
         if done is not None:
             observers.stage_skipped(node, seconds_saved=float(done.get("seconds", 0.0)))
-            return done
-        return _Training(node, folder, observers, stop, measure).run(given, make_learner)
+            return done, False
+        training = _Training(node, folder, observers, stop, measure)
+        return training.run(given, make_learner), True
 
 
 class _Training:
@@ -103,9 +104,14 @@ class _Training:
     def run(self, given: Callable[[], Given], factory: LearnerFactory | None) -> dict[str, Any]:
         """Do the attempt from its folder to DONE.json."""
         started = time.perf_counter()
-        prepare(self.folder, self.node)
-        start = find_start(self.folder, self.node, self.observers.warned)
-        self.attempt = Attempt(self.folder, self.node, start.origin if start is not None else None)
+        try:
+            prepare(self.folder, self.node)
+            start = find_start(self.folder, self.node, self.observers.warned)
+            origin = start.origin if start is not None else None
+            self.attempt = Attempt(self.folder, self.node, origin)
+        except EtudeError as error:
+            self.observers.stage_failed(self.node, step=None, error=error)
+            raise
         try:
             self.observers.stage_started(
                 self.node,
@@ -272,7 +278,12 @@ class _Training:
             )
         if step == self.finished:
             return step
-        found = checkpoint.newest_valid(self.folder, self.observers.warned, step=step)
+        found = None
+        for folder in (
+            self.folder,
+            *lookup.extension_sources(self.node, self.folder.parent.parent),
+        ):
+            found = found or checkpoint.newest_valid(folder, self.observers.warned, step=step)
         if found is None:
             raise StageError(
                 f"the checkpoint of the best evaluation (step {step}) is gone or not intact; train "

@@ -1,4 +1,4 @@
-"""The folder of a stage: made, moved aside when it is trained afresh, searched for where to go on."""
+"""The folder of a stage: made, moved aside for a fresh one, searched for where to go on."""
 
 from __future__ import annotations
 

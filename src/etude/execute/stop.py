@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted at once, obeyed where a step has ended and a checkpoint can be written."""
+"""Ctrl-C and SIGTERM: noted at once, obeyed where a step has ended and can be kept."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Stop:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let a request during the block raise Interrupted instead of waiting for the step's end."""
+        """Let a request during the block raise Interrupted without waiting for a step's end."""
         self.check()
         self._at_once += 1
         try:

@@ -1,4 +1,4 @@
-"""A state tree on disk: ``tensors.safetensors`` and ``state.json``, equal to the bit when read back.
+"""A state tree on disk, equal to the bit when read back: tensors.safetensors and state.json.
 
 Dicts keep their order and their int keys, tuples stay tuples, leaves are tensors or JSON scalars.
 Tensors that share memory are written one by one and come back apart.
@@ -146,6 +146,6 @@ def _safetensors(tensors: Mapping[str, torch.Tensor]) -> Iterator[bytes | memory
     for name in order:
         flat = tensors[name].detach().to("cpu").contiguous().reshape(-1)
         if flat.numel():
-            data = memoryview(flat.view(torch.uint8).numpy())
+            data = memoryview(flat.view(torch.uint8).numpy().data)
             for start in range(0, len(data), _CHUNK):
                 yield data[start : start + _CHUNK]

@@ -1,0 +1,263 @@
+"""Runs a graph in this process, node after node; finished work is used as it is."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from etude.errors import EtudeError, Interrupted, ModelError, StorageError
+from etude.events import Observer
+from etude.execute import atomic, run_folder
+from etude.execute.evaluation import Evaluate, evaluator, run_evaluation_node
+from etude.execute.hearing import Hearing
+from etude.execute.outcomes import Outcome, State, blocked, gate_text, passes, problems
+from etude.execute.publish import handed_on
+from etude.execute.stage import Given, LearnerFactory, execution_of, run_stage
+from etude.execute.stop import Stop
+from etude.plan import layout
+from etude.plan.digest import FileHashes
+from etude.plan.fingerprint import evaluation_fingerprint
+from etude.plan.nodes import EvaluationNode, Graph, ModelRef, Run, StageNode
+from etude.schema import Schema
+
+
+def run(
+    graph: Graph,
+    observers: Iterable[Observer],
+    *,
+    make_learner: LearnerFactory | None = None,
+    evaluate: Evaluate | None = None,
+    stop: Stop | None = None,
+) -> int:
+    """Do everything a graph asks for; return the exit code: 0 done, 1 failed, 130 interrupted.
+
+    A failed stage stops what depends on it, the rest of a sweep goes on. Observers hear of every
+    event; what went wrong is in ``graph.outcomes`` and the run's result.json. Raises StorageError
+    when ``outputs`` cannot be used at all.
+    """
+    check_outputs(graph)
+    graph.folder = run_folder.make(graph)
+    return _LocalRun(graph, Hearing(observers), make_learner, evaluate, stop or Stop()).run()
+
+
+def check_outputs(graph: Graph) -> None:
+    """Refuse to begin where ``outputs`` cannot be written or the disk is too full."""
+    with atomic.storing(graph.outputs):
+        graph.outputs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=graph.outputs) as probe:
+            probe.write(b"\0")
+    free = atomic.free_bytes(graph.outputs) / 2**30
+    least = max((execution_of(node.config).minimum_free_gib for node in graph.order), default=0.0)
+    if free < least:
+        raise StorageError(
+            f"{graph.outputs} has {free:.2f} GiB free and execution.minimum_free_gib is {least:g}. "
+            "Free some space (etude clean shows what could go), choose another place "
+            "(outputs=FOLDER), or type execution.minimum_free_gib=0"
+        )
+
+
+class _LocalRun:
+    """One pass over a graph's nodes in order."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        observers: Hearing,
+        make_learner: LearnerFactory | None,
+        evaluate: Evaluate | None,
+        stop: Stop,
+    ) -> None:
+        self.graph = graph
+        self.observers = observers
+        self.make_learner = make_learner
+        self.evaluate = evaluate
+        self.stop = stop
+
+    def run(self) -> int:
+        """Drive every node and return the exit code; the result is written whatever happens."""
+        graph = self.graph
+        state = "failed"
+        self.observers.run_started(graph)
+        try:
+            with self.stop.listening():
+                for node in graph.order:
+                    self.stop.check()
+                    self._write_result("running")
+                    self._node(node)
+            state = "failed" if problems(graph) else "done"
+        except (Interrupted, KeyboardInterrupt):
+            state = "interrupted"
+        finally:
+            self._write_result(state)
+            self.observers.run_finished(graph)
+        return {"done": 0, "failed": 1, "interrupted": Interrupted.exit_code}[state]
+
+    def _write_result(self, state: str) -> None:
+        try:
+            run_folder.write_result(self.graph, state)
+        except StorageError as error:
+            # The stages have files of their own; on a full disk they say what matters.
+            self.observers.warned(str(error))
+
+    def _node(self, node: StageNode | EvaluationNode) -> None:
+        if isinstance(node, StageNode):
+            why = blocked(self.graph, node.fingerprint)
+            if why is not None:
+                self.graph.outcomes[node.fingerprint] = Outcome("waiting", error=why)
+                self.observers.warned(f"{node.name} ({node.fingerprint[:8]}) does not run: {why}")
+                return
+            self._stage(node)
+        elif self._measurable(node):
+            self._evaluation(node)
+
+    def _measurable(self, node: EvaluationNode) -> bool:
+        if not isinstance(node.model, str):
+            return True
+        outcome: Outcome | None = self.graph.outcomes.get(node.model)
+        return outcome is not None and outcome.good
+
+    def _stage(self, node: StageNode) -> None:
+        folder = str(layout.stage_folder(self.graph.outputs, node.name, node.fingerprint))
+        try:
+            done, trained = run_stage(
+                node,
+                lambda: self._given(node),
+                outputs=self.graph.outputs,
+                observers=self.observers,
+                stop=self.stop,
+                make_learner=self.make_learner,
+                measure=lambda model, place: self._measure(node, model, place),
+            )
+        except Interrupted:
+            raise
+        except EtudeError as error:
+            # A stage's failure is a value here: other members of the sweep go on.
+            self.graph.outcomes[node.fingerprint] = Outcome("failed", folder, error=str(error))
+            return
+        finally:
+            _release()
+        seconds = float(done.get("seconds", 0.0))
+        state: State = "done" if trained else "skipped"
+        self.graph.outcomes[node.fingerprint] = Outcome(state, folder, seconds)
+
+    def _given(self, node: StageNode) -> Given:
+        """Return the folders a stage starts from, their hashes checked."""
+        start = self._start(node)
+        if start != node.start and node.kept is not None:
+            why = gate_text(self.graph, node.kept)
+            self.observers.warned(f"{node.name} starts from the model before that stage: {why}")
+        data = {
+            str(node.config["sources"][source]["from_stage"]): self._handed_on(writer, "data")
+            for source, writer in node.data_from.items()
+        }
+        return Given(self._model(start), self._model(node.rollout_from), data)
+
+    def _start(self, node: StageNode) -> ModelRef:
+        """Return the model a stage starts from, after the gate that may keep an earlier one."""
+        if node.kept is None or not isinstance(node.start, str) or passes(self.graph, node.kept):
+            return node.start
+        return self._start(self.graph.stages[node.start])
+
+    def _model(self, model: ModelRef) -> Path | None:
+        return self._handed_on(model, "model") if isinstance(model, str) else model
+
+    def _handed_on(self, fingerprint: str, what: str) -> Path:
+        node = self.graph.stages[fingerprint]
+        folder = layout.stage_folder(self.graph.outputs, node.name, fingerprint)
+        return handed_on(folder, node, what)
+
+    def _measure(
+        self, node: StageNode, model: Path, folder: Path
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        measure = evaluator(self.evaluate, node.config)
+        return measure(node.config, model, folder, int(node.config.get("seed", 0)))
+
+    def _evaluation(self, node: EvaluationNode) -> None:
+        folder = layout.evaluation_folder(self.graph.outputs, node.name, node.fingerprint)
+        try:
+            result = run_evaluation_node(
+                node,
+                lambda: self._model(node.model),
+                outputs=self.graph.outputs,
+                observers=self.observers,
+                stop=self.stop,
+                evaluate=self.evaluate,
+            )
+        except Interrupted:
+            raise
+        except Exception as error:
+            # Training does not rest on a measurement: the failure is recorded and listed.
+            cause = (
+                str(error) if isinstance(error, EtudeError) else f"{type(error).__name__}: {error}"
+            )
+            message = f"the evaluation of {node.name} ({node.fingerprint[:8]}) failed: {cause}"
+            self.graph.outcomes[node.fingerprint] = Outcome("failed", str(folder), error=message)
+            self.observers.warned(message)
+            return
+        finally:
+            _release()
+        self.graph.outcomes[node.fingerprint] = Outcome("done", str(folder), evaluation=result)
+
+
+def _release() -> None:
+    """Free what a finished node held, on the GPU too, before the next one begins."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def run_evaluation(
+    config: dict[str, Any],
+    checkpoint: Path | str | None,
+    observers: Iterable[Observer],
+    *,
+    evaluate: Evaluate | None = None,
+    schema: Schema | None = None,
+    overrides: tuple[str, ...] = (),
+) -> int:
+    """Measure one model under a resolved config; return the exit code, as :func:`run` does.
+
+    ``checkpoint`` is a model's folder or a stage's folder; None measures the base model. Raises
+    ModelError when there is no model in it.
+    """
+    if schema is None:
+        from etude.schema import load
+
+        schema = load()
+    outputs = Path(config.get("outputs") or "outputs").expanduser().absolute()
+    model = None if checkpoint is None else model_folder(Path(checkpoint))
+    hashes = FileHashes(outputs)
+    fingerprint = evaluation_fingerprint(config, model, schema=schema, hashes=hashes)
+    name = "base" if model is None else _name_of(model)
+    node = EvaluationNode(name, fingerprint, config, model, bool(config.get("fresh")))
+    asked = Run("evaluate", overrides, (), config)
+    graph = Graph({}, {fingerprint: node}, [node], [asked], outputs)
+    code = run(graph, observers, evaluate=evaluate)
+    hashes.save()
+    return code
+
+
+def model_folder(path: Path) -> Path:
+    """Return the Hugging Face folder that a path means: itself, or a stage's ``model/``."""
+    place = path.expanduser().absolute()
+    for folder in (place, place / "model"):
+        if (folder / "config.json").is_file():
+            return folder
+    if not place.exists():
+        raise ModelError(f"checkpoint={path}: there is no such folder")
+    raise ModelError(
+        f"checkpoint={path}: neither the folder nor its model/ holds a config.json; name a "
+        "folder in Hugging Face format, such as outputs/stages/<stage>/model"
+    )
+
+
+def _name_of(model: Path) -> str:
+    """Return what an evaluation of a folder is called: the stage's name, or the folder's."""
+    if model.name == "model":
+        return model.parent.name.rpartition("-")[0] or model.parent.name
+    return model.name

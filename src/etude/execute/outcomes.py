@@ -1,0 +1,145 @@
+"""How the nodes of a graph ended, and what that means for each run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from etude.execute import metric
+from etude.plan.nodes import GateEdge, Graph, Run, RunStage
+
+State = Literal["done", "skipped", "failed", "waiting"]
+
+
+@dataclass
+class Outcome:
+    """How one node ended: ``evaluation`` is what it measured, ``error`` a failure's text."""
+
+    state: State
+    folder: str = ""
+    seconds: float = 0.0
+    error: str = ""
+    evaluation: Mapping[str, Any] | None = None
+
+    @property
+    def good(self) -> bool:
+        """Tell whether what comes after may use it."""
+        return self.state in ("done", "skipped")
+
+
+def passes(graph: Graph, gate: GateEdge) -> bool | None:
+    """Tell whether a gate is passed; None when its evaluation was not made or lacks the metric."""
+    outcome: Outcome | None = graph.outcomes.get(gate.evaluation)
+    if outcome is None or outcome.evaluation is None:
+        return None
+    value = metric.value_of(outcome.evaluation, gate.metric)
+    return None if value is None else value >= gate.at_least
+
+
+def gate_text(graph: Graph, gate: GateEdge) -> str:
+    """Return what a gate found, in words: ``pass@1 0.31 < 0.5 after sft``."""
+    outcome: Outcome | None = graph.outcomes.get(gate.evaluation)
+    stage = graph.stages[gate.stage].name
+    if outcome is None or outcome.evaluation is None:
+        return f"{stage} was not evaluated, so its gate ({gate.metric}) cannot be read"
+    value = metric.value_of(outcome.evaluation, gate.metric)
+    if value is None:
+        known = ", ".join(metric.names_of(outcome.evaluation))
+        return (
+            f"the evaluation of {stage} has no metric '{gate.metric}' for its gate; it has {known}"
+        )
+    return f"{gate.metric} {value:.4g} < {gate.at_least:g} after {stage}"
+
+
+def barrier(graph: Graph, run: Run, stage: RunStage) -> str | None:
+    """Return why a stage of a run cannot run now, or None when nothing is in its way."""
+    views = {view.stage: view for view in run.stages}
+    for fingerprint in stage.waits_for:
+        outcome: Outcome | None = graph.outcomes.get(fingerprint)
+        if outcome is None or not outcome.good:
+            return f"{graph.stages[fingerprint].name} did not finish"
+        earlier = views.get(fingerprint)
+        why = barrier(graph, run, earlier) if earlier is not None else None
+        if why is not None:
+            return why
+    for gate in stage.gates:
+        passed = passes(graph, gate)
+        if passed is None or (not passed and gate.on_fail == "stop"):
+            return gate_text(graph, gate)
+    return None
+
+
+def blocked(graph: Graph, fingerprint: str) -> str | None:
+    """Return why no run lets a stage run, or None when at least one does."""
+    reasons = [
+        barrier(graph, run, stage)
+        for run in graph.runs
+        for stage in run.stages
+        if stage.stage == fingerprint
+    ]
+    return None if None in reasons else (reasons[0] if reasons else None)
+
+
+def problems(graph: Graph) -> list[str]:
+    """Return everything that went wrong, each once: failures first, then gates not passed."""
+    found = {
+        outcome.error: None for outcome in graph.outcomes.values() if outcome.state == "failed"
+    }
+    for run in graph.runs:
+        for stage in run.stages:
+            gate = stage.gate
+            outcome = graph.outcomes.get(stage.stage)
+            if gate is None or outcome is None or not outcome.good:
+                continue
+            passed = passes(graph, gate)
+            if passed is None or (not passed and gate.on_fail == "stop"):
+                found[f"stopped: {gate_text(graph, gate)}"] = None
+    return list(found)
+
+
+def summary(graph: Graph) -> list[dict[str, Any]]:
+    """Return the runs as JSON: every stage with its state, folder, evaluations and gate."""
+    return [
+        {
+            "name": run.name,
+            "overrides": list(run.overrides),
+            "stages": [_stage(graph, run, stage) for stage in run.stages],
+        }
+        for run in graph.runs
+    ]
+
+
+def _stage(graph: Graph, run: Run, stage: RunStage) -> dict[str, Any]:
+    outcome: Outcome = graph.outcomes.get(stage.stage) or Outcome("waiting")
+    about: dict[str, Any] = {
+        "name": stage.name,
+        "fingerprint": stage.stage,
+        "state": outcome.state,
+        "folder": outcome.folder or None,
+        "seconds": outcome.seconds,
+        "before": _evaluation(graph, stage.before),
+        "after": _evaluation(graph, stage.after),
+    }
+    if outcome.state == "waiting":
+        about["waits_for"] = barrier(graph, run, stage)
+    if outcome.error:
+        about["error"] = outcome.error
+    if stage.gate is not None and outcome.good:
+        passed = passes(graph, stage.gate)
+        about["gate"] = {"passed": passed, "on_fail": stage.gate.on_fail}
+        if not passed:
+            about["gate"]["why"] = gate_text(graph, stage.gate)
+    return about
+
+
+def _evaluation(graph: Graph, fingerprint: str | None) -> dict[str, Any] | None:
+    if fingerprint is None:
+        return None
+    outcome: Outcome | None = graph.outcomes.get(fingerprint)
+    return {
+        "fingerprint": fingerprint,
+        "state": outcome.state if outcome is not None else "waiting",
+        "folder": outcome.folder if outcome is not None else None,
+        "result": outcome.evaluation if outcome is not None else None,
+    }

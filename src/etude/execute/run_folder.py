@@ -1,0 +1,79 @@
+"""The folder of one command: what was asked, on what it stood, what came out."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from etude.execute import atomic, environment, outcomes
+from etude.execute.attempt import write_config
+from etude.plan import layout
+from etude.plan.nodes import Graph, StageNode
+
+
+def make(graph: Graph) -> Path:
+    """Make the run's folder with the composed configs, overrides, environment and links.
+
+    ``config.yaml`` is the run's composed root; the members of a sweep have ``members/<n>.yaml``.
+    Links appear for every stage and evaluation of the graph, also for those still to come. Raises
+    StorageError.
+    """
+    name = re.sub(r"[^\w.-]+", "-", graph.name).strip("-") or "run"
+    while True:
+        place = f"{time.strftime('%Y-%m-%d')}-{name}-{secrets.token_hex(2)}"
+        folder = graph.outputs / layout.RUNS / place
+        with atomic.storing(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+        break
+    about, diff = environment.describe()
+    atomic.write_json(folder / "environment.json", about)
+    if diff:
+        atomic.write_text(folder / "code.diff", diff)
+    if len(graph.runs) == 1:
+        write_config(folder / "config.yaml", graph.runs[0].root)
+    else:
+        for number, run in enumerate(graph.runs, 1):
+            write_config(folder / "members" / f"{number:02d}.yaml", run.root)
+    _link(graph, folder)
+    return folder
+
+
+def _link(graph: Graph, folder: Path) -> None:
+    """Link every stage and evaluation; the links are relative, so outputs can be moved."""
+    for node in graph.order:
+        if isinstance(node, StageNode):
+            kind, place = layout.STAGES, layout.stage_folder
+        else:
+            kind, place = layout.EVALUATIONS, layout.evaluation_folder
+        target = place(graph.outputs, node.name, node.fingerprint)
+        link = folder / kind / node.folder_name
+        with atomic.storing(link):
+            link.parent.mkdir(exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(os.path.relpath(target, link.parent))
+
+
+def write_result(graph: Graph, state: str) -> None:
+    """Write result.json as things stand: ``running``, ``done``, ``failed`` or ``interrupted``."""
+    if graph.folder is None:
+        return
+    content: dict[str, Any] = {
+        "state": state,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "pid": os.getpid(),
+        "problems": outcomes.problems(graph) if state != "running" else [],
+        "runs": outcomes.summary(graph),
+    }
+    if not any(run.stages for run in graph.runs):
+        content["evaluations"] = {
+            fingerprint: outcome.evaluation for fingerprint, outcome in graph.outcomes.items()
+        }
+    atomic.write_json(graph.folder / "result.json", content)
