@@ -88,7 +88,7 @@ class Number(Verifier):
         return None if self.pattern is None else re.compile(self.pattern)
 
     def judge(self, candidate: Candidate) -> Verdict:
-        """Return the verdict; raises ValueError (a crash of the row) when its answer is no number."""
+        """Return the verdict; raises ValueError (the row crashes) when its answer is no number."""
         gold = stated(str(candidate.columns["answer"]), marked=False)
         if gold is None:
             raise ValueError(f"the row's answer {candidate.columns['answer']!r} holds no number")
@@ -106,7 +106,7 @@ class Number(Verifier):
         if number is None:
             return Verdict(Outcome.NO_ANSWER, parts)
         written, value = number
-        allowed = Fraction(self.tolerance) * max(1, abs(gold[1]))
+        allowed = Fraction(self.tolerance) * max(Fraction(1), abs(gold[1]))
         if abs(value - gold[1]) > allowed:
             return Verdict(Outcome.WRONG, parts, extracted=written)
         return Verdict(Outcome.CORRECT, {**parts, "accuracy": 1.0}, extracted=written)

@@ -222,7 +222,7 @@ class Pool:
         """Start a process and send it the verifier; its replies are waited for later."""
         job_read, job_write = os.pipe()
         reply_read, reply_write = os.pipe()
-        log = tempfile.TemporaryFile(mode="a+b")
+        log = tempfile.TemporaryFile(mode="a+b")  # noqa: SIM115 (closed with the worker)
         try:
             process = subprocess.Popen(
                 [

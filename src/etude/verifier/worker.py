@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,10 +63,15 @@ def _read_jobs(source: Connection, jobs: queue.SimpleQueue[bytes]) -> None:
 
 
 def _crash(error: BaseException, count: int) -> list[dict[str, Any]]:
-    last = traceback.extract_tb(error.__traceback__)
-    where = f" ({os.path.basename(last[-1].filename)}:{last[-1].lineno})" if last else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     detail = f"{type(error).__name__}: {error}{where}"[:500]
-    verdict = {"outcome": "crashed", "parts": {}, "extracted": None, "detail": detail}
+    verdict: dict[str, Any] = {
+        "outcome": "crashed",
+        "parts": {},
+        "extracted": None,
+        "detail": detail,
+    }
     return [verdict] * count
 
 

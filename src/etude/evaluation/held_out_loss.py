@@ -1,0 +1,83 @@
+"""How well a policy predicts held-out demonstrations: teacher-forced loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from etude.rows import Example
+
+
+@dataclass(frozen=True)
+class Demonstrated:
+    """Summed loss and number of response tokens of each demonstration that fits, both ``[P]``."""
+
+    losses: np.ndarray
+    tokens: np.ndarray
+    left_out: int
+
+
+@torch.no_grad()
+def held_out_loss(
+    policy: Any, examples: Sequence[Example], max_length: int, batch_tokens: int = 16384
+) -> Demonstrated:
+    """Return the loss of every example with a response, end-of-text token included.
+
+    The loss of a token is its negative log-probability in nats, float32, given the prompt and the
+    response before it. Demonstrations of more than ``max_length`` tokens are left out and counted.
+    """
+    rows = [
+        (policy.encode_prompt(example.prompt, example.system), response)
+        for example in examples
+        if example.response is not None
+        for response in [policy.encode_response(example.response)]
+    ]
+    fitting = [row for row in rows if len(row[0]) + len(row[1]) <= max_length]
+    losses = np.zeros(len(fitting))
+    training = policy.model.training
+    policy.model.eval()
+    for batch in _batches([len(prompt) + len(answer) for prompt, answer in fitting], batch_tokens):
+        losses[batch] = _losses(policy, [fitting[place] for place in batch])
+    policy.model.train(training)
+    return Demonstrated(
+        losses, np.array([len(answer) for _, answer in fitting]), len(rows) - len(fitting)
+    )
+
+
+def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Yield positions of rows of like length whose padded size stays within the budget."""
+    batch: list[int] = []
+    for place in np.argsort(lengths, kind="stable").tolist():
+        if batch and lengths[place] * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _losses(policy: Any, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
+    width = max(len(prompt) + len(answer) for prompt, answer in rows)
+    tokens = torch.full((len(rows), width), policy.pad_id, dtype=torch.long)
+    attended = torch.zeros_like(tokens)
+    taught = torch.zeros((len(rows), width), dtype=torch.bool)
+    for place, (prompt, answer) in enumerate(rows):
+        length = len(prompt) + len(answer)
+        tokens[place, :length] = torch.tensor([*prompt, *answer])
+        attended[place, :length] = 1
+        taught[place, len(prompt) : length] = True
+    tokens, attended, taught = (each.to(policy.device) for each in (tokens, attended, taught))
+    with policy.precision():
+        states = policy.states(input_ids=tokens, attention_mask=attended)
+        # Logits are made for the taught tokens alone: the vocabulary is the widest thing there is.
+        logits = policy.logits_of(states[:, :-1][taught[:, 1:]])
+    nll = torch.nn.functional.cross_entropy(
+        logits.float(), tokens[:, 1:][taught[:, 1:]], reduction="none"
+    )
+    owner = torch.nonzero(taught[:, 1:])[:, 0]
+    sums = torch.zeros(len(rows), dtype=torch.float64, device=nll.device)
+    return sums.index_add(0, owner, nll.double()).tolist()
