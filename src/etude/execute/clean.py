@@ -42,9 +42,10 @@ def find(outputs: Path, *, runs: Sequence[str] = (), unfinished: bool = False) -
         for path in sorted(parent.glob(".discarded-*")):
             found.append(_item(path, "left behind by a crash"))
         for folder in _folders(parent):
-            if is_held(outputs, folder.name.rpartition("-")[2]):
+            fingerprint = folder.name.rpartition("-")[2]
+            if is_held(outputs, fingerprint):
                 continue
-            if folder.name not in kept:
+            if fingerprint not in kept:
                 found.append(_item(folder, "no run refers to it"))
             elif kind == layout.STAGES and layout.finished(folder) is None:
                 found += [_item(folder, "unfinished")] if unfinished else _litter(folder)
@@ -70,9 +71,9 @@ def _named(outputs: Path, runs: Sequence[str]) -> list[Path]:
 
 
 def _referred(runs: Iterable[Path]) -> set[str]:
-    """Return the names of the stage and evaluation folders that runs link to."""
+    """Return the fingerprints of the stages and evaluations that runs link to."""
     return {
-        (link.parent / os.readlink(link)).name
+        link.readlink().name.rpartition("-")[2]
         for run in runs
         for kind in (layout.STAGES, layout.EVALUATIONS)
         for link in (run / kind).glob("*")

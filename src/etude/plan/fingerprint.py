@@ -36,6 +36,10 @@ _STAGE_GROUPS = (
     "optimizer",
 )
 
+#: Keys of a data mix: the rows that are measured on, and the form every prompt is given.
+_HELD_OUT = "held_out"
+_FORM = ("prompt_template", "system")
+
 #: What an evaluation reads when its component does not say: how to measure, judge and decode.
 _EVALUATION_GROUPS = ("evaluation", "verifier", "rollout")
 
@@ -109,6 +113,7 @@ def identify_stage(
     info = schema.find("objective", str(objective.get("name")))
     reads = info.reads if info is not None else None
     groups = list(_STAGE_GROUPS if reads is None else dict.fromkeys((*_ALWAYS, *reads)))
+    nodes = {**config, "data_mix": _training_mix(config.get("data_mix"))}
     document: dict[str, Any] = {
         "primitives": PRIMITIVES_VERSION,
         "learner": learner,
@@ -116,10 +121,10 @@ def identify_stage(
         "start": inputs.start,
         "rollout_from": inputs.rollout_from,
         "groups": {
-            group: canon.node(config.get(group), group) for group in groups if group not in _NEVER
+            group: canon.node(nodes.get(group), group) for group in groups if group not in _NEVER
         },
     }
-    used = sources_used(config, config.get("data_mix")) if "data_mix" in document["groups"] else []
+    used = sources_used(config, nodes["data_mix"]) if "data_mix" in document["groups"] else []
     document["sources"] = _sources(canon, config, used)
     training = document["groups"]["training"] or {}
     if training.get("hand_on") == "best":
@@ -140,7 +145,7 @@ def _evaluation(canon: Canonicaliser, config: Mapping[str, Any], schema: Schema)
     reads = info.reads if info is not None and info.reads is not None else _EVALUATION_GROUPS
     groups = [group for group in dict.fromkeys(("evaluation", *reads)) if group != "sources"]
     mix = config.get("data_mix") or {}
-    held_out = mix.get("held_out", mix)
+    held_out = mix.get(_HELD_OUT, mix)
     document = {
         group: canon.node(config.get(group), group) for group in groups if group != "data_mix"
     }
@@ -149,14 +154,24 @@ def _evaluation(canon: Canonicaliser, config: Mapping[str, Any], schema: Schema)
     return document
 
 
+def _training_mix(mix: Any) -> Any:
+    """Return a data mix without the held-out rows, where those cannot change what is trained on."""
+    if not isinstance(mix, Mapping) or mix.get("overlap") == "remove":
+        return mix
+    return {**mix, _HELD_OUT: None}
+
+
 def _held_out(canon: Canonicaliser, mix: Mapping[str, Any], schema: Schema) -> Any:
     """Return what evaluations read of a data mix: stages that train on other rows share it."""
     info = schema.find("data_mix", str(mix.get("name")))
-    if info is None or "held_out" not in info.fields:
+    if info is None or _HELD_OUT not in info.fields:
         return canon.node(mix, "data_mix")
     canon.components["data_mix", info.name] = info
-    described = info.fields["held_out"]
-    return canon.field(mix.get("held_out", described.default), described)
+    return {
+        key: canon.field(mix.get(key, described.default), described)
+        for key, described in info.fields.items()
+        if key in (_HELD_OUT, *_FORM)
+    }
 
 
 def evaluation_fingerprint(
