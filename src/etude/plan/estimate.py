@@ -22,12 +22,12 @@ from etude.plan.shape import Shape, shape_of_config, shape_of_folder, size_in_na
 
 Config = Mapping[str, Any]
 
-#: Sustained operations a second assumed where nothing was measured.
-ASSUMED_RATE = {"cpu": 2.0e10, "cuda": 1.0e14}
+#: Sustained operations a second assumed where nothing was measured: of a CPU thread, of a GPU.
+ASSUMED_RATE = {"cpu": 3.0e10, "cuda": 1.0e14}
 #: Seconds of a decoding step that do not shrink with the model (launching its kernels), a layer.
 DECODE_OVERHEAD = {"cpu": 4e-4, "cuda": 3e-4}
-#: Tokens of a prompt where nothing says how long prompts are.
-ASSUMED_PROMPT = 64
+#: Tokens of a prompt where nothing says how long prompts are; answers cut shorter go with shorter.
+LONGEST_ASSUMED_PROMPT = 128
 #: Bytes of one line of samples.jsonl beside its text.
 _SAMPLE_LINE = 400
 
@@ -146,7 +146,7 @@ def _memory(config: Config, learner: str, shape: Shape, total: int, trained: int
     if learner != "supervised":
         rows = _rows(training, learner)
         concurrent = int(_node(config, "rollout").get("max_rows") or rows)
-        width = ASSUMED_PROMPT + _new_tokens(config)
+        width = _prompt_tokens(config) + _new_tokens(config)
         cache = float(min(rows, concurrent) * width * 2 * layers * shape.kv_width * wide)
     reference = total * wide if _node(config, "models").get("reference") else 0
     return Memory(
@@ -169,13 +169,18 @@ def _time(config: Config, learner: str, shape: Shape, outputs: Path) -> tuple[fl
             before = _operations_of_a_step(earlier.config, learner, known)
             return steps * earlier.seconds * operations / before, f"at the rate of {earlier.name}"
     device = device_of(config)
-    seconds = operations / ASSUMED_RATE[device]
+    rate = ASSUMED_RATE[device] * _workers(config, device)
+    seconds = operations / rate
     if learner != "supervised":
         seconds += _new_tokens(config) * shape.layers * DECODE_OVERHEAD[device]
-    return (
-        steps * seconds,
-        f"assuming {ASSUMED_RATE[device] / 1e9:,.0f} Gflop/s; no earlier stage to measure",
-    )
+    return steps * seconds, f"assuming {rate / 1e9:,.0f} Gflop/s; no earlier stage to measure"
+
+
+def _workers(config: Config, device: str) -> int:
+    if device == "cpu":
+        return int(_node(config, "execution").get("threads") or 1)
+    asked = _node(config, "resources")
+    return int(asked.get("gpus_per_node") or 1) * int(asked.get("nodes") or 1)
 
 
 def _operations_of_a_step(config: Config, learner: str, shape: Shape) -> float:
@@ -215,11 +220,14 @@ def _trained_parameters(model: Config, shape: Shape | None, total: int) -> int:
 
 
 def _tokens_of_a_step(config: Config, learner: str) -> int:
-    rows = _rows(_node(config, "training"), learner)
+    row = _prompt_tokens(config) + max(1, _new_tokens(config) // 2)
     if learner == "supervised":
-        longest = int(_node(config, "training").get("max_length") or 512)
-        return rows * max(1, longest // 4)
-    return rows * (ASSUMED_PROMPT + max(1, _new_tokens(config) // 2))
+        row = min(row, int(_node(config, "training").get("max_length") or row))
+    return _rows(_node(config, "training"), learner) * row
+
+
+def _prompt_tokens(config: Config) -> int:
+    return min(LONGEST_ASSUMED_PROMPT, _new_tokens(config) or LONGEST_ASSUMED_PROMPT)
 
 
 def _rows(training: Config, learner: str) -> int:

@@ -13,7 +13,7 @@ without words is named with its numbers, so nothing here knows a method.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from etude.plan.quantities import counted, number
@@ -51,10 +51,10 @@ class Words:
         training = self._node("training")
         steps = counted(int(training.get("steps", 0)), "step")
         if self.learner != "policy_gradient":
-            return f"{steps} × {self._rows_of_a_step():,} rows"
+            return f"{steps} × {self._rows_of_a_step():,} rows{self._micro_batches()}"
         prompts, rollouts = self._groups()
         rows = f"{prompts:,} prompts × {rollouts:,} rollouts = {prompts * rollouts:,} rows"
-        return f"{steps} × {rows} → {self._updates()}"
+        return f"{steps} × {rows} → {self._updates()}{self._micro_batches()}"
 
     def loss(self) -> str:
         """Return the loss of one update batch: its form, its denominator and how it is split."""
@@ -63,9 +63,6 @@ class Words:
         said = self.component("objective", self._node("objective")) if self._has_words() else ""
         said = said or ", ".join(self._loss_parts())
         parts = [said or "Σ over trained tokens ÷ their number", *self._kl_parts()]
-        micro = self._node("execution").get("micro_batch_tokens")
-        if micro:
-            parts.append(f"micro-batches of at most {int(micro):,} tokens (do not change the loss)")
         return " · ".join(parts)
 
     def reward(self) -> str:
@@ -221,6 +218,12 @@ class Words:
         text = f"{counted(updates, 'update')} of {rows} rows"
         return f"{text} × {epochs} epochs" if epochs > 1 else text
 
+    def _micro_batches(self) -> str:
+        tokens = self._node("execution").get("micro_batch_tokens")
+        if not tokens or self.learner == "generate":
+            return ""
+        return f" · micro-batches of up to {int(tokens):,} tokens"
+
     def _groups(self) -> tuple[int, int]:
         training = self._node("training")
         return int(training.get("prompts_per_step") or 0), int(
@@ -263,7 +266,14 @@ def _source(name: str, part: Any, of: int) -> str:
         return name
     text = str(part.get("source") or name)
     if part.get("levels"):
-        text += f", levels {number(part['levels'])}"
+        text += f", levels {_span(part['levels'])}"
     weight = part.get("weight")
     shown = of > 1 and isinstance(weight, (int, float)) and not isinstance(weight, bool)
     return f"{text} × {number(float(weight or 0))}" if shown else text
+
+
+def _span(levels: Sequence[Any]) -> str:
+    """Return ``1–3`` for neighbouring numbers, else the list."""
+    if len(levels) > 2 and list(levels) == list(range(levels[0], levels[0] + len(levels))):
+        return f"{levels[0]}–{levels[-1]}"
+    return ", ".join(str(level) for level in levels)

@@ -23,9 +23,8 @@ def end_lines(graph: Any, record: RunRecord, width: int = 100) -> Iterator[str]:
         yield from table(run, record, width) if run.stages else measured(record)
         yield ""
     yield from places(graph, record)
-    following = next_commands(graph, record)
-    if following:
-        yield f" next     {' · '.join(following)}"
+    for position, command in enumerate(next_commands(graph, record)):
+        yield f" {'' if position else 'next':<8} {command}"
 
 
 def table(run: Any, record: RunRecord, width: int = 100) -> list[str]:

@@ -11,12 +11,16 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from etude.plan.describe import wrapped
 from etude.plan.quantities import duration
 from etude.schema import Schema
 from etude.view.base import TextView
 from etude.view.progress import StageProgress, fit
 
 _BAR = 28
+_NAME = 16
+#: Columns from which the bar and the figures share a line.
+_WIDE = 90
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -33,6 +37,7 @@ class LiveView(TextView):
         super().__init__(schema, clock)
         self._console = Console(file=out, highlight=False)
         self._live: Live | None = None
+        self._name_width = 0
         # The cursor is hidden while a line is live: whatever ends the process must bring it back.
         atexit.register(self._stop)
 
@@ -44,6 +49,16 @@ class LiveView(TextView):
     def say(self, line: str = "", style: str = "") -> None:
         """Print one line above the live one."""
         self._console.print(Text(line, style=style), soft_wrap=True)
+
+    def warned(self, message: str) -> None:
+        """Say a warning, wrapped to the terminal."""
+        for line in wrapped(f"warning: {message}", 1, self.width):
+            self.say(line, "yellow")
+
+    def run_started(self, run: Any) -> None:
+        """Print the start tree."""
+        self._name_width = max((len(node.name) for node in run.stages.values()), default=0)
+        super().run_started(run)
 
     def stage_started(self, node: Any, *, attempt: int, first_step: int, folder: str) -> None:
         """Begin the live line of a stage."""
@@ -60,7 +75,7 @@ class LiveView(TextView):
         self._stop()
         super().stage_finished(node, seconds=seconds, folder=folder)
         if progress is not None:
-            for line in _lines(progress, self.width, " ", duration(seconds)):
+            for line in self._lines(progress, " ", duration(seconds)):
                 self._console.print(line, soft_wrap=True)
 
     def stage_failed(self, node: Any, *, step: int | None, error: BaseException) -> None:
@@ -74,23 +89,29 @@ class LiveView(TextView):
         super().run_finished(run)
 
     def _render(self) -> Group | Text:
-        if self.progress is None:
+        progress = self.progress
+        if progress is None:
             return Text("")
         frame = _SPINNER[int(self.clock() * 8) % len(_SPINNER)]
-        return Group(*_lines(self.progress, self.width, frame, ""))
+        return Group(*self._lines(progress, frame, ""))
 
     def _stop(self) -> None:
         live, self._live = self._live, None
         if live is not None:
             live.stop()
 
+    def _lines(self, progress: StageProgress, mark: str, tail: str) -> list[Text]:
+        """Return the live line of a stage; two lines where one would not hold the figures."""
+        return lines(progress, self.width, self._name_width, mark, tail)
 
-def _lines(progress: StageProgress, width: int, mark: str, tail: str) -> list[Text]:
-    """Return the live line of a stage; two lines where one would be too narrow for the figures."""
-    wide = width >= 90
+
+def lines(progress: StageProgress, width: int, name_width: int, mark: str, tail: str) -> list[Text]:
+    """Return a stage's bar and figures in ``width`` columns, between ``mark`` and ``tail``."""
+    wide = width >= _WIDE
     share = min(1.0, progress.done / progress.steps) if progress.steps else 0.0
     at = f"{progress.done}/{progress.steps}"
-    name = progress.name if wide or len(progress.name) <= 16 else progress.name[:15] + "…"
+    name = progress.name.ljust(min(name_width, _NAME))
+    name = name if len(name) <= _NAME else name[: _NAME - 1] + "…"
     length = max(4, min(_BAR, width - len(name) - len(at) - 6))
     head = Text(f"{mark}{name} ", no_wrap=True, overflow="ellipsis")
     head.append_text(_bar(share, length)).append(f" {at}")

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from etude import schema
 from etude.events import Observer
-from etude.schema import load
 from etude.view.base import TextView
 
 
@@ -34,12 +34,12 @@ def make_view(out: TextIO, root: Mapping[str, Any]) -> TextView:
     if isinstance(out, io.TextIOWrapper):
         # A terminal that cannot show "→" must not end a training run.
         out.reconfigure(errors="replace")
-    schema = load()
+    loaded = schema.load()
     if out.isatty() and os.environ.get("TERM") != "dumb":
         from etude.view.live import LiveView
 
-        return LiveView(out, schema)
+        return LiveView(out, loaded)
     from etude.view.plain import PlainView
 
     every = (root.get("execution") or {}).get("log_every") or 1
-    return PlainView(out, schema, every=int(every))
+    return PlainView(out, loaded, every=int(every))

@@ -66,16 +66,19 @@ class StageProgress:
     @property
     def left(self) -> float | None:
         """Return the seconds the remaining steps will take at the recent pace, if one is known."""
-        return fmean(self.paces) * (self.steps - self.done) if self.paces else None
+        paces = tuple(self.paces)
+        return fmean(paces) * (self.steps - self.done) if paces else None
 
     def mean(self, key: str) -> float | None:
         """Return a metric's mean over the recent steps that have it."""
-        values = [metrics[key] for metrics in self.recent if key in metrics]
+        # A copy, since a live view reads in another thread than the one that adds steps.
+        values = [metrics[key] for metrics in tuple(self.recent) if key in metrics]
         return fmean(values) if values else None
 
     def figures(self) -> list[Figure]:
         """Return what is worth showing, in reading order."""
-        latest = self.recent[-1] if self.recent else {}
+        recent = tuple(self.recent)
+        latest = recent[-1] if recent else {}
         found = list(self._rewards(latest)) or list(self._plain("loss", "loss", 0))
         found += self._share("pass", "verifier/correct", 1)
         found += self._share("signal", "groups/signal", 4)
@@ -89,9 +92,11 @@ class StageProgress:
 
     def _rewards(self, latest: Mapping[str, float]) -> Iterable[Figure]:
         yield from self._plain("reward", "reward/mean", 0)
+        passed = self.mean("verifier/correct")
         for key in latest:
             head, _, part = key.partition("/")
-            if head == "reward" and part.endswith("/raw"):
+            # A part that only repeats the share of right answers is shown once, as that share.
+            if head == "reward" and part.endswith("/raw") and self.mean(key) != passed:
                 yield from self._plain(part.removesuffix("/raw"), key, 6)
 
     def _plain(self, label: str, key: str, rank: int, form: str = "{:.2f}") -> Iterable[Figure]:
