@@ -1,0 +1,123 @@
+"""Every preset composes to the parts its paper has."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from objective_cases import composed, presets
+
+from etude import schema
+from etude.objective.policy_gradient import PolicyGradient
+from etude.objective.supervised import Supervised
+
+torch.set_num_threads(1)
+
+#: preset → the values that make it what it is
+PAPERS: dict[str, dict[str, Any]] = {
+    "reinforce": {"advantage": "reinforce", "policy_loss": "reinforce"},
+    "rloo": {
+        "advantage": "rloo",
+        "policy_loss": "sequence_clipped",
+        "aggregation": "seq_mean_token_sum",
+    },
+    "grpo": {
+        "advantage": "grpo",
+        "policy_loss": "clipped",
+        "policy_loss.clip_low": 0.2,
+        "policy_loss.clip_high": 0.2,
+        "aggregation": "seq_mean_token_mean",
+    },
+    "dr_grpo": {
+        "advantage": "dr_grpo",
+        "aggregation": "fixed_length",
+        "aggregation.divide_by_rows": True,
+    },
+    "dapo": {
+        "policy_loss.clip_high": 0.28,
+        "policy_loss.dual_clip": 10.0,
+        "aggregation": "token_mean",
+        "filter": "dynamic_sampling",
+        "filter.max_batches": 10,
+        "shaping": ["soft_overlong"],
+        "masking": ["overlong_filter"],
+    },
+    "reinforce_plus_plus": {"advantage": "reinforce_plus_plus", "advantage.gamma": 1.0},
+    "reinforce_plus_plus_baseline": {"advantage": "reinforce_plus_plus_baseline"},
+    "gspo": {
+        "policy_loss": "gspo",
+        "policy_loss.clip_low": 3e-4,
+        "policy_loss.clip_high": 4e-4,
+        "aggregation": "seq_mean_token_mean",
+    },
+    "cispo": {"policy_loss": "cispo", "policy_loss.max_ratio": 5.0, "aggregation": "token_mean"},
+}
+
+
+def value_at(objective: Any, path: str) -> Any:
+    value = objective
+    for key in path.split("."):
+        value = getattr(value, key)
+    if isinstance(value, Mapping):
+        return list(value)
+    declaration = getattr(type(value), "declaration", None)
+    return declaration.name if declaration else value
+
+
+def test_every_policy_gradient_preset_is_described_here() -> None:
+    assert set(PAPERS) == set(presets("policy_gradient"))
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_preset_has_the_parts_of_its_paper(name: str) -> None:
+    objective = composed(f"objective={name}")
+    assert isinstance(objective, PolicyGradient)
+    assert {path: value_at(objective, path) for path in PAPERS[name]} == PAPERS[name]
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_preset_has_no_kl_and_one_source(name: str) -> None:
+    objective = composed(f"objective={name}")
+    assert not objective.regularizer
+    assert "kl_penalty" not in objective.shaping
+    assert type(objective).declaration.source
+
+
+def test_parts_can_be_swapped_from_the_command_line() -> None:
+    swapped = composed("objective=dapo", "objective/policy_loss=cispo", "objective/shaping=[]")
+    assert value_at(swapped, "policy_loss") == "cispo"
+    assert value_at(swapped, "shaping") == []
+    assert value_at(swapped, "filter") == "dynamic_sampling"
+
+
+def test_verl_s_form_of_dr_grpo_is_a_preset_of_fixed_length() -> None:
+    objective = composed("objective=dr_grpo", "objective/aggregation=seq_mean_token_sum_norm")
+    assert not objective.aggregation.divide_by_rows
+
+
+def test_sft_is_plain_cross_entropy_by_default() -> None:
+    objective = composed("objective=sft")
+    assert isinstance(objective, Supervised)
+    assert value_at(objective, "token_loss") == "standard"
+    assert (objective.denominator, objective.kl_coef, objective.anchor_coef) == (
+        "global_tokens",
+        0.0,
+        0.0,
+    )
+
+
+def test_every_component_of_the_objective_says_what_it_is() -> None:
+    for group, components in schema.load().components.items():
+        if group.startswith("objective"):
+            for name, info in components.items():
+                assert info.doc, f"{group}={name} has no docstring"
+                for field in info.fields.values():
+                    assert field.doc, f"{group}={name} {field.name} has no doc"
+
+
+def test_presets_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        composed("objective=grpo").rollout_correction = 1.0
