@@ -51,8 +51,8 @@ class OpenPart:
 
     def prompt_keys(self) -> NDArray[np.uint64]:
         """Return a 64-bit key of every prompt, equal for prompts that read the same."""
-        prompts = self.rows.column("prompt")
-        return np.array([prompt_key(prompts[place]) for place in self.positions], dtype=np.uint64)
+        prompts = self.rows.column("prompt", self.positions)
+        return np.array([prompt_key(prompt) for prompt in prompts], dtype=np.uint64)
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
         """Drop the rows where ``kept`` is false."""

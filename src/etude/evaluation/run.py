@@ -65,10 +65,9 @@ def evaluate_policy(
     examples = parts.stream.held_out(parts.evaluation.problems)
     prompts = [policy.encode_prompt(example.prompt, example.system) for example in examples]
     requests = parts.evaluation.requests(examples, prompts, parts.rollout.max_new_tokens)
-    rollout = _rollout(parts)
-    engine = engine_factory(rollout, policy) if engine_factory else rollout.engine(policy)
+    engine = (engine_factory or _engine)(parts.rollout, policy)
     try:
-        sampled = engine.sample(requests)
+        sampled = engine.sample(requests, temperature=_temperature(parts.evaluation))
     finally:
         engine.close()
     texts = [policy.decode(each.tokens) for each in sampled]
@@ -131,14 +130,13 @@ def evaluate_model(
     return evaluate_policy(config, policy, stage_data=stage_data)
 
 
-def _rollout(parts: Parts) -> Any:
-    """Return the rollout component with the evaluation's temperature instead of its own."""
-    evaluation = parts.evaluation
-    fields = {field.name for field in dataclasses.fields(parts.rollout)}
-    changes: dict[str, Any] = {"temperature": 0.0 if evaluation.greedy else evaluation.temperature}
-    return dataclasses.replace(
-        parts.rollout, **{name: value for name, value in changes.items() if name in fields}
-    )
+def _engine(rollout: Any, policy: Any) -> Any:
+    return rollout.engine(policy)
+
+
+def _temperature(evaluation: Evaluation) -> float:
+    """Return the sampling temperature; 0 takes the most likely token."""
+    return 0.0 if evaluation.greedy else evaluation.temperature
 
 
 def _loss(parts: Parts, policy: Any, examples: Any) -> Any:

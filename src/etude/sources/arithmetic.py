@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from etude.component import component, option
 from etude.errors import DataError
 from etude.randomness import generator
-from etude.sources.arithmetic_levels import LEVELS, Codes
+from etude.sources.arithmetic_levels import LEVELS, Codes, Expression
 
 #: One problem in five is held out, by a hash of the problem alone.
 HELD_OUT_SHARE = 5
@@ -101,27 +101,38 @@ class ArithmeticRows(Sequence[Mapping[str, Any]]):
 
     def __getitem__(self, position: int) -> Mapping[str, Any]:  # type: ignore[override]
         """Return id, prompt, answer, solution and level of the problem at ``position``."""
-        if not 0 <= position < len(self):
-            raise IndexError(position)
-        level = int(self._levels[position])
-        expression = LEVELS[level - 1].expression(int(self._codes[position]))
+        expression = self._expression(position)
         answer = str(expression.answer)
         final = self._source.answer_format.replace("{answer}", answer)
         return {
             "id": str(expression),
-            "prompt": self._source.prompt_format.replace("{problem}", str(expression)),
+            "prompt": self._prompt(expression),
             "answer": answer,
             "solution": " ".join([*expression.steps(), final]),
-            "level": level,
+            "level": int(self._levels[position]),
         }
 
-    def column(self, name: str) -> Sequence[Any]:
-        """Return one column; levels come without making any text."""
-        if name == "level":
-            return [int(level) for level in self._levels]
-        if name not in ("id", "prompt", "answer", "solution"):
-            raise DataError(f"arithmetic has no column '{name}'")
-        return [row[name] for row in self]
+    def column(self, name: str, positions: Iterable[int] | None = None) -> Sequence[Any]:
+        """Return one column; a column but the solution is made without working it out."""
+        cheap: dict[str, Callable[[int], Any]] = {
+            "level": lambda place: int(self._levels[place]),
+            "id": lambda place: str(self._expression(place)),
+            "prompt": lambda place: self._prompt(self._expression(place)),
+            "answer": lambda place: str(self._expression(place).answer),
+            "solution": lambda place: self[place]["solution"],
+        }
+        if name not in cheap:
+            raise DataError(f"arithmetic has no column '{name}'; it has {', '.join(cheap)}")
+        places = range(len(self)) if positions is None else positions
+        return [cheap[name](int(place)) for place in places]
+
+    def _expression(self, position: int) -> Expression:
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        return LEVELS[int(self._levels[position]) - 1].expression(int(self._codes[position]))
+
+    def _prompt(self, expression: Expression) -> str:
+        return self._source.prompt_format.replace("{problem}", str(expression))
 
 
 def _hash(codes: Codes, level: int) -> NDArray[np.uint64]:

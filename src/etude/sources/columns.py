@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol
@@ -134,14 +134,15 @@ class MappedRows(Sequence[Mapping[str, Any]]):
             )
         return row
 
-    def column(self, name: str) -> Sequence[Any]:
-        """Return one mapped column of every row."""
+    def column(self, name: str, positions: Iterable[int] | None = None) -> Sequence[Any]:
+        """Return one mapped column of the rows at ``positions`` (None: of all)."""
         if name != "id" and name not in self._columns:
             raise DataError(
                 f"sources.{self._key} has no column '{name}'; it has {', '.join(self._columns)}:"
                 f" type sources.{self._key}.columns.{name}=NAME"
             )
-        return [row[name] for row in self]
+        places = range(len(self)) if positions is None else positions
+        return [self[int(place)][name] for place in places]
 
     def _split_answer(self, row: dict[str, Any]) -> None:
         text = row.get("answer")

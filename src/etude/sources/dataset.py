@@ -112,7 +112,8 @@ class Dataset:
                     f"sources.{key} reads what the stage '{self.from_stage}' wrote, and that stage"
                     f" has handed on no rows; it must come earlier in the pipeline"
                 )
-            return self._local(folder, split, key)
+            data = folder / "data"
+            return self._local(data if data.is_dir() else folder, split, key)
         if self.path is not None:
             return self._local(Path(self.path), split, key)
         if self.hub is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,8 +20,11 @@ class Rows(Protocol):
     def __getitem__(self, position: int, /) -> Mapping[str, Any]:
         """Return the row at ``position`` (0 to ``len - 1``)."""
 
-    def column(self, name: str) -> Sequence[Any]:
-        """Return one column of every row, in order; raises DataError when there is none."""
+    def column(self, name: str, positions: Iterable[int] | None = None) -> Sequence[Any]:
+        """Return one column of the rows at ``positions`` (None: of all), in that order.
+
+        Raises DataError when there is no such column.
+        """
 
 
 class Source(Protocol):
