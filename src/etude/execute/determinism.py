@@ -17,6 +17,8 @@ def settle(threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # The same as use_deterministic_algorithms(True, warn_only=True) without importing the compiler,
+    # which takes seconds.
+    torch.set_deterministic_debug_mode("warn")
     # Filling memory that is overwritten anyway would only cost time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from etude.errors import EtudeError, Interrupted, ModelError, StorageError
 from etude.events import Observer
@@ -198,7 +199,7 @@ class _LocalRun:
             self.graph.outcomes[node.fingerprint] = Outcome("failed", str(folder), error=message)
             self.observers.warned(message)
             return
-        finally:
+        if torch.cuda.is_initialized():
             _release()
         self.graph.outcomes[node.fingerprint] = Outcome("done", str(folder), evaluation=result)
 
@@ -206,8 +207,7 @@ class _LocalRun:
 def _release() -> None:
     """Free what a finished node held, on the GPU too, before the next one begins."""
     gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
