@@ -1,0 +1,146 @@
+"""A forward pass over a micro-batch: log-probs of the trained tokens, and more only when asked.
+
+The decoder runs over all tokens; the output matrix only over the positions that predict a trained
+token, so logits are ``[M, V]`` and never ``[N, S, V]``. With a large vocabulary even those are cut
+into chunks, whose logits are computed again in the backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from etude.learner.microbatch import MicroBatch, Trainable, collate, split
+from etude.model.policy import Policy
+
+#: Logits held at once, in elements; more are computed in chunks.
+CHUNK = 1 << 26
+
+
+def forward(
+    policy: Policy, batch: MicroBatch, temperature: float = 1.0, *, chunk: int = CHUNK
+) -> ForwardPass:
+    """Run ``batch`` through the policy; log-probs are those of logits ÷ ``temperature``.
+
+    Everything is 0 at tokens that are not trained. ``chunk`` is the number of logits held at once.
+    Raises ValueError for a temperature that is not above 0.
+    """
+    if not temperature > 0:
+        raise ValueError(f"log-probs need a temperature above 0, not {temperature}")
+    batch = batch.to(policy.device)
+    with policy.precision():
+        states = policy.states(input_ids=batch.ids, position_ids=batch.positions, use_cache=False)
+    needed = states.flatten(0, 1).index_select(0, batch.sources)
+    return ForwardPass(policy, batch, needed, temperature, chunk)
+
+
+def score(
+    policy: Policy,
+    rows: Sequence[Trainable],
+    *,
+    temperature: float = 1.0,
+    token_budget: int,
+    chunk: int = CHUNK,
+) -> list[list[float]]:
+    """Return, without gradient, the log-probs of each row's response, 0 where it is not trained."""
+    found: list[list[float]] = [[] for _ in rows]
+    lengths = [len(row.prompt) + len(row.tokens) for row in rows]
+    with torch.no_grad():
+        for members in split(lengths, token_budget):
+            batch = collate([rows[i] for i in members], pad_id=policy.pad_id)
+            logprobs = forward(policy, batch, temperature, chunk=chunk).logprobs.tolist()
+            for i, line in zip(members, logprobs, strict=True):
+                found[i] = line[: len(rows[i].tokens)]
+    return found
+
+
+class ForwardPass:
+    """What an objective asks of a forward pass; what is not asked for is not computed.
+
+    ``states [M, ·]`` are the decoder's at the positions that predict the M trained tokens.
+    """
+
+    def __init__(
+        self, policy: Policy, batch: MicroBatch, states: Tensor, temperature: float, chunk: int
+    ) -> None:
+        self._policy = policy
+        self._batch = batch
+        self._states = states
+        self._temperature = temperature
+        self._rows = max(1, chunk // policy.causal_lm.config.get_text_config().vocab_size)
+
+    @cached_property
+    def logprobs(self) -> Tensor:
+        """Return the log-probs of the trained response tokens, with gradient, ``[N, T]``."""
+        targets = self._batch.targets.view(-1)[self._batch.places]
+        return self._spread(self._map(_logprob, targets))
+
+    def entropy(self) -> Tensor:
+        """Return the entropy, nats, of the distribution each token came from, ``[N, T]``."""
+        return self.statistic(_entropy)
+
+    def statistic(self, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return ``of`` (logits ``[m, V]`` ÷ temperature → ``[m]``) at every token, ``[N, T]``."""
+        return self._spread(self._map(lambda logits, _: of(logits), None))
+
+    def logits(self) -> Tensor:
+        """Return the logits ÷ temperature ``[N, T, V]``, 0 at tokens that are not trained."""
+        flat = self._whole if self._fits else self._logits(self._states)
+        rows, width = self._batch.targets.shape
+        empty = flat.new_zeros(rows * width, flat.shape[-1])
+        return empty.index_copy(0, self._batch.places, flat).view(rows, width, -1)
+
+    @property
+    def _fits(self) -> bool:
+        return self._states.shape[0] <= self._rows
+
+    @cached_property
+    def _whole(self) -> Tensor:
+        """Return the logits of all trained tokens; kept, as several things are read from it."""
+        return self._logits(self._states)
+
+    def _logits(self, states: Tensor) -> Tensor:
+        with self._policy.precision():
+            logits = self._policy.logits_of(states)
+        if logits.dtype != torch.float64:
+            logits = logits.float()
+        return logits if self._temperature == 1.0 else logits / self._temperature
+
+    def _map(self, read: Callable[[Tensor, Tensor | None], Tensor], extra: Tensor | None) -> Tensor:
+        """Return ``read(logits, extra)`` of the trained tokens ``[M]``, in chunks if many."""
+        if self._fits:
+            return read(self._whole, extra)
+
+        def part(states: Tensor, extra: Tensor | None) -> Tensor:
+            return read(self._logits(states), extra)
+
+        found = []
+        for start in range(0, self._states.shape[0], self._rows):
+            states = self._states[start : start + self._rows]
+            own = None if extra is None else extra[start : start + self._rows]
+            if torch.is_grad_enabled():
+                found.append(checkpoint(part, states, own, use_reentrant=False))
+            else:
+                found.append(part(states, own))
+        return torch.cat(found)
+
+    def _spread(self, values: Tensor) -> Tensor:
+        """Return ``values [M]`` at their tokens in ``[N, T]``, 0 elsewhere."""
+        shape = self._batch.targets.shape
+        empty = values.new_zeros(shape.numel())
+        return empty.index_copy(0, self._batch.places, values).view(shape)
+
+
+def _logprob(logits: Tensor, targets: Tensor | None) -> Tensor:
+    assert targets is not None  # narrows the type; _map hands on what it was given
+    return -F.cross_entropy(logits, targets, reduction="none")
+
+
+def _entropy(logits: Tensor) -> Tensor:
+    logprobs = torch.log_softmax(logits, dim=-1)
+    return -(logprobs.exp() * logprobs).sum(-1)

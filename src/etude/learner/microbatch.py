@@ -1,0 +1,142 @@
+"""From unpadded rows to the tensors of one forward pass, and which rows go into one.
+
+N rows, T the longest response, S the longest sequence, B lines of tokens (B = N unless packed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Trainable(Protocol):
+    """What is read of a row: a context, a response, and which response tokens are trained."""
+
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        """The context's tokens; at least one."""
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The response's tokens."""
+
+    @property
+    def loss_mask(self) -> Sequence[int]:
+        """1 for a response token that is trained, else 0; as long as ``tokens``."""
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Rows side by side, padded on the right, with responses aligned to their first token.
+
+    ``ids`` and ``positions`` ``[B, S]`` are what the model reads; ``targets [N, T]`` the response
+    tokens and ``mask [N, T]`` which are trained (True). Trained token m (of M, row by row) is
+    ``targets.view(-1)[places[m]]`` and is predicted at ``ids.view(-1)[sources[m]]``. ``packed``
+    says that a line of ``ids`` holds several rows, each with positions from 0.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    targets: Tensor
+    mask: Tensor
+    places: Tensor
+    sources: Tensor
+    packed: bool = False
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """Return the micro-batch on ``device``."""
+        return MicroBatch(
+            ids=self.ids.to(device),
+            positions=self.positions.to(device),
+            targets=self.targets.to(device),
+            mask=self.mask.to(device),
+            places=self.places.to(device),
+            sources=self.sources.to(device),
+            packed=self.packed,
+        )
+
+
+def collate(
+    rows: Sequence[Trainable], *, pad_id: int = 0, line: int | None = None, width: int = 0
+) -> MicroBatch:
+    """Return the micro-batch of ``rows``, on the CPU.
+
+    ``line`` packs rows into lines of that many tokens (a longer row gets a line of its own);
+    None gives each row its own line. T is the longest response, or ``width`` if that is larger.
+    Raises ValueError for a row without context or with a mask of another length.
+    """
+    lengths = [len(row.prompt) + len(row.tokens) for row in rows]
+    for number, row in enumerate(rows):
+        if not row.prompt or len(row.loss_mask) != len(row.tokens):
+            raise ValueError(
+                f"row {number} has {len(row.prompt)} context tokens (at least 1 is needed), "
+                f"{len(row.tokens)} response tokens and a loss mask of {len(row.loss_mask)}"
+            )
+    lines = pack(lengths, line) if line is not None else [[row] for row in range(len(rows))]
+    long = max(sum(lengths[row] for row in members) for members in lines)
+    wide = max(width, max(len(row.tokens) for row in rows))
+    ids = torch.full((len(lines), long), pad_id)
+    # Padding goes on counting: a fall would look like the start of another packed row.
+    positions = torch.arange(long).repeat(len(lines), 1)
+    targets = torch.zeros(len(rows), wide, dtype=torch.long)
+    mask = torch.zeros(len(rows), wide, dtype=torch.bool)
+    first = torch.zeros(len(rows), dtype=torch.long)
+    for number, members in enumerate(lines):
+        column = 0
+        for i in members:
+            end = column + lengths[i]
+            ids[number, column:end] = torch.tensor([*rows[i].prompt, *rows[i].tokens])
+            positions[number, column:] = torch.arange(long - column)
+            first[i] = number * long + column + len(rows[i].prompt) - 1
+            column = end
+    for number, row in enumerate(rows):
+        count = len(row.tokens)
+        targets[number, :count] = torch.tensor(row.tokens, dtype=torch.long)
+        mask[number, :count] = torch.tensor(row.loss_mask, dtype=torch.bool)
+    places = mask.view(-1).nonzero().squeeze(-1)
+    sources = first[places // wide] + places % wide if wide else places
+    return MicroBatch(ids, positions, targets, mask, places, sources, packed=line is not None)
+
+
+def split(
+    lengths: Sequence[int], token_budget: int, groups: Sequence[object] | None = None
+) -> list[list[int]]:
+    """Return row numbers in micro-batches of at most ``token_budget`` tokens, padding included.
+
+    Rows of like length go together, longest first, ties by number. With ``groups`` (one label a
+    row) rows of one label are never separated. A row or group larger than the budget is a
+    micro-batch of its own.
+    """
+    units: dict[object, list[int]] = {}
+    for row in range(len(lengths)):
+        units.setdefault(row if groups is None else ("group", groups[row]), []).append(row)
+    ordered = sorted(units.values(), key=lambda unit: (-max(lengths[row] for row in unit), unit[0]))
+    batches: list[list[int]] = []
+    widest = 0
+    for unit in ordered:
+        # Units come longest first, so a batch is as wide as its first.
+        if batches and (len(batches[-1]) + len(unit)) * widest <= token_budget:
+            batches[-1] += unit
+        else:
+            batches.append(list(unit))
+            widest = max(lengths[row] for row in unit)
+    return batches
+
+
+def pack(lengths: Sequence[int], line: int) -> list[list[int]]:
+    """Return row numbers in lines of ``line`` tokens: longest first, each where it first fits."""
+    lines: list[list[int]] = []
+    room: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        place = next((i for i, free in enumerate(room) if free >= lengths[row]), None)
+        if place is None:
+            lines.append([row])
+            room.append(line - lengths[row])
+        else:
+            lines[place].append(row)
+            room[place] -= lengths[row]
+    return lines

@@ -1,0 +1,103 @@
+"""Low-rank adapters through peft: attaching, merging, and copying merged weights."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from etude.component import option
+from etude.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters that are trained in place of the model's own weights (arXiv 2106.09685)."""
+
+    rank: int = option(16, "rank of each adapter", ge=1)
+    alpha: float = option(32.0, "scale: the adapter's output is multiplied by alpha ÷ rank", gt=0)
+    dropout: float = option(
+        0.0, "chance that an input of an adapter is dropped in training", ge=0, lt=1
+    )
+    targets: list[str] = option(
+        [], "names of the linear layers that get one (q_proj, v_proj, …); empty: all but the head"
+    )
+    hand_on: str = option(
+        "merged",
+        "what the stage hands on: the model with its adapters merged, or the adapters alone",
+        choices=("merged", "adapter"),
+    )
+
+
+def attach(model: nn.Module, settings: Lora) -> nn.Module:
+    """Return ``model`` wrapped with fresh adapters, everything else frozen.
+
+    Adapters are initialised from torch's generator. Raises ModelError when peft is not installed
+    or no layer has one of the names.
+    """
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise ModelError(
+            "model.lora needs the package peft, which is not installed: pip install 'etude[lora]'"
+        ) from error
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]
+        lora_dropout=settings.dropout,
+        target_modules=settings.targets or "all-linear",
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        names = sorted(
+            {n.rsplit(".", 1)[-1] for n, m in model.named_modules() if type(m) is nn.Linear}
+        )
+        raise ModelError(
+            f"model.lora.targets={settings.targets} cannot be used: {error}; the linear layers of "
+            f"this model are named {', '.join(names)}"
+        ) from error
+
+
+def is_adapted(model: nn.Module) -> bool:
+    """Return whether ``model`` is a peft wrapper."""
+    return hasattr(model, "peft_config") and hasattr(model, "get_base_model")
+
+
+def unwrapped(model: nn.Module) -> Any:
+    """Return the transformers model inside a wrapper, or the model itself."""
+    return model.get_base_model() if is_adapted(model) else model  # type: ignore[operator]
+
+
+def merged(model: nn.Module, *, copied: bool = True) -> Any:
+    """Return the transformers model with its adapters merged, the given model left as it is.
+
+    With ``copied=False`` a model without adapters is returned itself.
+    """
+    if not is_adapted(model):
+        return copy.deepcopy(model) if copied else model
+    # Merging in place and back would change the frozen weights by a rounding error.
+    return copy.deepcopy(model).merge_and_unload()  # type: ignore[operator]
+
+
+@torch.no_grad()
+def copy_merged(source: nn.Module, target: nn.Module) -> None:
+    """Copy the weights of ``source``, adapters merged, into ``target`` (same architecture)."""
+    plain = unwrapped(source)
+    if not is_adapted(source):
+        theirs = dict(plain.named_parameters())
+        for name, parameter in target.named_parameters():
+            parameter.copy_(theirs[name])
+        return
+    for name, module in plain.named_modules():
+        if not hasattr(module, "get_delta_weight"):
+            continue
+        weight = module.base_layer.weight
+        for adapter in module.active_adapters:
+            if adapter in module.lora_A:
+                weight = weight + module.get_delta_weight(adapter).to(weight.dtype)
+        target.get_submodule(name).weight.copy_(weight)  # type: ignore[operator]

@@ -1,0 +1,206 @@
+"""A language model ready for work: weights, tokenizer, chat template, dtype and device."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from etude.errors import ModelError
+from etude.model import lora
+
+HandOn = Literal["merged", "adapter"]
+
+
+@dataclass
+class Policy:
+    """A causal language model with what turns text into its tokens and back.
+
+    ``model`` is a transformers causal LM, or a peft wrapper of one; ``compute_dtype`` is the dtype
+    forward passes run in (the parameters may be wider); ``chat_options`` are variables handed to
+    the chat template; ``hand_on`` says whether an adapter is merged when the model is saved.
+    """
+
+    model: nn.Module
+    tokenizer: Any
+    device: torch.device
+    compute_dtype: torch.dtype = torch.float32
+    chat_options: Mapping[str, Any] = field(default_factory=dict)
+    hand_on: HandOn = "merged"
+
+    # Text ----------------------------------------------------------------------------------
+
+    def encode_prompt(self, prompt: str, system: str | None = None) -> tuple[int, ...]:
+        """Return the tokens a response follows: the chat template's, or plain text without one.
+
+        There is always at least one token. Raises ModelError when a system prompt is given and
+        the tokenizer has no chat template, or the template refuses the messages.
+        """
+        if self.tokenizer.chat_template is None:
+            if system is not None:
+                raise ModelError(
+                    f"{self.name} has no chat template, so the system prompt {system[:40]!r} has "
+                    "no place; give one (model.chat_template=FILE) or leave the system prompt out"
+                )
+            return tuple(self.tokenizer(prompt)["input_ids"]) or (self._first_token(),)
+        messages = [{"role": "system", "content": system}] if system is not None else []
+        messages.append({"role": "user", "content": prompt})
+        roles = " and ".join(message["role"] for message in messages)
+        from jinja2 import TemplateError
+
+        try:
+            tokens = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_dict=False, **self.chat_options
+            )
+        except TemplateError as error:
+            raise ModelError(
+                f"the chat template of {self.name} refuses messages of {roles}: {error}; "
+                "give another (model.chat_template=FILE) or leave the system prompt out"
+            ) from error
+        return tuple(tokens)
+
+    def encode_response(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of ``text`` and the end-of-text token; raise ModelError without one."""
+        end = self.tokenizer.eos_token_id
+        if end is None:
+            raise ModelError(
+                f"the tokenizer of {self.name} names no end-of-text token, so a response cannot "
+                "end; set eos_token in its tokenizer_config.json"
+            )
+        return (*self.tokenizer(text, add_special_tokens=False)["input_ids"], end)
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """Return the text of ``tokens``, special tokens skipped."""
+        return self.tokenizer.decode(list(tokens), skip_special_tokens=True)
+
+    @cached_property
+    def eos_ids(self) -> frozenset[int]:
+        """Return every token that ends a text, of the tokenizer and of the generation config."""
+        found = {self.tokenizer.eos_token_id}
+        generation = getattr(self.causal_lm, "generation_config", None)
+        named = getattr(generation, "eos_token_id", None)
+        found.update(named if isinstance(named, (list, tuple)) else [named])
+        return frozenset(token for token in found if token is not None)
+
+    @property
+    def pad_id(self) -> int:
+        """Return the token that fills unused places; never attended to, so any will do."""
+        if self.tokenizer.pad_token_id is not None:
+            return self.tokenizer.pad_token_id
+        return min(self.eos_ids, default=0)
+
+    def _first_token(self) -> int:
+        first = self.tokenizer.bos_token_id
+        return first if first is not None else self.pad_id
+
+    # Weights -------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Return what a message calls this model: its path, or its kind."""
+        config = self.causal_lm.config
+        return getattr(config, "_name_or_path", "") or f"this {config.model_type} model"
+
+    @property
+    def causal_lm(self) -> Any:
+        """Return the transformers model itself, without an adapter's wrapper."""
+        return lora.unwrapped(self.model)
+
+    def trainable_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that training moves, in a fixed order."""
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def freeze(self) -> Policy:
+        """Make the model read-only (a reference, a teacher) and return it."""
+        self.model.requires_grad_(False)
+        self.model.eval()
+        return self
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Return the context forward passes run in: autocast where compute is narrower."""
+        stored = next(self.model.parameters()).dtype
+        if self.compute_dtype == stored:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.compute_dtype)
+
+    def inference_copy(self) -> Policy:
+        """Return a frozen copy in the compute dtype, adapters merged; it shares no weights."""
+        model = lora.merged(self.model).to(self.compute_dtype)
+        if model.is_gradient_checkpointing:
+            model.gradient_checkpointing_disable()
+        if "flash" in (model.config._attn_implementation or ""):
+            model.set_attn_implementation("sdpa")
+        twin = Policy(model, self.tokenizer, self.device, self.compute_dtype, self.chat_options)
+        return twin.freeze()
+
+    @torch.no_grad()
+    def copy_weights_to(self, twin: Policy) -> None:
+        """Give an :meth:`inference_copy` this model's present weights, adapters merged."""
+        lora.copy_merged(self.model, twin.model)
+
+    # Forward -------------------------------------------------------------------------------
+
+    @cached_property
+    def plain_head(self) -> bool:
+        """Return whether logits are the output matrix times the decoder's states and nothing more.
+
+        False for models that scale or cap their logits; found by comparing both on one token.
+        """
+        lm = self.causal_lm
+        head = lm.get_output_embeddings()
+        if head is None:
+            return False
+        token = torch.zeros((1, 1), dtype=torch.long, device=self.device)
+        with torch.no_grad():
+            states = lm.get_decoder()(input_ids=token, use_cache=False)
+            states = getattr(states, "last_hidden_state", states[0])
+            full = lm(input_ids=token, use_cache=False).logits
+            mine = head(states)
+        return mine.shape == full.shape and torch.equal(mine, full)
+
+    def states(self, **inputs: Any) -> Tensor:
+        """Return what :meth:`logits_of` turns into logits, for every position ``[N, S, ·]``.
+
+        That is the decoder's last hidden states, or the logits themselves for a model whose head
+        is not a plain matrix product. ``inputs`` are those of the transformers model.
+        """
+        lm = self.causal_lm
+        if not self.plain_head:
+            return lm(**inputs).logits
+        return lm.get_decoder()(**inputs).last_hidden_state
+
+    def logits_of(self, states: Tensor) -> Tensor:
+        """Return the logits ``[…, V]`` of states ``[…, ·]`` from :meth:`states`."""
+        return self.causal_lm.get_output_embeddings()(states) if self.plain_head else states
+
+    # Storage -------------------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors), config, generation config, tokenizer and chat template.
+
+        ``AutoModelForCausalLM.from_pretrained(folder)`` loads it as it is, to the bit.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        model: Any = self.model
+        if self.hand_on != "adapter":
+            model = lora.merged(self.model, copied=False)
+        model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def clone(self) -> Policy:
+        """Return an independent copy of model and settings; the tokenizer is shared."""
+        return Policy(
+            copy.deepcopy(self.model),
+            self.tokenizer,
+            self.device,
+            self.compute_dtype,
+            self.chat_options,
+            self.hand_on,
+        )

@@ -1,0 +1,116 @@
+"""A small Llama-like model and a tokenizer, both made in code: nothing is downloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from etude.component import component, option
+from etude.errors import ModelError
+from etude.randomness import seed_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from etude.model.loading import Settings
+    from etude.model.policy import Policy
+
+
+@component(source="arXiv 2302.13971 (architecture)")
+@dataclass(frozen=True)
+class Scratch:
+    """A small Llama-like model with random weights and a character or byte tokenizer."""
+
+    hidden_size: int = option(128, "width of the residual stream", ge=8)
+    layers: int = option(4, "decoder layers", ge=1)
+    heads: int = option(4, "attention heads; hidden_size ÷ heads is even", ge=1)
+    kv_heads: int = option(
+        2, "key and value heads, shared by groups of attention heads; divides heads", ge=1
+    )
+    intermediate_size: int = option(384, "width of the feed-forward layer", ge=8)
+    max_position_embeddings: int = option(2048, "longest sequence, prompt and response", ge=16)
+    tokenizer: Literal["characters", "bytes"] = option(
+        "characters",
+        "characters: printable ASCII, newline and tab, the rest unknown; bytes: any UTF-8 text",
+    )
+    tie_embeddings: bool = option(True, "use the embedding as the output matrix too")
+    initializer_range: float = option(
+        0.05, "standard deviation of the random weights at the start", gt=0
+    )
+    dtype: Literal["float32", "float64", "bfloat16"] = option(
+        "float32", "dtype of parameters; on a GPU float32 parameters compute in bfloat16"
+    )
+    compile: bool = option(
+        False,
+        "compile the decoder with torch.compile: slower start, faster steps",
+        kind="execution",
+    )
+    gradient_checkpointing: bool = option(
+        False,
+        "recompute activations in the backward pass: less memory, more time",
+        kind="execution",
+    )
+
+    def create(self, seed: int, device: torch.device) -> Policy:
+        """Return a new model whose weights depend on ``seed`` alone, on ``device``.
+
+        Raises ModelError when the sizes do not fit each other.
+        """
+        import torch
+        from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+        from etude.model.loading import policy_of
+        from etude.model.tokenizer import make_tokenizer
+
+        self._check()
+        tokenizer = make_tokenizer(self.tokenizer, self.max_position_embeddings)
+        tokens = {
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        }
+        config = LlamaConfig(
+            hidden_size=self.hidden_size,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.kv_heads,
+            intermediate_size=self.intermediate_size,
+            max_position_embeddings=self.max_position_embeddings,
+            vocab_size=len(tokenizer),
+            tie_word_embeddings=self.tie_embeddings,
+            initializer_range=self.initializer_range,
+            **tokens,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of("model", seed) % 2**63)
+            model = LlamaForCausalLM(config).to(getattr(torch, self.dtype))
+        model.generation_config = GenerationConfig(**tokens)
+        return policy_of(model, tokenizer, device, self._settings())
+
+    def load(self, folder: Path, device: torch.device) -> Policy:
+        """Return the model a stage wrote in ``folder``, on ``device``; may raise ModelError."""
+        from etude.model.loading import load_policy
+
+        return load_policy(str(folder), device, self._settings())
+
+    def _settings(self) -> Settings:
+        from etude.model.loading import Settings
+
+        return Settings(
+            dtype="auto" if self.dtype == "float32" else self.dtype,
+            compile=self.compile,
+            gradient_checkpointing=self.gradient_checkpointing,
+        )
+
+    def _check(self) -> None:
+        if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
+            raise ModelError(
+                f"model.hidden_size={self.hidden_size} does not split into model.heads="
+                f"{self.heads} heads of even width; try model.hidden_size={self.heads * 32}"
+            )
+        if self.heads % self.kv_heads:
+            raise ModelError(
+                f"model.kv_heads={self.kv_heads} does not divide model.heads={self.heads}; "
+                f"try model.kv_heads={self.heads}"
+            )
