@@ -23,6 +23,7 @@ class GenerateLearner:
 
     def __init__(self, parts: StageParts, context: StageContext) -> None:
         self.parts = parts
+        self.context = context
         self.objective = parts.objective
         self.steps: int = parts.training.steps
         self.policy = parts.policy(context.start, context.seed)
@@ -74,7 +75,7 @@ class GenerateLearner:
 
     def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Measure the sampling policy on the held-out rows."""
-        return self.parts.evaluate(self.policy)
+        return self.parts.evaluate(self.policy, self.context)
 
     def state_dict(self) -> Tree:
         """Return the rows written so far and where the prompts stand."""

@@ -1,4 +1,4 @@
-"""What execution knows of a learner: steps in, metrics out, state that can be saved and restored."""
+"""What execution knows of a learner: steps in, metrics out, state that is saved and restored."""
 
 from __future__ import annotations
 

@@ -43,7 +43,12 @@ def make_learner(config: dict[str, Any], context: StageContext) -> Learner:
     name = parts.objective.learner
     if name not in LEARNERS:
         raise ConfigError(
-            [Fault(f"objective={config['objective'].get('name')}", f"names the learner {name!r}; there are {', '.join(LEARNERS)}.")]
+            [
+                Fault(
+                    f"objective={config['objective'].get('name')}",
+                    f"names the learner {name!r}; there are {', '.join(LEARNERS)}.",
+                )
+            ]
         )
     module, _, attribute = LEARNERS[name].partition(":")
     learner: Learner = getattr(import_module(module), attribute)(parts, context)

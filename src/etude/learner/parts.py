@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from etude.build import build, build_struct
+from etude.config.conditions import holds
 from etude.config.settings import Execution
 
 if TYPE_CHECKING:
@@ -65,12 +66,9 @@ class StageParts:
         """Return the frozen reference model, or None when no part of the objective asks for it."""
         if not asks_for(self.objective, "model:reference"):
             return None
-        named = self.models.reference
-        folder = {"start": context.start, "base": None}.get(named, Path(named))
-        reference = self.policy(folder, context.seed)
-        reference.model.requires_grad_(False)
-        reference.model.eval()
-        return reference
+        return self.models.open(
+            "reference", self.model, start=context.start, seed=context.seed, device=self.device()
+        )
 
     def policy(self, folder: Path | None, seed: int) -> Any:
         """Return the model in ``folder``, or a fresh base model seeded by ``seed``."""
@@ -78,11 +76,20 @@ class StageParts:
             return self.model.create(seed, self.device())
         return self.model.load(folder, self.device())
 
+    def evaluate(
+        self, policy: Any, context: StageContext
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Measure a policy on the held-out rows: the result's JSON and its samples."""
+        from etude.evaluation.run import evaluate_policy
+
+        return evaluate_policy(self.config, policy, stage_data=context.data)
+
 
 def asks_for(component: Any, what: str) -> bool:
     """Return whether a component, or a part of it, requires ``what`` with the values it has."""
     values = {f.name: getattr(component, f.name) for f in dataclasses.fields(component)}
-    if any(need.what == what and holds(need.when, values) for need in component.declaration.requires):
+    needs = component.declaration.requires
+    if any(need.what == what and holds(need.when, values) for need in needs):
         return True
     parts = [p for v in values.values() for p in (v.values() if isinstance(v, Mapping) else [v])]
     return any(asks_for(part, what) for part in parts if hasattr(part, "declaration"))

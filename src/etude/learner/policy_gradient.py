@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from etude.learner.clock import Clock
-from etude.learner.forward import collate, forward, split
+from etude.learner.forward import forward, score
 from etude.learner.interface import StepResult, Tree
 from etude.learner.make import StageContext
+from etude.learner.microbatch import collate, split
 from etude.learner.parts import StageParts
 from etude.learner.report import group_metrics, row_metrics, sample_record
 from etude.learner.rollouts import Rollouts
-from etude.learner.tensors import rollout_batch, row_seeds
+from etude.learner.tensors import micro_batch, rollout_batch, row_seeds
 from etude.learner.trainee import Trainee
 from etude.objective.batch import LossBatch, RolloutBatch, totals_of
 from etude.objective.loss import Metrics, add_metrics
@@ -35,6 +36,7 @@ class PolicyGradientLearner:
 
     def __init__(self, parts: StageParts, context: StageContext) -> None:
         self.parts = parts
+        self.context = context
         self.objective = parts.objective
         self.training = parts.training
         self.steps: int = parts.training.steps
@@ -44,6 +46,7 @@ class PolicyGradientLearner:
             self.policy, parts.optimizer, self.steps, parts.training.gradient_clip
         )
         self.reference = parts.reference(context)
+        self.temperature: float = parts.rollout.temperature
         self.state = self.objective.make_state()
         self.curriculum = parts.curriculum.make_state()
         self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
@@ -62,6 +65,7 @@ class PolicyGradientLearner:
         """Sample the prompts of one step, reward the answers, and update the policy on them."""
         clock = Clock()
         plan = self.curriculum.plan(step)
+        self.temperature = plan.temperature or self.parts.rollout.temperature
         with clock.phase("rollout"):
             gathered = self.rollouts.gather(step, plan)
         groups = gathered.groups
@@ -95,27 +99,20 @@ class PolicyGradientLearner:
         pass gives the old log-probs and no pass is spent on them here.
         """
         rows = [row for group in groups for row in group]
+        budget = self.parts.execution.micro_batch_tokens
         if self._old_pass_needed():
-            for row, values in zip(rows, self._teacher_forced(self.policy, rows), strict=True):
+            known = score(self.policy, rows, temperature=self.temperature, token_budget=budget)
+            for row, values in zip(rows, known, strict=True):
                 row.old_logprobs = values
         if self.reference is not None:
-            for row, values in zip(rows, self._teacher_forced(self.reference, rows), strict=True):
+            known = score(self.reference, rows, temperature=self.temperature, token_budget=budget)
+            for row, values in zip(rows, known, strict=True):
                 row.reference_logprobs = values
 
     def _old_pass_needed(self) -> bool:
         several = self.training.updates_per_step * self.training.epochs_per_step > 1
-        return several or bool(self.objective.shaping) or self.objective.rollout_correction is not None
-
-    @torch.no_grad()
-    def _teacher_forced(self, policy: Any, rows: Sequence[Row]) -> list[list[float]]:
-        """Return the log-probs ``policy`` gives the rows' tokens, at the sampling temperature."""
-        found: list[list[float]] = [[] for _ in rows]
-        for part in self._micro_batches(rows):
-            with self.trainee.precision():
-                logprobs = self._forward(policy, [rows[i] for i in part]).logprobs.cpu()
-            for i, values in zip(part, logprobs, strict=True):
-                found[i] = values[: len(rows[i].tokens)].tolist()
-        return found
+        corrected = self.objective.rollout_correction is not None
+        return several or corrected or bool(self.objective.shaping)
 
     def _train(
         self, groups: Groups, batch: RolloutBatch, advantages: Tensor, step: int
@@ -151,8 +148,9 @@ class PolicyGradientLearner:
         """Yield the row numbers of each update, whole groups in an order keyed by the step."""
         count = int(groups.max()) + 1
         for epoch in range(self.training.epochs_per_step):
-            order = torch.from_numpy(generator("updates", self.seed, step, epoch).permutation(count))
-            for part in torch.tensor_split(order, min(self.training.updates_per_step, count)):
+            order = generator("updates", self.seed, step, epoch).permutation(count)
+            batches = min(self.training.updates_per_step, count)
+            for part in torch.tensor_split(torch.from_numpy(order), batches):
                 yield torch.isin(groups, part).nonzero().squeeze(-1)
 
     def _losses(
@@ -162,12 +160,13 @@ class PolicyGradientLearner:
         for part in micro:
             chosen = [rows[i] for i in part]
             width = max(len(row.tokens) for row in chosen)
-            small = update.select(torch.tensor(part)).narrow(width).to(self.policy.device)
-            with self.trainee.precision():
-                passed = self._forward(self.policy, chosen)
-                if not self._old_pass_needed():
-                    small = replace(small, old_logprobs=passed.logprobs.detach())
-                loss = self.objective.loss(small, passed, self.state)
+            small = micro_batch(update, part, width, self.policy.device)
+            passed = forward(
+                self.policy, collate(chosen, pad_id=self.policy.pad_id), self.temperature
+            )
+            if not self._old_pass_needed():
+                small = replace(small, old_logprobs=passed.logprobs.detach())
+            loss = self.objective.loss(small, passed, self.state)
             merged = add_metrics(metrics, loss.metrics)
             metrics.clear()
             metrics.update(merged)
@@ -178,12 +177,9 @@ class PolicyGradientLearner:
         aligned = groups.tolist() if groups is not None and self.objective.whole_groups else None
         return split(lengths, self.parts.execution.micro_batch_tokens, aligned)
 
-    def _forward(self, policy: Any, rows: Sequence[Row]) -> Any:
-        return forward(policy, collate(rows, policy), self.parts.rollout.temperature)
-
     def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Measure the policy as it stands on the held-out rows; changes no state."""
-        return self.parts.evaluate(self.policy)
+        return self.parts.evaluate(self.policy, self.context)
 
     def state_dict(self) -> Tree:
         """Return all that a resumed stage needs."""

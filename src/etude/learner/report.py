@@ -24,7 +24,8 @@ def row_metrics(rows: Sequence[Row], weights: Mapping[str, float]) -> dict[str, 
     metrics |= {f"verifier/{o.value}": outcomes[o] / max(1, len(rows)) for o in Outcome}
     names = sorted({name for row in rows if row.verdict for name in row.verdict.parts})
     for name in names:
-        raw = _mean([row.verdict.parts[name] for row in rows if row.verdict and name in row.verdict.parts])
+        given = [row.verdict.parts for row in rows if row.verdict and name in row.verdict.parts]
+        raw = _mean([parts[name] for parts in given])
         metrics[f"reward/{name}/raw"] = raw
         if name in weights:
             metrics[f"reward/{name}/weighted"] = raw * weights[name]

@@ -60,9 +60,9 @@ class Rollouts:
         while len(kept) < wanted:
             if rounds and group_filter.max_batches and rounds >= group_filter.max_batches:
                 raise DataError(
-                    f"step {step}: after {rounds} batches of {wanted} prompts only {len(kept)} groups "
-                    "had answers of different worth; raise objective.filter.max_batches, or give "
-                    "easier or harder prompts (data_mix.train.<source>.levels)"
+                    f"step {step}: after {rounds} batches of {wanted} prompts only {len(kept)} "
+                    "groups had answers of different worth; raise objective.filter.max_batches, or "
+                    "give easier or harder prompts (data_mix.train.<source>.levels)"
                 )
             groups = self.sample(self._stream.next(wanted), step, plan, seen, size)
             sampled += [row for group in groups for row in group]
@@ -105,7 +105,7 @@ class Rollouts:
                 )
                 for index in range(first, first + size)
             ]
-        answers = self._engine.sample(requests)
+        answers = self._engine.sample(requests, temperature=plan.temperature)
         rows = [
             Row(
                 prompt_id=request.prompt_id,

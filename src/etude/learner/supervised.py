@@ -6,18 +6,50 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from etude.errors import DataError
+from etude.errors import DataError, ModelError
 from etude.learner.clock import Clock
-from etude.learner.forward import collate, forward, split
+from etude.learner.forward import forward
 from etude.learner.interface import StepResult, Tree
 from etude.learner.make import StageContext
+from etude.learner.microbatch import MicroBatch, collate, split
 from etude.learner.parts import StageParts
 from etude.learner.trainee import Trainee
+from etude.model.policy import Policy
 from etude.objective.batch import SupervisedBatch, Totals
 from etude.objective.loss import Metrics, add_metrics
 from etude.rows import Example, Row
+
+
+class Demonstrations:
+    """A forward pass over demonstrations, with the reference model's beside it when asked for."""
+
+    def __init__(self, policy: Policy, reference: Policy | None, batch: MicroBatch) -> None:
+        self._pass = forward(policy, batch)
+        self._reference = reference
+        self._batch = batch
+
+    @property
+    def logprobs(self) -> Tensor:
+        """Return the log-probs of the labels, ``[N, T]``."""
+        return self._pass.logprobs
+
+    def entropy(self) -> Tensor:
+        """Return the entropy of every next-token distribution, ``[N, T]``."""
+        return self._pass.entropy()
+
+    def logits(self) -> Tensor:
+        """Return the logits, ``[N, T, V]``."""
+        return self._pass.logits()
+
+    def reference_logits(self) -> Tensor:
+        """Return the frozen reference model's logits, ``[N, T, V]``; raises without a reference."""
+        if self._reference is None:
+            raise ModelError("a loss asks for the reference model and models.reference is null")
+        with torch.no_grad():
+            return forward(self._reference, self._batch).logits()
 
 
 class SupervisedLearner:
@@ -25,6 +57,7 @@ class SupervisedLearner:
 
     def __init__(self, parts: StageParts, context: StageContext) -> None:
         self.parts = parts
+        self.context = context
         self.objective = parts.objective
         self.training = parts.training
         self.steps: int = parts.training.steps
@@ -118,12 +151,10 @@ class SupervisedLearner:
     ) -> Iterator[Tensor]:
         """Yield the loss of each micro-batch; their sum is the loss of the step."""
         for part in micro:
-            batch = collate([rows[i] for i in part], self.policy)
-            with self.trainee.precision():
-                passed = forward(self.policy, batch, 1.0, reference=self.reference)
-                loss = self.objective.loss(
-                    SupervisedBatch(batch.targets, batch.mask, totals), passed
-                )
+            batch = collate([rows[i] for i in part], pad_id=self.policy.pad_id)
+            batch = batch.to(self.policy.device)
+            passed = Demonstrations(self.policy, self.reference, batch)
+            loss = self.objective.loss(SupervisedBatch(batch.targets, batch.mask, totals), passed)
             merged = add_metrics(metrics, loss.metrics)
             metrics.clear()
             metrics.update(merged)
@@ -133,7 +164,7 @@ class SupervisedLearner:
 
     def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Measure the policy as it stands on the held-out rows; changes no state."""
-        return self.parts.evaluate(self.policy)
+        return self.parts.evaluate(self.policy, self.context)
 
     def state_dict(self) -> Tree:
         """Return all that a resumed stage needs."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -27,13 +27,7 @@ class Trainee:
         self.steps = steps
         self._recipe = optimizer
         self._clip = gradient_clip
-        self._optimizer = optimizer.make(policy.model.parameters())
-
-    def precision(self) -> AbstractContextManager[Any]:
-        """Return the context forward passes run in: bfloat16 on a GPU, as stored on a CPU."""
-        if self.policy.device.type == "cuda":
-            return torch.autocast("cuda", dtype=torch.bfloat16)
-        return nullcontext()
+        self._optimizer = optimizer.make(policy.trainable_parameters())
 
     def update(self, losses: Iterable[torch.Tensor], step: int) -> dict[str, float]:
         """Add the gradients of ``losses``, clip them, and step; return what a log wants.
@@ -47,8 +41,9 @@ class Trainee:
             if loss.requires_grad:
                 loss.backward()
         parameters = [p for p in self.policy.model.parameters() if p.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm([p.grad for p in parameters])) if parameters else 0.0
-        if norm != norm or norm == float("inf"):
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
+        if not math.isfinite(norm):
             raise StageError(
                 f"the gradient of step {step} is not finite (loss {total:g}, norm {norm}); "
                 "a smaller optimizer.lr or training.gradient_clip often helps"
