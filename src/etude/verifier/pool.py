@@ -180,6 +180,10 @@ class Pool:
                 Outcome(given["outcome"]), given["parts"], given["extracted"], given["detail"]
             )
             self.seconds[position] = reply["seconds"] / len(unit.positions)
+        if reply["ends"]:  # the row used the worker up: the others are none of its business
+            waiting.extendleft(reversed(worker.units))
+            self._drop(worker)
+            return
         worker.forget_log()
         worker.deadline = time.monotonic() + self._verifier.timeout
 

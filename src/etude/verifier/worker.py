@@ -120,10 +120,10 @@ def main(jobs_fd: int, replies_fd: int, parent: int) -> None:
         raise
     reply({"ready": True})
     while True:
-        for number, unit in enumerate(pickle.loads(jobs.get())):
+        for unit in pickle.loads(jobs.get()):
             began = time.perf_counter()
             verdicts, usable = _judge(verifier, unit)
             seconds = time.perf_counter() - began
-            reply({"unit": number, "verdicts": verdicts, "seconds": seconds})
+            reply({"verdicts": verdicts, "seconds": seconds, "ends": not usable})
             if not usable:
                 os._exit(0)
