@@ -128,7 +128,7 @@ def chain(outputs: Path, *stages: tuple[str, dict[str, Any]], **more: Any) -> Gr
         node = StageNode(
             name,
             fingerprint,
-            f"l{name}",
+            f"l{name}{stage['seed']}",
             stage,
             "fake",
             parents=waits,

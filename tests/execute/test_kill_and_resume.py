@@ -15,7 +15,7 @@ import pytest
 
 STAGES = [
     ["sft", {"steps": 11, "evaluate_every": 4}],
-    ["rl", {"steps": 8, "evaluate_every": 4, "training": {"hand_on": "best"}}],
+    ["rl", {"steps": 8, "seed": 4, "evaluate_every": 4, "training": {"hand_on": "best"}}],
 ]
 PUBLISHED = ("metrics.jsonl", "samples.jsonl", "evaluations.jsonl", "evaluation_samples.jsonl")
 
