@@ -59,11 +59,12 @@ def load_class(info: ComponentInfo) -> type:
         found: Any = import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, SyntaxError) as error:
+    except Exception as error:  # a plug-in can raise anything while it is imported
         package = "" if info.package == "etude" else f" of the plug-in package {info.package}"
         message = f"its class {info.cls}{package} cannot be loaded: {error}"
         raise ConfigError([Fault(f"{info.group}={info.name}", message)]) from error
-    return found  # type: ignore[no-any-return]
+    loaded: type = found
+    return loaded
 
 
 def _component(node: Mapping[str, Any], group: str, schema: Schema) -> Any:
@@ -107,14 +108,18 @@ def _value(value: Any, annotation: Any) -> Any:
     if isinstance(value, list):
         return [_value(item, args[0] if args else Any) for item in value]
     if isinstance(value, Mapping):
-        return {key: _value(item, args[1] if len(args) == 2 else Any) for key, item in value.items()}
+        return {
+            key: _value(item, args[1] if len(args) == 2 else Any) for key, item in value.items()
+        }
     return value
 
 
 def _of_union(value: Any, kinds: list[Any]) -> Any:
     for kind in kinds:
         base = get_origin(kind) or kind
-        if isinstance(value, Mapping) and (base in (dict, Mapping) or dataclasses.is_dataclass(base)):
+        if isinstance(value, Mapping) and (
+            base in (dict, Mapping) or dataclasses.is_dataclass(base)
+        ):
             return _value(value, kind)
         if isinstance(value, list) and base in (list, tuple):
             return _value(value, kind)

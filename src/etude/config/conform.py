@@ -50,9 +50,7 @@ class Conformer:
             if key != "name" and key not in info.fields and key not in extras:
                 owner = path or info.group
                 names = info.fields
-                self._fault(
-                    f"{path}.{key}", unknown_key(key, owner, names, self.schema, self.root)
-                )
+                self._fault(f"{path}.{key}", unknown_key(key, owner, names, self.schema, self.root))
         filled.update({key: node[key] for key in extras if key in node})
         for key, described in info.fields.items():
             filled[key] = self.field(node, described, f"{path}.{key}")
@@ -91,7 +89,9 @@ class Conformer:
             self._fault(path, values.misfit_message(path, value, described, error))
             return value
 
-    def struct(self, value: Mapping[str, Any], fields: Mapping[str, FieldInfo], path: str) -> dict[str, Any]:
+    def struct(
+        self, value: Mapping[str, Any], fields: Mapping[str, FieldInfo], path: str
+    ) -> dict[str, Any]:
         """Return a struct with every field."""
         for key in value:
             if key not in fields:

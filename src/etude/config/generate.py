@@ -116,9 +116,13 @@ def _problems(group: str, name: str, fields: dict[str, Any]) -> list[str]:
     found = []
     for key, described in fields.items():
         if key == "name":
-            found.append(f"{group}={name}: a field cannot be called 'name' (it names the component)")
+            found.append(
+                f"{group}={name}: a field cannot be called 'name' (it names the component)"
+            )
         if not described["doc"]:
-            found.append(f"{group}={name}: the field '{key}' has no doc; its YAML comment needs one")
+            found.append(
+                f"{group}={name}: the field '{key}' has no doc; its YAML comment needs one"
+            )
         kind = described["type"]
         if isinstance(kind, dict) and "struct" in kind:
             found += _problems(group, f"{name}.{key}", kind["struct"])

@@ -49,7 +49,9 @@ class ChoiceSource(ConfigSource):
         name = config_path.removesuffix(".yaml")
         if name == PRIMARY:
             content = read_yaml(self.installation.primary)
-            listed = [{f"sources@sources.{key}": key} for key in self.installation.choices("sources")]
+            listed = [
+                {f"sources@sources.{key}": key} for key in self.installation.choices("sources")
+            ]
             content["defaults"] = [*content.get("defaults", []), *listed]
             return self._result(content, None)
         group, choice = self._split(name)
@@ -134,5 +136,5 @@ class Composer:
             defaults=listed.defaults, repo=self._repository
         )
         root = OmegaConf.to_container(config)
-        assert isinstance(root, dict)
-        return root, dict(listed.overrides.known_choices)
+        plain = {str(key): value for key, value in root.items()} if isinstance(root, dict) else {}
+        return plain, dict(listed.overrides.known_choices)

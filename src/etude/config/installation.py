@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 from etude import component
 from etude.config.plugins import Plugin, discover
+from etude.config.read_yaml import read_yaml
 from etude.schema import ComponentInfo, Schema, built_in
 
 #: Groups whose files lie in a folder of their own beside conf/.
@@ -74,6 +76,18 @@ class Installation:
         """Return one choice, or None when the group has none of that name."""
         return self.choices(group).get(name)
 
+    def component_name(self, group: str, choice: str) -> str:
+        """Return the component behind a choice: the ``name`` its file or what it derives from gives."""
+        seen: list[str] = []
+        while choice not in seen and (found := self.choice(group, choice)) is not None:
+            seen.append(choice)
+            content = read_yaml(found.path)
+            named = _named(content)
+            if named is not None:
+                return named
+            choice = _derived_from(content) or choice
+        return choice
+
     @property
     def warnings(self) -> list[str]:
         """Return what a person should know of this installation before anything runs."""
@@ -107,6 +121,24 @@ class Installation:
             f" {old.origin.title}"
         )
         return True
+
+
+def _named(content: dict[str, Any]) -> str | None:
+    """Return the component name in a file, also where the content is wrapped in a part's key."""
+    if isinstance(content.get("name"), str):
+        return str(content["name"])
+    nodes = [node for key, node in content.items() if key != "defaults"]
+    if len(nodes) == 1 and isinstance(nodes[0], dict) and isinstance(nodes[0].get("name"), str):
+        return str(nodes[0]["name"])
+    return None
+
+
+def _derived_from(content: dict[str, Any]) -> str | None:
+    """Return the choice of the same group that a file's defaults begin with."""
+    for entry in content.get("defaults") or []:
+        if isinstance(entry, str) and entry != "_self_" and not entry.startswith("/"):
+            return entry
+    return None
 
 
 def _files(folder: Path, group: str, groups: frozenset[str]) -> Iterator[tuple[str, Path]]:

@@ -26,7 +26,7 @@ _FLOAT = re.compile(
 def _loader() -> Any:
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-    class Loader(base):  # type: ignore[misc]
+    class Loader(base):
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
             for key in keys:
@@ -37,7 +37,9 @@ def _loader() -> Any:
             return super().construct_mapping(node, deep=deep)
 
     Loader.yaml_implicit_resolvers = {
-        first: [(tag, regexp) for tag, regexp in resolvers if not tag.endswith(("timestamp", "float"))]
+        first: [
+            (tag, regexp) for tag, regexp in resolvers if not tag.endswith(("timestamp", "float"))
+        ]
         for first, resolvers in base.yaml_implicit_resolvers.items()
     }
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))

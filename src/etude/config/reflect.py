@@ -14,7 +14,14 @@ from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
 from etude.component import Declaration, Need
 
-SCALARS: dict[Any, str] = {bool: "bool", int: "int", float: "float", str: "str", Any: "any", object: "any"}
+SCALARS: dict[Any, str] = {
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    Any: "any",
+    object: "any",
+}
 
 
 def first_sentence(text: str | None) -> str:

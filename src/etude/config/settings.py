@@ -27,18 +27,31 @@ class Execution:
         16384, "tokens, padding included, in one forward and backward pass", kind="execution", ge=1
     )
     checkpoint_every: int = option(
-        50, "steps between checkpoints; 0 keeps only those of an interruption", kind="execution", ge=0
+        50,
+        "steps between checkpoints; 0 keeps only those of an interruption",
+        kind="execution",
+        ge=0,
     )
     evaluate_every: int = option(
-        0, "steps between evaluations; 0 measures only the start and the end", kind="execution", ge=0
+        0,
+        "steps between evaluations; 0 measures only the start and the end",
+        kind="execution",
+        ge=0,
     )
     keep: int = option(2, "checkpoints that stay on disk", kind="execution", ge=1)
     samples: int = option(8, "rows of each step written to samples.jsonl", kind="execution", ge=0)
-    log_every: int = option(1, "steps between lines in a log that is no terminal", kind="execution", ge=1)
+    log_every: int = option(
+        1, "steps between lines in a log that is no terminal", kind="execution", ge=1
+    )
     verifier_workers: int = option(1, "processes that judge answers", kind="execution", ge=1)
-    data_workers: int = option(0, "processes that read rows; 0 reads in this one", kind="execution", ge=0)
+    data_workers: int = option(
+        0, "processes that read rows; 0 reads in this one", kind="execution", ge=0
+    )
     minimum_free_gib: float = option(
-        1.0, "free disk, GiB, below which a checkpoint is refused instead of begun", kind="execution", ge=0
+        1.0,
+        "free disk, GiB, below which a checkpoint is refused instead of begun",
+        kind="execution",
+        ge=0,
     )
 
 
@@ -88,9 +101,13 @@ class Stage:
     start_from: str | None = option(
         None, "base, the name of a stage or a path; null: the predecessor, or base for the first"
     )
-    gate: Gate | None = option(None, "a condition on the stage's evaluation: metric, at_least, on_fail")
+    gate: Gate | None = option(
+        None, "a condition on the stage's evaluation: metric, at_least, on_fail"
+    )
     repeat: Repeat | None = option(None, "copies in turn: times, stages")
-    resources: Resources | None = option(None, "what this stage asks of a cluster", kind="execution")
+    resources: Resources | None = option(
+        None, "what this stage asks of a cluster", kind="execution"
+    )
 
 
 @dataclass(frozen=True)
@@ -116,7 +133,9 @@ class Root:
 class EvaluateRoot(Root):
     """The keys of the root of `evaluate`."""
 
-    checkpoint: str | None = option(None, "folder of the model that is measured (Hugging Face format)")
+    checkpoint: str | None = option(
+        None, "folder of the model that is measured (Hugging Face format)"
+    )
 
 
 #: A Hydra node that a component may sit in, and whether a stage can lay something over it.

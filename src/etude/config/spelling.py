@@ -42,7 +42,8 @@ def root_fields(evaluate: bool = False) -> dict[str, FieldInfo]:
 def stage_fields() -> dict[str, FieldInfo]:
     """Return the keys of `stages.<name>` that overlay nothing."""
     return {
-        name: FieldInfo.of(name, entry) for name, entry in describe_fields(settings.Stage, "").items()
+        name: FieldInfo.of(name, entry)
+        for name, entry in describe_fields(settings.Stage, "").items()
     }
 
 
@@ -99,7 +100,10 @@ def unknown_key(
     if places:
         return f"{message} It belongs to {listed(places, 3)}."
     everywhere = {
-        name for entries in schema.components.values() for info in entries.values() for name in info.fields
+        name
+        for entries in schema.components.values()
+        for info in entries.values()
+        for name in info.fields
     }
     far = nearest(key, everywhere)
     if far:

@@ -118,7 +118,9 @@ def as_kind(value: Any, kind: Any) -> Any:
     if "list" in kind:
         return [as_kind(item, kind["list"]) for item in _list(value, kind)]
     if "dict" in kind:
-        return {str(key): as_kind(item, kind["dict"]) for key, item in _mapping(value, kind).items()}
+        return {
+            str(key): as_kind(item, kind["dict"]) for key, item in _mapping(value, kind).items()
+        }
     if "struct" in kind:
         return _as_struct(_mapping(value, kind), kind)
     return value

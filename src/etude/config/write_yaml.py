@@ -56,7 +56,9 @@ def field_lines(fields: dict[str, Any], indent: int = 0) -> list[str]:
             lines += _line(key, "???", doc, indent)
         elif isinstance(kind, dict) and "struct" in kind and isinstance(default, dict):
             lines += _line(key, "", doc, indent)
-            merged = {k: {**f, "default": default.get(k, f["default"])} for k, f in kind["struct"].items()}
+            merged = {
+                k: {**f, "default": default.get(k, f["default"])} for k, f in kind["struct"].items()
+            }
             lines += field_lines(merged, indent + 2)
         elif isinstance(default, dict) and default:
             lines += _line(key, "", doc, indent)
@@ -71,9 +73,7 @@ def _defaults(fields: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for key, field in fields.items():
         kind = field["type"]
-        if isinstance(kind, dict) and "slot" in kind:
-            lines += _line(f"  - {key}", scalar(field["default"]), field["doc"], 0)
-        elif isinstance(kind, dict) and "slots" in kind:
+        if (isinstance(kind, dict) and "slot" in kind) or (isinstance(kind, dict) and "slots" in kind):
             lines += _line(f"  - {key}", scalar(field["default"]), field["doc"], 0)
     return ["defaults:", *lines, "  - _self_"] if lines else []
 

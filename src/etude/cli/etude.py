@@ -1,0 +1,87 @@
+"""The command `etude`: everything that is not a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from etude.cli.frame import guarded, warn
+from etude.cli.texts import COMMANDS, ETUDE
+from etude.config import command
+from etude.errors import ConfigError, Fault
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `etude` and return its exit code."""
+    return guarded(_etude, argv)
+
+
+def _etude(argv: list[str]) -> int:
+    words = [word for word in argv if word != "--traceback"]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(ETUDE, end="")
+        return 0
+    name, *rest = words
+    if name == "--version":
+        import etude
+
+        print(f"etude {etude.__version__}")
+        return 0
+    if name in ("-sc", "--shell-completion"):
+        from etude.cli.completion import complete
+
+        return complete("etude", rest[0] if rest else "")
+    if name == "list":
+        from etude.cli.listing import main as list_choices
+
+        return list_choices(rest)
+    if name in ("show", "plan"):
+        return _describe(name, rest)
+    if name == "clean":
+        from etude.execute.clean import main as clean
+
+        return clean(rest)
+    if name == "doctor":
+        from etude.view.doctor import main as doctor
+
+        return doctor(rest)
+    if name == "status":
+        from etude.execute.status import main as status
+
+        return status(rest)
+    raise ConfigError([Fault(f"etude {name}", _unknown(name))])
+
+
+def _unknown(name: str) -> str:
+    from etude.config.spelling import did_you_mean, listed
+
+    if name in ("train", "evaluate"):
+        return f"is a command of its own: {name} …"
+    if "=" in name:
+        return f"is an override; type train {name} … or etude show {name} …"
+    return f"there is no such command.{did_you_mean(name, COMMANDS)} There are {listed(COMMANDS)}."
+
+
+def _describe(name: str, words: list[str]) -> int:
+    """Print what a train command would do: its stages resolved, or its plan."""
+    line = command.read(words)
+    if line.help:
+        print(ETUDE, end="")
+        return 0
+    from etude.config.installation import installed
+    from etude.config.prepare import prepare
+
+    here = installed()
+    prepared = prepare(
+        line.overrides, multirun=line.multirun, installation=here, faults=line.faults
+    )
+    warn(prepared.warnings)
+    if name == "show":
+        from etude.cli.showing import show
+
+        print(show(prepared, here), end="")
+        return 0
+    from etude.plan.describe import describe
+    from etude.plan.graph import build_graph
+
+    print(describe(build_graph(prepared.runs)))
+    return 0

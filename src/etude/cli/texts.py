@@ -1,0 +1,69 @@
+"""The help of the three commands; written out, so that asking for it imports nothing."""
+
+from __future__ import annotations
+
+from etude.component import GROUPS
+
+TRAIN = """\
+train — runs a pipeline of post-training stages, each composed of published parts
+
+  train                                            the quickstart recipe: SFT, then RL, on a CPU
+  train recipe=gsm8k model=tiny_bytes              another recipe, another model
+  train objective=dapo                             in every stage that leaves the objective open
+  train objective=grpo objective/advantage=rloo    another part of an objective
+  train optimizer.lr=1e-5 seed=3                   values
+  train stages.rl.training.steps=20                a value of one stage
+  train stages.rl.objective=gspo                   a choice of one stage
+  train pipeline=[rl] start_from=PATH              some of the stages, from a model of your own
+  train -m objective=grpo,rloo seed=1,2            a sweep; stages in common are trained once
+  train debug=true                                 two steps of every stage
+
+The same command again continues where it stopped; finished stages are not trained again.
+
+Groups (GROUP=CHOICE; `etude list GROUP` shows the choices):
+{groups}
+
+Flags:
+  -m, --multirun          run every combination of values separated by commas
+  -c, --cfg job           print the composed config and stop (--resolve, -p PACKAGE)
+  -i, --info              print versions, plug-ins and where choices come from
+      --traceback         show where an error comes from (also ETUDE_TRACEBACK=1)
+      --shell-completion install=bash   print the script of completion (eval "$(train -sc install=bash)")
+      --version
+
+`etude show …` prints every stage resolved, `etude plan …` what would be trained and what it costs.
+"""
+
+EVALUATE = """\
+evaluate — measures a model on the held-out rows of a data mix
+
+  evaluate checkpoint=outputs/stages/rl-9be2…/model
+  evaluate checkpoint=PATH data_mix=gsm8k_test verifier=math evaluation=thorough
+  evaluate -m checkpoint=PATH data_mix=gsm8k,svamp
+
+`checkpoint` is a folder in Hugging Face format. Groups it reads: data_mix, evaluation, verifier,
+rollout, model, sources, tracker. The flags are those of train.
+"""
+
+ETUDE = """\
+etude — everything that is not a run
+
+  etude list [GROUP]        what can be chosen, with the paper it comes from
+  etude show OVERRIDES      every stage resolved, what each part requires and what provides it
+  etude plan OVERRIDES      the stages, what is done already, the arithmetic of batch and loss, and
+                            estimates of memory, time and disk
+  etude status              the runs in outputs/ and how far they are
+  etude clean               what outputs/ holds and what could be deleted; sizes first
+  etude doctor              versions, devices, W&B login, outputs, stored models
+
+OVERRIDES are those of train (`train --help`). Training is `train`, measuring is `evaluate`.
+"""
+
+COMMANDS = ("list", "show", "plan", "status", "clean", "doctor")
+
+
+def train_help() -> str:
+    """Return the help of `train`."""
+    width = max(map(len, GROUPS))
+    groups = "\n".join(f"  {name:<{width}}  {doc}" for name, doc in GROUPS.items())
+    return TRAIN.format(groups=groups)

@@ -1,0 +1,56 @@
+"""The command `train`: judge, compose, plan, run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from etude.cli.frame import guarded, warn
+from etude.config import command
+from etude.errors import ConfigError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `train` and return its exit code: 0 done, 1 failed, 2 bad config, 130 interrupted."""
+    return guarded(_train, argv)
+
+
+def _train(argv: list[str]) -> int:
+    line = command.read(argv)
+    if line.shell_completion is not None:
+        from etude.cli.completion import complete
+
+        return complete("train", line.shell_completion)
+    if line.help:
+        from etude.cli.texts import train_help
+
+        print(train_help(), end="")
+        return 0
+    if line.version:
+        import etude
+
+        print(f"etude {etude.__version__}")
+        return 0
+    from etude.config.installation import installed
+
+    here = installed()
+    if line.info is not None or line.cfg is not None:
+        from etude.cli import composed
+
+        if line.faults:
+            raise ConfigError(line.faults)
+        if line.info is not None:
+            return composed.print_info(line, here, "train")
+        return composed.print_config(line, here)
+    from etude.config.prepare import prepare
+
+    prepared = prepare(
+        line.overrides, multirun=line.multirun, installation=here, faults=line.faults
+    )
+    warn(prepared.warnings)
+    from etude.plan.graph import build_graph
+
+    graph = build_graph(prepared.runs)
+    from etude.execute.local import run
+    from etude.view import make_observers
+
+    return run(graph, make_observers(prepared.runs[0][0].root))

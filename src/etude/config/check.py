@@ -1,0 +1,254 @@
+"""Every resolved stage against the schema: values, mandatory keys, requirements and conflicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from etude.build import load_class
+from etude.config import needs
+from etude.config.check_choices import EVALUATE_READS
+from etude.config.installation import Installation
+from etude.config.needs import Used
+from etude.config.pipeline import expand
+from etude.config.read_yaml import read_yaml
+from etude.config.resolve import MemberLike, StageConfig, stage_config
+from etude.config.spelling import did_you_mean, listed
+from etude.errors import ConfigError, Fault
+from etude.schema import Schema
+
+
+def check(member: MemberLike, installation: Installation) -> list[StageConfig]:
+    """Return a member's stages, all of them sound; raises ConfigError with every fault of each."""
+    schema = installation.schema
+    steps = expand(member.root)
+    stages: list[StageConfig] = []
+    found: dict[tuple[str, str], list[str]] = {}
+    checked: set[str] = set()
+    for step in steps:
+        stage, misfits = stage_config(member, step, schema)
+        stages.append(stage)
+        if step.overlay in checked:
+            continue
+        checked.add(step.overlay)
+        for path, message in [*misfits, *_unmet(stage, installation)]:
+            found.setdefault((path, message), []).append(step.overlay)
+    faults = [
+        Fault(_where(path, at, checked, member.root), message)
+        for (path, message), at in found.items()
+    ]
+    if faults:
+        raise ConfigError(faults)
+    _load_plugins(stages, schema)
+    return stages
+
+
+def _where(path: str, stages: Sequence[str], every: set[str], root: Mapping[str, Any]) -> str:
+    """Return a path as one would type it: at the root when every stage has the fault."""
+    if not path:
+        return ""
+    if set(stages) >= every and (len(every) > 1 or not _in_overlay(path, stages[0], root)):
+        return path
+    return f"stages.{stages[0]}.{path}"
+
+
+def _in_overlay(path: str, stage: str, root: Mapping[str, Any]) -> bool:
+    over = (root.get("stages") or {}).get(stage) or {}
+    return path.split(".")[0] in over
+
+
+def _unmet(stage: StageConfig, installation: Installation) -> Iterator[tuple[str, str]]:
+    schema = installation.schema
+    config = stage.config
+    used = needs.used_by(config, schema)
+    if not stage.learner:
+        name = (config.get("objective") or {}).get("name")
+        if schema.find("objective", str(name)) is not None:
+            yield "objective", f"the objective {name} names no learner."
+    has = needs.provided(config, used, stage.learner)
+    objective = schema.find("objective", str((config.get("objective") or {}).get("name")))
+    trained = set(objective.reads or ()) if objective and objective.reads is not None else None
+    if "data_mix" in config and (trained is None or "data_mix" in trained):
+        yield from _missing_sources(config, schema, held_out=False)
+        yield from _templates(config, schema)
+    if config.get("evaluation"):
+        yield from _missing_sources(config, schema, held_out=True)
+    for each in used:
+        for need in needs.active(each.info.requires, each):
+            if need.what.startswith("column:"):
+                yield from _column(each, need.what, need.why, config, has, installation, trained)
+            elif need.what not in has:
+                yield "", _unmet_message(each, need.what, need.why, schema)
+        for need in needs.active(each.info.conflicts, each):
+            if need.what in has and has[need.what] != each.title:
+                why = f" {need.why}" if need.why else ""
+                other = has[need.what]
+                yield (
+                    "",
+                    f"{each.title} cannot be used with {other}:{why or ' they exclude each other'}.",
+                )
+
+
+def _unmet_message(used: Used, what: str, why: str, schema: Schema) -> str:
+    reason = f" {why}" if why else ""
+    lines = [f"{used.title} needs {needs.said(what)}{reason}; nothing here provides it."]
+    kind, _, name = what.partition(":")
+    if kind == "model":
+        lines.append(f"  models.{name}=…  gives it")
+    if kind == "component":
+        lines.append(f"  {name}")
+    lines += [f"  {choice}  has it" for choice in needs.providers(what, schema)[:4]]
+    return "\n".join(lines)
+
+
+def _column(
+    used: Used,
+    what: str,
+    why: str,
+    config: Mapping[str, Any],
+    has: Mapping[str, str],
+    installation: Installation,
+    trained: set[str] | None,
+) -> Iterator[tuple[str, str]]:
+    """Yield a fault where rows lack a column that a component reads."""
+    if what in has:
+        return
+    group = used.info.group.split("/")[0]
+    of_evaluation = bool(config.get("evaluation")) and (
+        group == "evaluation" or group in needs.evaluation_reads(config, installation.schema)
+    )
+    of_training = group != "evaluation" and (
+        trained is None or group in trained or group == "objective"
+    )
+    column = what.partition(":")[2]
+    for held_out in [
+        flag for flag, wanted in ((False, of_training), (True, of_evaluation)) if wanted
+    ]:
+        columns = needs.columns_of(config, installation.schema, held_out)
+        lacking = [key for key, known in columns.items() if not {column, "*"} & known]
+        if lacking:
+            yield (
+                "",
+                _column_message(used, column, why, lacking[0], columns[lacking[0]], installation),
+            )
+            return
+
+
+def _column_message(
+    used: Used, column: str, why: str, source: str, known: set[str], installation: Installation
+) -> str:
+    reason = f" {why}" if why else ""
+    lines = [
+        f"{used.title} needs the data column '{column}'{reason};"
+        f" the source {source} provides: {listed(sorted(known))}."
+    ]
+    lines += [f"  data_mix={choice}  has it" for choice in mixes_with(column, installation)[:3]]
+    lines.append(
+        f"  sources.{source}.columns.{column}=NAME  if the rows have it under another name"
+    )
+    return "\n".join(lines)
+
+
+def mixes_with(column: str, installation: Installation) -> list[str]:
+    """Return the choices of data_mix whose sources all have a column."""
+    found = []
+    for name, choice in installation.choices("data_mix").items():
+        parts = read_yaml(choice.path).get("train")
+        if not isinstance(parts, Mapping) or not parts:
+            continue
+        keys = [str((part or {}).get("source") or key) for key, part in parts.items()]
+        if all(_source_has(key, column, installation) for key in keys):
+            found.append(name)
+    return found
+
+
+def _source_has(key: str, column: str, installation: Installation) -> bool:
+    choice = installation.choice("sources", key)
+    if choice is None:
+        return False
+    node = {"name": installation.component_name("sources", key), **read_yaml(choice.path)}
+    return any(
+        {column, "*"} & needs.source_columns(used)
+        for used in needs.walk(node, "sources", key, installation.schema)
+    )
+
+
+def _missing_sources(
+    config: Mapping[str, Any], schema: Schema, held_out: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield a fault for each part of a mix whose source does not exist."""
+    mix = config.get("data_mix") or {}
+    side = "held_out" if held_out else "train"
+    parts = mix.get(side)
+    sources = config.get("sources") or {}
+    for key, part in parts.items() if isinstance(parts, Mapping) else []:
+        source = str((part or {}).get("source") or key) if isinstance(part, Mapping) else str(key)
+        if source not in sources:
+            near = did_you_mean(source, sources) or f" There are {listed(sources)}."
+            yield f"data_mix.{side}.{key}", f"there is no source '{source}'.{near}"
+
+
+def _templates(config: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, str]]:
+    """Yield a fault for each column that a template names and a source lacks."""
+    columns = needs.columns_of(config, schema, held_out=False)
+    for key, named in needs.template_columns(config).items():
+        for source, known in columns.items():
+            for column in sorted(named - known) if "*" not in known else []:
+                yield (
+                    f"data_mix.{key}",
+                    f"names the column '{column}'; the source {source} provides:"
+                    f" {listed(sorted(known))}.\n"
+                    f"  sources.{source}.columns.{column}=NAME  if the rows have it under another name",
+                )
+
+
+def _load_plugins(stages: Sequence[StageConfig], schema: Schema) -> None:
+    """Import the plug-ins' components that are used, so that a broken one fails before the queue."""
+    for stage in stages:
+        for used in needs.used_by(stage.config, schema):
+            if used.info.package != "etude":
+                load_class(used.info)
+
+
+def check_evaluation(member: MemberLike, installation: Installation) -> dict[str, Any]:
+    """Return the config of `evaluate`, sound; raises ConfigError with every fault."""
+    from etude.config.conform import Conformer
+    from etude.config.resolve import interpolated
+
+    kept = {
+        key: value
+        for key, value in member.root.items()
+        if key in EVALUATE_READS or key in ("execution", "seed", "objective")
+    }
+    raw = interpolated(kept, member.root, "evaluate")
+    conformer = Conformer(installation.schema, raw)
+    config: dict[str, Any] = {
+        group: conformer.node(raw.get(group), group, group)
+        for group in EVALUATE_READS
+        if group not in ("sources", "recipe")
+    }
+    config["sources"] = {
+        key: conformer.node(node, "sources", f"sources.{key}")
+        for key, node in (raw.get("sources") or {}).items()
+    }
+    from etude.config.spelling import root_fields
+
+    plain = root_fields(evaluate=True)
+    for key in ("execution", "seed"):
+        config[key] = conformer.field({key: raw[key]} if key in raw else {}, plain[key], key)
+    config["outputs"] = member.root.get("outputs")
+    found = [Fault(path, message) for path, message in conformer.faults]
+    found += [Fault(p, m) for p, m in _missing_sources(config, installation.schema, held_out=True)]
+    if config.get("evaluation") is None:
+        found.append(
+            Fault("evaluation", "is switched off; evaluate needs one: evaluation=pass_at_k")
+        )
+    for group in ("evaluation", *needs.evaluation_reads(config, installation.schema)):
+        for used in needs.walk(config.get(group), group, group, installation.schema):
+            for need in needs.active(used.info.requires, used):
+                if need.what.startswith("column:"):
+                    column = _column(used, need.what, need.why, config, {}, installation, set())
+                    found += [Fault(path, message) for path, message in column]
+    if found:
+        raise ConfigError(found)
+    return config

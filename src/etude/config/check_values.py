@@ -1,0 +1,188 @@
+"""Values of the command line: whether their keys are there and take them, laid over the root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from etude.config import values
+from etude.config.compose import Composed, put, remove
+from etude.config.given import Given
+from etude.config.locate import Key, Locator, NameOf, Node, Unknown
+from etude.config.overlay import lay_over
+from etude.config.resolve import pinned_by
+from etude.config.spelling import at, did_you_mean, listed
+from etude.config.values import Misfit, shown
+from etude.errors import Fault
+from etude.schema import FieldInfo, Schema
+
+
+class ValueChecker:
+    """Judges values against composed roots."""
+
+    def __init__(self, schema: Schema, plain: Mapping[str, FieldInfo], evaluate: bool) -> None:
+        self._schema = schema
+        self._plain = plain
+        self._evaluate = evaluate
+
+    def lay(
+        self, composed: Composed, given: Sequence[Given]
+    ) -> tuple[dict[str, Any], list[tuple[Given, Key, str]], list[Fault]]:
+        """Return the root with every good value laid over it, those values, and the faults."""
+        import copy
+
+        root = copy.deepcopy(composed.root)
+        laid: list[tuple[Given, Key, str]] = []
+        faults: list[Fault] = []
+        for each in given:
+            locator = self._locator(root, composed.choices)
+            if each.kind == "remove_value":
+                fault = self._remove(each, root)
+                faults += [fault] if fault is not None else []
+                continue
+            for path, value in self._leaves(each, root, composed):
+                outcome = self._one(each, path, value, locator)
+                if isinstance(outcome, Fault):
+                    faults.append(outcome)
+                    continue
+                put(root, path, value)
+                if outcome is not None:
+                    laid.append((each, outcome, shown(value)))
+                locator = self._locator(root, composed.choices)
+        return root, laid, faults
+
+    def _locator(self, root: Mapping[str, Any], choices: Mapping[str, Any]) -> Locator:
+        nodes = {
+            stage: lay_over(root, over or {}, self._schema, pinned_by(choices, stage))
+            for stage, over in (root.get("stages") or {}).items()
+        }
+        return Locator(self._schema, root, nodes, self._plain)
+
+    def _remove(self, each: Given, root: dict[str, Any]) -> Fault | None:
+        *_, last = each.path.split(".")
+        parent = at(root, each.path.rpartition(".")[0])
+        if not isinstance(parent, Mapping) or last not in parent:
+            known = parent if isinstance(parent, Mapping) else root
+            near = did_you_mean(last, [str(key) for key in known])
+            return Fault(each.typed, f"there is no {each.path} to take away.{near}")
+        remove(root, each.path)
+        return None
+
+    def _leaves(
+        self, each: Given, root: Mapping[str, Any], composed: Composed
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield (path, value) of a value; a mapping given for a node is its keys one by one."""
+        yield from self._split(each.path, each.value, root, composed)
+
+    def _split(
+        self, path: str, value: Any, root: Mapping[str, Any], composed: Composed
+    ) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, Mapping) and value and not self._is_new_node(path, value, root):
+            try:
+                target = self._locator(root, composed.choices).find(path)
+            except Unknown:
+                yield path, value
+                return
+            if isinstance(target, Node):
+                for key, inner in value.items():
+                    yield from self._split(f"{path}.{key}", inner, root, composed)
+                return
+        yield path, value
+
+    def _is_new_node(self, path: str, value: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+        """Tell whether a mapping is a whole component put where there is none or another one."""
+        name = value.get("name")
+        now = at(root, path)
+        old = now.get("name") if isinstance(now, Mapping) else None
+        return name is not None and name != old
+
+    def _one(self, each: Given, path: str, value: Any, locator: Locator) -> Fault | Key | None:
+        """Return a value's fault, or its key (None where it is no single key)."""
+        new = self._new_component(path, value, locator, each)
+        if new is not None:
+            return new if isinstance(new, Fault) else None
+        try:
+            target = self._new_stage(each, path, locator) or locator.find(path)
+        except Unknown as error:
+            return Fault(each.typed, str(error))
+        if isinstance(target, NameOf):
+            return self._name(each, target, value)
+        if isinstance(target, Node):
+            return self._node(each, target, value)
+        try:
+            values.fit(value, target.field)
+        except Misfit as error:
+            message = values.misfit_message(path, value, target.field, error)
+            now = at(locator.root, path)
+            if now is not None and not target.field.mandatory:
+                message = message.replace(
+                    f"{shown(target.field.default)} by default", f"{shown(now)} now", 1
+                )
+            return Fault(each.typed, message)
+        return target
+
+    def _new_stage(self, each: Given, path: str, locator: Locator) -> Key | None:
+        """Return a free key where ``+stages.NEW=…`` describes a stage that is not there yet."""
+        parts = path.split(".")
+        adds = each.override.is_add() or each.override.is_force_add()
+        if (
+            adds
+            and len(parts) == 2
+            and parts[0] == "stages"
+            and parts[1] not in locator.stage_nodes
+        ):
+            return Key(path, FieldInfo(parts[1], "dict[str,any]"))
+        return None
+
+    def _new_component(
+        self, path: str, value: Any, locator: Locator, each: Given
+    ) -> Fault | bool | None:
+        """Return True for a whole new component (a source, a part), a fault, or None for no such."""
+        if not isinstance(value, Mapping) or "name" not in value:
+            return None
+        parent, _, _ = path.rpartition(".")
+        try:
+            target = locator.find(path)
+        except Unknown as error:
+            if not parent:
+                return Fault(each.typed, str(error))
+            try:
+                target = locator.find(parent)
+            except Unknown as outer:
+                return Fault(each.typed, str(outer))
+            if not isinstance(target, Node) or not target.many:
+                return Fault(each.typed, str(error))
+        if not isinstance(target, Node) or target.group is None:
+            return None
+        known = self._schema.components.get(target.group, {})
+        name = str(value["name"])
+        if name not in known:
+            near = did_you_mean(name, known) or f" There is {listed(known)}."
+            return Fault(each.typed, f"there is no {target.group} named '{name}'.{near}")
+        return True
+
+    def _name(self, each: Given, target: NameOf, value: Any) -> Fault | None:
+        if value == target.now:
+            return None
+        known = self._schema.components.get(target.group, {})
+        place = f"stages.{target.stage}." if target.stage else ""
+        how = place + (target.group.replace("/", ".") if place else target.group)
+        if str(value) in known:
+            return Fault(each.typed, f"is chosen as a whole: {how}={value}")
+        near = did_you_mean(str(value), known) or f" There is {listed(known)}."
+        return Fault(each.typed, f"there is no {target.group} named '{value}'.{near}  ({how}=…)")
+
+    def _node(self, each: Given, target: Node, value: Any) -> Fault | None:
+        if isinstance(value, Mapping):
+            return None
+        if target.group is not None and value is None:
+            return None
+        keys = listed(target.keys, 8)
+        if target.group is not None and not target.many:
+            if target.stage is not None:
+                return Fault(each.typed, f"there is no {target.group} '{shown(value)}'.")
+            return Fault(each.typed, f"is chosen, not set: {target.group}={shown(value)}")
+        if target.many and target.group is not None:
+            listing = value if isinstance(value, list) else [value]
+            return Fault(each.typed, f"is chosen, not set: {target.group}={shown(listing)}")
+        return Fault(each.typed, f"holds keys ({keys}); type {target.path}.KEY=VALUE")

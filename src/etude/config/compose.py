@@ -1,0 +1,111 @@
+"""Composing the root of a command, once for each set of chosen files, with values laid over it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from etude.config.hydra_private import COMPOSE_ERRORS, Composer
+from etude.config.installation import Installation
+from etude.errors import ConfigError, Fault
+
+
+@dataclass(frozen=True)
+class Member:
+    """One composed command: the only one, or one of a sweep.
+
+    ``root`` is plain (interpolations are unresolved); ``choices`` maps ``group`` or
+    ``group@package`` to the chosen file.
+    """
+
+    overrides: list[str]
+    root: dict[str, Any]
+    choices: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """The root of a set of chosen files, before any value is laid over it."""
+
+    root: dict[str, Any]
+    choices: dict[str, Any]
+
+
+class Roots:
+    """Composes each set of group overrides once."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.composer = Composer(installation)
+        self._made: dict[tuple[str, ...], Composed] = {}
+        self._choices: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def compose(self, chosen: Sequence[str]) -> Composed:
+        """Return the root of group overrides; raises ConfigError where the files do not fit."""
+        key = tuple(chosen)
+        if key not in self._made:
+            try:
+                parsed = [self.composer.parse(text) for text in key]
+                root, choices = self.composer.compose(parsed)
+            except COMPOSE_ERRORS as error:
+                raise ConfigError([_fault(error, key)]) from error
+            self._made[key] = Composed(root, choices)
+        return self._made[key]
+
+    def choices(self, chosen: Sequence[str]) -> dict[str, Any]:
+        """Return group → choice of group overrides without composing any content."""
+        key = tuple(chosen)
+        if key not in self._choices:
+            try:
+                listed = self.composer.defaults([self.composer.parse(text) for text in key])
+            except COMPOSE_ERRORS as error:
+                raise ConfigError([_fault(error, key)]) from error
+            self._choices[key] = dict(listed.overrides.known_choices)
+        return self._choices[key]
+
+
+def _fault(error: Exception, chosen: tuple[str, ...]) -> Fault:
+    """Return Hydra's reason without its list of search paths and links."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    kept = []
+    for line in lines:
+        if line.startswith(("Config search path", "See https", "Search path")):
+            break
+        if line:
+            kept.append(line)
+    return Fault(" ".join(chosen), "cannot be composed: " + " ".join(kept))
+
+
+def put(root: dict[str, Any], path: str, value: Any) -> None:
+    """Lay a value at a dotted path, making the mappings on the way."""
+    *heads, last = path.split(".")
+    node: Any = root
+    for head in heads:
+        if isinstance(node, list):
+            node = node[int(head)]
+            continue
+        if not isinstance(node.get(head), (dict, list)):
+            node[head] = {}
+        node = node[head]
+    if isinstance(node, list):
+        node[int(last)] = value
+    elif isinstance(value, Mapping) and isinstance(node.get(last), Mapping):
+        for key, inner in value.items():
+            put(node[last], str(key), inner) if "." not in str(key) else node[last].update(
+                {key: inner}
+            )
+    else:
+        node[last] = copy.deepcopy(value)
+
+
+def remove(root: dict[str, Any], path: str) -> None:
+    """Take away what is at a dotted path, if it is there."""
+    *heads, last = path.split(".")
+    node: Any = root
+    for head in heads:
+        node = node.get(head) if isinstance(node, Mapping) else None
+    if isinstance(node, dict):
+        node.pop(last, None)
