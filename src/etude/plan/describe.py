@@ -24,7 +24,9 @@ def describe(graph: Graph, outputs: Path, *, schema: Schema | None = None, width
         from etude.schema import load
 
         schema = load()
-    lines = [*stage_lines(graph, outputs, schema, width), *total_lines(graph, outputs)]
+    lines = list(stage_lines(graph, outputs, schema, width))
+    for line in total_lines(graph, outputs):
+        lines += textwrap.wrap(line, width, subsequent_indent=" " * 14)
     return "\n".join(lines)
 
 

@@ -61,11 +61,12 @@ def _device(config: Mapping[str, Any]) -> Any:
 
 
 def _step_seconds(folder: Path, most: int = 200) -> Iterator[float]:
-    """Yield the seconds of the last steps of the newest attempt; its first step warms up."""
-    attempts = sorted(folder.glob("attempts/*/timing.jsonl"), key=lambda path: path.stat().st_mtime)
-    if not attempts:
+    """Yield the seconds of the last steps, without the first one, which warms up."""
+    written = [*folder.glob("attempts/*/timing.jsonl"), *folder.glob("timing.jsonl")]
+    if not written:
         return
-    for line in attempts[-1].read_text(encoding="utf-8").splitlines()[1:][-most:]:
+    newest = max(written, key=lambda path: path.stat().st_mtime)
+    for line in newest.read_text(encoding="utf-8").splitlines()[1:][-most:]:
         try:
             seconds = json.loads(line).get("seconds")
         except ValueError:  # the last line of an attempt that was killed

@@ -68,6 +68,8 @@ class StageEstimate:
     def line(self) -> str:
         """Return the estimate in one line."""
         parts = []
+        if not self.parameters:
+            parts.append("memory and time unknown: the model is not on this machine")
         if self.memory is not None:
             held = self.memory
             inner = [("weights", held.weights), ("optimizer", held.optimizer)]
@@ -114,7 +116,7 @@ def estimate(config: Config, learner: str, outputs: Path) -> StageEstimate:
     total, origin = parameters_of(model)
     total = total or 0
     trained = _trained_parameters(model, shape, total) if learner != "generate" else 0
-    memory = _memory(config, learner, shape, total, trained) if shape is not None else None
+    memory = _memory(config, learner, shape, total, trained) if total else None
     seconds, rate_from = _time(config, learner, shape, outputs) if shape is not None else (None, "")
     return StageEstimate(
         total, origin, memory, seconds, rate_from, _disk(config, learner, total, trained)
@@ -129,10 +131,14 @@ def free_space(outputs: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def _memory(config: Config, learner: str, shape: Shape, total: int, trained: int) -> Memory:
+def _memory(config: Config, learner: str, shape: Shape | None, total: int, trained: int) -> Memory:
     # Master weights are float32; on a GPU the forward pass works on a 16-bit copy of them.
     on_gpu = device_of(config) == "cuda"
     wide = 2 if on_gpu else 4
+    reference = total * wide if _node(config, "models").get("reference") else 0
+    weights = 4.0 * total + (2.0 * total if on_gpu else 0.0) + reference
+    if shape is None:  # a size from a name: what passes through the layers is unknown
+        return Memory(weights, 4.0 * trained, 8.0 * trained, 0.0, 0.0, 0.0)
     training, execution = _node(config, "training"), _node(config, "execution")
     budget = int(execution.get("micro_batch_tokens") or 16384)
     tokens = min(budget, _tokens_of_a_step(config, learner)) if learner != "generate" else 0
@@ -145,12 +151,11 @@ def _memory(config: Config, learner: str, shape: Shape, total: int, trained: int
     cache = 0.0
     if learner != "supervised":
         rows = _rows(training, learner)
-        concurrent = int(_node(config, "rollout").get("max_rows") or rows)
-        width = _prompt_tokens(config) + _new_tokens(config)
-        cache = float(min(rows, concurrent) * width * 2 * layers * shape.kv_width * wide)
-    reference = total * wide if _node(config, "models").get("reference") else 0
+        budget = int(_node(config, "rollout").get("token_budget") or rows * _longest_row(config))
+        held = min(rows * _longest_row(config), budget)
+        cache = float(held * 2 * layers * shape.kv_width * wide)
     return Memory(
-        weights=4.0 * total + (2.0 * total if on_gpu else 0.0) + reference,
+        weights=weights,
         gradients=4.0 * trained,
         optimizer=8.0 * trained,
         activations=float(activations),
@@ -209,14 +214,18 @@ def _disk(config: Config, learner: str, total: int, trained: int) -> float:
 
 
 def _trained_parameters(model: Config, shape: Shape | None, total: int) -> int:
-    adapter = model.get("lora") or model.get("adapter")
+    adapter = model.get("lora")
     if not isinstance(adapter, Mapping) or shape is None:
         return total
-    rank = int(adapter.get("rank") or adapter.get("r") or 8)
-    # Every linear map of a layer gets two thin matrices; their ends add up to these widths.
-    ends = 2 * (2 * shape.hidden) + 2 * (shape.hidden + shape.kv_width)
-    ends += 3 * (shape.hidden + shape.feed_forward)
-    return min(total, shape.layers * rank * ends)
+    # Each linear layer of a decoder layer gets two matrices of rank r: r·(inputs + outputs).
+    hidden, query, key_value, wide = (
+        shape.hidden,
+        shape.query_width,
+        shape.kv_width,
+        shape.feed_forward,
+    )
+    ends = 2 * (hidden + query) + 2 * (hidden + key_value) + 3 * (hidden + wide)
+    return min(total, shape.layers * int(adapter.get("rank") or 1) * ends)
 
 
 def _tokens_of_a_step(config: Config, learner: str) -> int:
@@ -224,6 +233,10 @@ def _tokens_of_a_step(config: Config, learner: str) -> int:
     if learner == "supervised":
         row = min(row, int(_node(config, "training").get("max_length") or row))
     return _rows(_node(config, "training"), learner) * row
+
+
+def _longest_row(config: Config) -> int:
+    return _prompt_tokens(config) + _new_tokens(config)
 
 
 def _prompt_tokens(config: Config) -> int:
@@ -253,10 +266,14 @@ def device_of(config: Config) -> str:
 
 def _as_transformers(model: Config) -> Config:
     """Return scratch fields under the names a transformers config has."""
-    renamed = dict(model)
-    renamed.setdefault("model_type", model.get("architecture") or "llama")
-    renamed.setdefault("tie_word_embeddings", bool(model.get("tie_embeddings", True)))
-    return renamed
+    from etude.model.tokenizer import VOCABULARY
+
+    return {
+        **model,
+        "model_type": "llama",
+        "vocab_size": VOCABULARY.get(str(model.get("tokenizer")), model.get("vocab_size")),
+        "tie_word_embeddings": bool(model.get("tie_embeddings", True)),
+    }
 
 
 def _cached(name: str) -> Iterator[Path]:

@@ -12,7 +12,7 @@ def count(value: float) -> str:
     """Return a count with two or three digits: ``0.8M``, ``1.7B``, ``12k``, ``640``."""
     for unit, suffix in _COUNTS:
         # 825,000 parameters read better as 0.8M than as 825k.
-        if value >= unit * (0.1 if suffix in "BM" else 1):
+        if value >= unit * (0.5 if suffix in "BM" else 1):
             scaled = value / unit
             return f"{scaled:.0f}{suffix}" if scaled >= 9.95 else f"{scaled:.1f}{suffix}"
     return f"{value:.0f}"

@@ -61,6 +61,9 @@ FAMILIES: dict[str, Family] = {
     "phi": replace(_BIASED, norms=1, head_bias=True),
 }
 
+#: Bytes; the format's own limit.
+_LONGEST_HEADER = 100_000_000
+
 _KEYS: dict[str, tuple[str, ...]] = {
     "hidden": ("hidden_size", "n_embd", "d_model"),
     "layers": ("num_hidden_layers", "n_layer", "num_layers", "layers"),
@@ -84,6 +87,7 @@ class Shape:
 
     hidden: int
     layers: int
+    query_width: int
     kv_width: int
     feed_forward: int
     vocabulary: int
@@ -134,6 +138,7 @@ def shape_of_config(config: Mapping[str, Any], origin: str) -> Shape:
     return Shape(
         hidden,
         layers,
+        heads * head_width,
         kv_heads * head_width,
         wide,
         vocabulary,
@@ -185,9 +190,12 @@ def _feed_forward(family: Family, hidden: int, wide: int) -> int:
 def _stored_parameters(folder: Path) -> Iterator[int]:
     """Yield the elements of each tensor in the folder's safetensors headers."""
     for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            length = struct.unpack("<Q", file.read(8))[0]
-            header = json.loads(file.read(length))
+        try:
+            with path.open("rb") as file:
+                length = struct.unpack("<Q", file.read(8))[0]
+                header = json.loads(file.read(min(length, _LONGEST_HEADER)))
+        except (OSError, ValueError, struct.error) as error:
+            raise ModelError(f"{path} is no whole safetensors file: {error}") from error
         for name, tensor in header.items():
             if name != "__metadata__":
                 yield math.prod(tensor["shape"])

@@ -23,6 +23,12 @@ Config = Mapping[str, Any]
 
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _FIELD = re.compile(r"\{(\w+)\}")
+#: What the loss of an update batch of demonstrations is divided by.
+_DENOMINATORS = {
+    "global_tokens": "Σ over trained tokens ÷ their number",
+    "per_sequence": "mean over rows of the mean over each row's trained tokens",
+    "micro": "mean over the trained tokens of each micro-batch (depends on its size)",
+}
 _LEARNERS_THAT_SAMPLE = ("policy_gradient", "generate")
 
 
@@ -61,8 +67,10 @@ class Words:
         if self.learner == "generate":
             return "no loss: rows are sampled, judged and written"
         said = self.component("objective", self._node("objective")) if self._has_words() else ""
-        said = said or ", ".join(self._loss_parts())
-        parts = [said or "Σ over trained tokens ÷ their number", *self._kl_parts()]
+        said = said or ", ".join(
+            self._loss_parts() if self.learner == "policy_gradient" else self._supervised_parts()
+        )
+        parts = [said or "unknown", *self._kl_parts()]
         return " · ".join(parts)
 
     def reward(self) -> str:
@@ -197,12 +205,23 @@ class Words:
         for slot in ("modifier", "auxiliary", "masking"):
             yield from self._many(slot)
 
+    def _supervised_parts(self) -> Iterator[str]:
+        objective = self._node("objective")
+        denominator = str(objective.get("denominator", "global_tokens"))
+        yield _DENOMINATORS.get(denominator, f"divided by {denominator}")
+        token_loss = self._part(objective, "token_loss")
+        if token_loss and token_loss.get("name") != "standard":
+            yield f"tokens weighed by {self.component('objective/token_loss', token_loss)}"
+        for key, value in objective.items():
+            if isinstance(value, float) and value:
+                yield f"{key.replace('_', ' ')} {number(value)}"
+
     def _kl_parts(self) -> list[str]:
         if self.learner != "policy_gradient":
             return []
         regularizers = list(self._many("regularizer"))
         shaping = self._node("objective").get("shaping") or {}
-        if not any("kl" in key for key in [*self._parts("regularizer"), *shaping]):
+        if not any(key.startswith("kl") for key in [*self._parts("regularizer"), *shaping]):
             regularizers.append("kl none")
         return regularizers
 
@@ -238,8 +257,8 @@ class Words:
         return bool(_template(self.schema.find("objective", name)))
 
     def _many(self, slot: str) -> Iterator[str]:
-        for node in self._parts(slot).values():
-            yield self.component(f"objective/{slot}", node)
+        for key, node in self._parts(slot).items():
+            yield self.component(f"objective/{slot}", {"name": key, **node})
 
     def _parts(self, slot: str) -> dict[str, Config]:
         parts = self._node("objective").get(slot)
