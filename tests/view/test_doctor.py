@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from etude.errors import ConfigError
 from etude.view import doctor as doctoring
-from etude.view.doctor import doctor, stored_models
+from etude.view.doctor import doctor, main, stored_models
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -88,6 +89,15 @@ def test_a_missing_package_says_what_needs_it(tmp_path, monkeypatch):
     assert code == 1
     assert "fail  torch" in text and "pip install torch" in text
     assert "warn  wandb" in text and "tracker=none" in text
+
+
+def test_the_command_takes_a_folder_and_nothing_else(tmp_path, capsys):
+    a_stage(tmp_path)
+    assert main([f"outputs={tmp_path}"]) == 0
+    assert "1 finished and whole" in capsys.readouterr().out
+    assert main(["--help"]) == 0
+    with pytest.raises(ConfigError, match="outputs=PATH"):
+        main(["everything"])
 
 
 def test_the_key_is_never_shown(tmp_path, monkeypatch):

@@ -15,11 +15,15 @@ from etude.plan.words import Words
 from etude.schema import Schema
 
 
-def describe(graph: Graph, outputs: Path, *, schema: Schema | None = None, width: int = 110) -> str:
+def describe(
+    graph: Graph, outputs: Path | None = None, *, schema: Schema | None = None, width: int = 110
+) -> str:
     """Return what ``etude plan`` prints: stages with their state, arithmetic, needs and totals.
 
-    Only plain text comes back and nothing heavy is imported; figures marked ~ are estimates.
+    ``outputs`` defaults to the graph's. Only plain text comes back and nothing heavy is imported;
+    figures marked ~ are estimates.
     """
+    outputs = outputs or graph.outputs
     if schema is None:
         from etude.schema import load
 

@@ -9,12 +9,13 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import etude
+from etude.errors import ConfigError, Fault
 from etude.plan import layout
 from etude.plan.digest import sha256_of
 from etude.plan.estimate import free_space
@@ -53,6 +54,27 @@ class Check:
     def __str__(self) -> str:
         line = f"{self.status:<4}  {self.what:<13} {self.found}"
         return f"{line}\n{'':>20}→ {self.advice}" if self.advice else line
+
+
+HELP = """etude doctor [outputs=PATH]
+
+Says whether this machine can run etude, and whether stored models are as they were written.
+Exit code 0, or 1 when something would stop a run.
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run ``etude doctor``; raises ConfigError for anything but ``outputs=PATH``."""
+    outputs = Path("outputs")
+    for word in words:
+        key, equals, value = word.partition("=")
+        if word in ("-h", "--help"):
+            sys.stdout.write(HELP)
+            return 0
+        if key != "outputs" or not equals or not value:
+            raise ConfigError([Fault(f"etude doctor {word}", "doctor only takes outputs=PATH.")])
+        outputs = Path(value).expanduser()
+    return doctor(outputs)
 
 
 def doctor(outputs: Path, out: TextIO | None = None) -> int:
