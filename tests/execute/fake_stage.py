@@ -1,7 +1,7 @@
 """A small deterministic learner, and a process that runs graphs of it in forked children.
 
-``python fake_stage.py`` reads one JSON command a line from stdin, runs it in a fork (torch is imported
-once) and answers with the child's exit status. A command can kill its child at a named point.
+``python fake_stage.py`` reads one JSON command a line from stdin, runs it in a fork (torch is
+imported once) and answers with the child's exit status. A command can kill its child at a named point.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class FakeLearner:
         if self.fake.get("nan_at") == step:
             loss = float("nan")
         samples = [{"id": f"p{step}-{index}", "text": "né…"} for index in range(2)]
-        return StepResult({"loss": loss, "count": float(len(self.counts))}, samples, {"tokens": 3.0})
+        return StepResult(
+            {"loss": loss, "count": float(len(self.counts))}, samples, {"tokens": 3.0}
+        )
 
     def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if self.kill_at == f"evaluate:{self.name}":
@@ -89,7 +91,7 @@ class FakeLearner:
 
 
 def fake_evaluate(
-    config: dict[str, Any], model: Path | None, folder: Path, seed: int
+    config: dict[str, Any], model: Path | None, folder: Path, seed: int, data: Any
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     if FakeLearner.kill_at == "measure":
         die()

@@ -100,7 +100,7 @@ def test_kill_at_a_named_point(
     assert start(tmp_path, kill_at=kill_at) == -signal.SIGKILL
     assert start(tmp_path) == 0
     assert result(tmp_path) == whole
-    assert not [path for path in tmp_path.rglob(".*.tmp")]
+    assert not list(tmp_path.rglob(".*.tmp"))
 
 
 def test_kills_at_random_moments(start: Zygote, whole: dict[str, bytes], tmp_path: Path) -> None:

@@ -123,7 +123,10 @@ def test_only_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
 def test_a_file_limit_fails_the_checkpoint_and_loses_no_older_one(tmp_path: Path) -> None:
     folder = stage(tmp_path, 1)
     big = {"w": torch.zeros(100_000)}
-    with files_limited_to(50_000), pytest.raises(StorageError, match="cannot write .*GiB are free"):
+    with (
+        files_limited_to(50_000),
+        pytest.raises(StorageError, match=r"cannot write .*GiB are free"),
+    ):
         checkpoint.write(folder / "attempts" / "1", 2, big)
     assert [path.name for path in (folder / "attempts/1/checkpoints").iterdir()] == ["step_1"]
     found = checkpoint.newest_valid(folder, pytest.fail)
@@ -147,7 +150,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_fails_the_checkpoint_and_loses_no_older_one(small_disk: Path) -> None:
     folder = stage(small_disk, 1)
-    with pytest.raises(StorageError, match="No space left on device.*etude clean"):
+    with pytest.raises(StorageError, match=r"No space left on device.*etude clean"):
         checkpoint.write(folder / "attempts" / "1", 2, {"w": torch.zeros(400_000)})
     assert [path.name for path in (folder / "attempts/1/checkpoints").iterdir()] == ["step_1"]
     assert checkpoint.newest_valid(folder, pytest.fail) is not None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +20,25 @@ from etude.plan import layout
 from etude.plan.digest import sha256_of
 from etude.plan.nodes import EvaluationNode
 
-#: Measures a model: (config, model folder or None, folder to work in, seed) → (result, samples).
+#: Measures a model: (config, model folder or None, folder to work in, seed, data of stages by
+#: name) → (result, samples); ``etude.evaluation.run.evaluate_model``.
 Evaluate = Callable[
-    [dict[str, Any], Path | None, Path, int], tuple[dict[str, Any], list[dict[str, Any]]]
+    [dict[str, Any], Path | None, Path, int, Mapping[str, Path]],
+    tuple[dict[str, Any], list[dict[str, Any]]],
 ]
 
 
-def evaluator(evaluate: Evaluate | None, config: dict[str, Any]) -> Evaluate:
-    """Return the function that measures, torch settled as for a stage of this config."""
-    from etude.execute.determinism import settle
+@dataclass(frozen=True)
+class Measured:
+    """What is measured: a model's folder (None: the base model), on the rows of stages by name."""
 
-    settle(execution_of(config).threads)
-    if evaluate is not None:
-        return evaluate
-    from etude.evaluation.run import evaluate_model
-
-    return evaluate_model
+    model: Path | None = None
+    data: Mapping[str, Path] = field(default_factory=dict)
 
 
 def run_evaluation_node(
     node: EvaluationNode,
-    model: Callable[[], Path | None],
+    measured: Callable[[], Measured],
     *,
     outputs: Path,
     observers: Observer,
@@ -48,8 +47,8 @@ def run_evaluation_node(
 ) -> dict[str, Any]:
     """Measure a model unless it was measured; return the result.
 
-    ``model`` is asked for the folder only when it is needed (None: the base model). Raises what
-    the evaluation raises, and Interrupted at once when ``stop`` was requested.
+    ``measured`` is asked for the folders only when they are needed. Raises what the evaluation
+    raises, and Interrupted at once when ``stop`` was requested.
     """
     folder = layout.evaluation_folder(outputs, node.name, node.fingerprint)
 
@@ -64,20 +63,24 @@ def run_evaluation_node(
         )
         if result is None:
             with stop.at_once():
-                result = _measure(node, folder, model, evaluate)
+                result = _measure(node, folder, measured, evaluate)
     observers.evaluated(node, None, result)
     return result
 
 
 def _measure(
-    node: EvaluationNode, folder: Path, model: Callable[[], Path | None], evaluate: Evaluate | None
+    node: EvaluationNode, folder: Path, measured: Callable[[], Measured], evaluate: Evaluate | None
 ) -> dict[str, Any]:
+    from etude.execute.determinism import settle
+
     started = time.perf_counter()
     with atomic.storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    place = model()
-    measure = evaluator(evaluate, node.config)
-    result, samples = measure(node.config, place, folder, int(node.config.get("seed", 0)))
+    given = measured()
+    settle(execution_of(node.config).threads)
+    seed = int(node.config.get("seed", 0))
+    measure = evaluate or _evaluate_model()
+    result, samples = measure(node.config, given.model, folder, seed, given.data)
     with atomic.writing(folder / "samples.jsonl") as stream:
         stream.writelines(to_line(sample) for sample in samples)
     # What is returned now and what a later run reads back are the same: what JSON holds.
@@ -86,7 +89,7 @@ def _measure(
     done = {
         "name": node.name,
         "fingerprint": node.fingerprint,
-        "model": str(place) if place is not None else None,
+        "model": str(given.model) if given.model is not None else None,
         "seconds": time.perf_counter() - started,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "files": {
@@ -96,3 +99,9 @@ def _measure(
     }
     atomic.write_json(folder / layout.DONE, done)
     return result
+
+
+def _evaluate_model() -> Evaluate:
+    from etude.evaluation.run import evaluate_model
+
+    return evaluate_model

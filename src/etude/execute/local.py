@@ -13,7 +13,7 @@ import torch
 from etude.errors import EtudeError, Interrupted, ModelError, StorageError
 from etude.events import Observer
 from etude.execute import atomic, run_folder
-from etude.execute.evaluation import Evaluate, evaluator, run_evaluation_node
+from etude.execute.evaluation import Evaluate, Measured, run_evaluation_node
 from etude.execute.hearing import Hearing
 from etude.execute.outcomes import Outcome, State, blocked, gate_text, passes, problems
 from etude.execute.publish import handed_on
@@ -131,7 +131,6 @@ class _LocalRun:
                 observers=self.observers,
                 stop=self.stop,
                 make_learner=self.make_learner,
-                measure=lambda model, place: self._measure(node, model, place),
             )
         except Interrupted:
             raise
@@ -171,18 +170,16 @@ class _LocalRun:
         folder = layout.stage_folder(self.graph.outputs, node.name, fingerprint)
         return handed_on(folder, node, what)
 
-    def _measure(
-        self, node: StageNode, model: Path, folder: Path
-    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        measure = evaluator(self.evaluate, node.config)
-        return measure(node.config, model, folder, int(node.config.get("seed", 0)))
+    def _measured(self, node: EvaluationNode) -> Measured:
+        data = {name: self._handed_on(writer, "data") for name, writer in node.data_from.items()}
+        return Measured(self._model(node.model), data)
 
     def _evaluation(self, node: EvaluationNode) -> None:
         folder = layout.evaluation_folder(self.graph.outputs, node.name, node.fingerprint)
         try:
             result = run_evaluation_node(
                 node,
-                lambda: self._model(node.model),
+                lambda: self._measured(node),
                 outputs=self.graph.outputs,
                 observers=self.observers,
                 stop=self.stop,
@@ -234,7 +231,7 @@ def run_evaluation(
     hashes = FileHashes(outputs)
     fingerprint = evaluation_fingerprint(config, model, schema=schema, hashes=hashes)
     name = "base" if model is None else _name_of(model)
-    node = EvaluationNode(name, fingerprint, config, model, bool(config.get("fresh")))
+    node = EvaluationNode(name, fingerprint, config, model, fresh=bool(config.get("fresh")))
     asked = Run("evaluate", overrides, (), config)
     graph = Graph({}, {fingerprint: node}, [node], [asked], outputs)
     code = run(graph, observers, evaluate=evaluate)

@@ -27,9 +27,6 @@ from etude.plan.nodes import StageNode
 #: Builds the learner of a resolved stage config: ``etude.learner.make.make_learner``.
 LearnerFactory = Callable[[dict[str, Any], Any], Learner]
 
-#: Measures a model folder under a config, for stages whose learner does not measure itself.
-Measure = Callable[[Path, Path], tuple[dict[str, Any], list[dict[str, Any]]]]
-
 
 @dataclass(frozen=True)
 class Given:
@@ -55,7 +52,6 @@ def run_stage(
     observers: Observer,
     stop: Stop,
     make_learner: LearnerFactory | None = None,
-    measure: Measure | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Train a stage unless it is finished; return its DONE.json and whether it was trained now.
 
@@ -76,7 +72,7 @@ def run_stage(
         if done is not None:
             observers.stage_skipped(node, seconds_saved=float(done.get("seconds", 0.0)))
             return done, False
-        training = _Training(node, folder, observers, stop, measure)
+        training = _Training(node, folder, observers, stop)
         return training.run(given, make_learner), True
 
 
@@ -89,13 +85,11 @@ class _Training:
         folder: Path,
         observers: Observer,
         stop: Stop,
-        measure: Measure | None,
     ) -> None:
         self.node = node
         self.folder = folder
         self.observers = observers
         self.stop = stop
-        self.measure = measure
         self.settings = execution_of(node.config)
         self.best = (node.config.get("training") or {}).get("hand_on") == "best"
         self.finished = 0
@@ -238,7 +232,7 @@ class _Training:
             return
         try:
             with self.stop.at_once():
-                evaluation, samples = self._evaluate(learner)
+                evaluation, samples = learner.evaluate()
         except Interrupted:
             self._stop_if_asked(learner)
             raise
@@ -246,24 +240,6 @@ class _Training:
         self.attempt.write("evaluation_samples", *({**head, **sample} for sample in samples))
         self.attempt.write("evaluations", {**head, **evaluation})
         self.observers.evaluated(self.node, self.finished, evaluation)
-
-    def _evaluate(self, learner: Learner) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        own = getattr(learner, "evaluate", None)
-        if own is not None:
-            evaluation, samples = own()
-            return evaluation, samples
-        if self.measure is None:
-            raise StageError(
-                "this learner cannot be evaluated during training: execution.evaluate_every=0"
-            )
-        beside = self.attempt.folder / f".export-{self.finished}"
-        with atomic.storing(beside):
-            beside.mkdir(exist_ok=True)
-        try:
-            learner.export(beside)
-            return self.measure(beside / "model", beside)
-        finally:
-            atomic.discard(beside)
 
     def _choose(self, learner: Learner) -> int:
         """Bring the learner to the model that is handed on; return the steps it had."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from etude.plan.digest import FileHashes
+from etude.plan.digest import LONGEST_PATH, FileHashes
 from etude.schema import ComponentInfo, FieldInfo, Schema, structs
 
 _LIST = re.compile(r"list\[(.+)\]")
@@ -69,7 +69,9 @@ class Canonicaliser:
     def _counts(self, described: FieldInfo) -> bool:
         if described.kind != "result":
             return False
-        return self._learner is None or not described.learners or self._learner in described.learners
+        return (
+            self._learner is None or not described.learners or self._learner in described.learners
+        )
 
     def _extra_keys(self, node: Mapping[str, Any], info: ComponentInfo) -> dict[str, Any]:
         return {
@@ -140,6 +142,16 @@ class Canonicaliser:
             return kind.startswith("dict[" if mapping else "list[")
         return bool({"struct", "dict"} & set(kind)) if mapping else "list" in kind
 
+    def _content(self, value: str, key: str) -> dict[str, str] | None:
+        """Return the hashes of the files a value names; under any key it may name a file or model."""
+        if _PATH_KEY.fullmatch(key):
+            return self._hashes.local(value)
+        if "/" not in value or len(value) > LONGEST_PATH or "\n" in value:
+            return None
+        path = Path(value).expanduser()
+        named = path.is_file() or (path / "config.json").is_file()
+        return self._hashes.local(value) if named else None
+
     def _loose(self, value: Any, key: str) -> Any:
         """Return a value without a declared type; local paths become the hashes of their files."""
         if isinstance(value, Mapping):
@@ -155,7 +167,6 @@ class Canonicaliser:
         if isinstance(value, str):
             if key == "from_stage" and value in self._stages:
                 return {"stage": self._stages[value]}
-            if _PATH_KEY.fullmatch(key):
-                content = self._hashes.local(value)
-                return value if content is None else {"files": content}
+            content = self._content(value, key)
+            return value if content is None else {"files": content}
         return value

@@ -20,6 +20,9 @@ from etude.component import GROUPS
 
 _CHUNK = 1 << 20
 
+#: A longer text (a chat template) is no path; the system would refuse it.
+LONGEST_PATH = 1000
+
 #: A file younger than this could change again without its time changing; it is not remembered.
 _SETTLED_SECONDS = 2.0
 
@@ -81,6 +84,8 @@ class FileHashes:
 
     def local(self, text: str) -> dict[str, str] | None:
         """Return the hashes of what a path or pattern names on this machine, or None if nothing."""
+        if len(text) > LONGEST_PATH or "\n" in text:
+            return None
         path = Path(text).expanduser()
         if path.exists():
             return self.tree(path)

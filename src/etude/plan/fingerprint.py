@@ -36,9 +36,11 @@ _STAGE_GROUPS = (
     "optimizer",
 )
 
-#: Keys of a data mix: the rows that are measured on, and the form every prompt is given.
+#: Keys of a data mix: the rows that are measured on, the form every row is given, and what a
+#: demonstration says, which only adds a loss to an evaluation.
 _HELD_OUT = "held_out"
-_FORM = ("prompt_template", "system")
+_FORM = ("prompt_template", "system", "response_template")
+DEMONSTRATION = "response_template"
 
 #: What an evaluation reads when its component does not say: how to measure, judge and decode.
 _EVALUATION_GROUPS = ("evaluation", "verifier", "rollout")
@@ -87,6 +89,17 @@ def sources_used(config: Mapping[str, Any], node: Any) -> list[str]:
     return mentioned or sorted(names)
 
 
+def held_out_sources(config: Mapping[str, Any]) -> list[str]:
+    """Return the sources whose rows an evaluation under a config measures on."""
+    mix = config.get("data_mix") or {}
+    return sources_used(config, mix.get(_HELD_OUT, mix))
+
+
+def training_sources(config: Mapping[str, Any]) -> list[str]:
+    """Return the sources whose rows a stage trains on."""
+    return sources_used(config, _training_mix(config.get("data_mix")))
+
+
 def _words(value: Any) -> set[str]:
     if isinstance(value, Mapping):
         return set().union(*(_words(item) for item in value.values()), {str(key) for key in value})
@@ -124,7 +137,7 @@ def identify_stage(
             group: canon.node(nodes.get(group), group) for group in groups if group not in _NEVER
         },
     }
-    used = sources_used(config, nodes["data_mix"]) if "data_mix" in document["groups"] else []
+    used = training_sources(config) if "data_mix" in document["groups"] else []
     document["sources"] = _sources(canon, config, used)
     training = document["groups"]["training"] or {}
     if training.get("hand_on") == "best":
@@ -145,12 +158,11 @@ def _evaluation(canon: Canonicaliser, config: Mapping[str, Any], schema: Schema)
     reads = info.reads if info is not None and info.reads is not None else _EVALUATION_GROUPS
     groups = [group for group in dict.fromkeys(("evaluation", *reads)) if group != "sources"]
     mix = config.get("data_mix") or {}
-    held_out = mix.get(_HELD_OUT, mix)
     document = {
         group: canon.node(config.get(group), group) for group in groups if group != "data_mix"
     }
     document["held_out"] = _held_out(canon, mix, schema)
-    document["sources"] = _sources(canon, config, sources_used(config, held_out))
+    document["sources"] = _sources(canon, config, held_out_sources(config))
     return document
 
 
@@ -180,12 +192,14 @@ def evaluation_fingerprint(
     *,
     schema: Schema,
     hashes: FileHashes,
+    stages: Mapping[str, str] | None = None,
 ) -> str:
     """Return the fingerprint of measuring ``model`` under a resolved stage config.
 
-    ``model`` is a stage's fingerprint, a folder or None for the base model.
+    ``model`` is a stage's fingerprint, a folder or None for the base model. ``stages`` maps the
+    stages whose rows are measured on to their fingerprints.
     """
-    canon = Canonicaliser(schema, hashes)
+    canon = Canonicaliser(schema, hashes, stages=stages)
     document = {
         "primitives": PRIMITIVES_VERSION,
         "model": model_identity(model, hashes),

@@ -10,11 +10,13 @@ from typing import Any, Protocol
 from etude.errors import ConfigError, Fault
 from etude.plan.digest import FileHashes
 from etude.plan.fingerprint import (
+    DEMONSTRATION,
     Inputs,
     evaluation_fingerprint,
+    held_out_sources,
     identify_stage,
     model_identity,
-    sources_used,
+    training_sources,
 )
 from etude.plan.nodes import EvaluationNode, GateEdge, Graph, ModelRef, Run, RunStage, StageNode
 from etude.schema import ComponentInfo, Schema
@@ -57,13 +59,24 @@ def build_graph(
         from etude.schema import load
 
         schema = load()
-    place = outputs or Path(runs[0][0].root.get("outputs") or "outputs")
+    place = outputs or Path(_outputs(runs[0][0].root))
     graph = Graph({}, {}, [], [], place.expanduser().absolute())
     hashes = FileHashes(graph.outputs)
+    measured: dict[str, str] = {}
     for member, stages in runs:
-        graph.runs.append(_Planner(graph, schema, hashes, member, stages).run())
+        graph.runs.append(_Planner(graph, schema, hashes, member, stages, measured).run())
     hashes.save()
     return graph
+
+
+def _outputs(root: dict[str, Any]) -> str:
+    """Return the setting ``outputs``, its interpolations (``${oc.env:SCRATCH}``) replaced."""
+    written = str(root.get("outputs") or "outputs")
+    if "${" not in written:
+        return written
+    from omegaconf import OmegaConf
+
+    return str(OmegaConf.create(root)["outputs"])
 
 
 @dataclass
@@ -84,11 +97,13 @@ class _Planner:
         hashes: FileHashes,
         member: MemberLike,
         stages: Sequence[StageLike],
+        measured: dict[str, str],
     ) -> None:
         self._graph = graph
         self._schema = schema
         self._hashes = hashes
         self._member = member
+        self._measured = measured
         self._stages = {stage.name: stage for stage in stages}
         self._placed: dict[str, _Placed] = {}
         self._waiting: list[str] = []
@@ -101,7 +116,9 @@ class _Planner:
             self._place(name)
         root = self._member.root
         return Run(
-            name=str(root.get("name") or "run"),
+            name=str(
+                root.get("name") or getattr(self._member, "choices", {}).get("recipe") or "run"
+            ),
             overrides=tuple(self._member.overrides),
             stages=tuple(self._placed[name].view for name in self._stages),
             root=root,
@@ -227,7 +244,7 @@ class _Planner:
         """Return source → the stage that writes its rows, for the sources a stage reads."""
         sources = stage.config.get("sources") or {}
         found = {}
-        for source in sources_used(stage.config, stage.config.get("data_mix")):
+        for source in training_sources(stage.config):
             writer = (sources[source] or {}).get("from_stage")
             if writer is not None:
                 found[source] = self._place(writer, f"{stage.name}: sources.{source}.from_stage")
@@ -241,23 +258,40 @@ class _Planner:
             return identity
         return {**identity, "gate": [gate.evaluation, gate.metric, gate.at_least]}
 
-    def _measure(
-        self, stage: StageLike, model: ModelRef, giver: _Placed | None, name: str
-    ) -> str:
+    def _measure(self, stage: StageLike, model: ModelRef, giver: _Placed | None, name: str) -> str:
         """Return the evaluation of a model under a stage's config, added to the graph if new."""
         if giver is not None:
             name = giver.node.name
         elif isinstance(model, Path):
             name = model.name
-        fingerprint = evaluation_fingerprint(
-            stage.config, model, schema=self._schema, hashes=self._hashes
+        data = self._held_out_data(stage)
+        fingerprint, plain = (
+            evaluation_fingerprint(
+                config, model, schema=self._schema, hashes=self._hashes, stages=data
+            )
+            for config in (stage.config, without_demonstrations(stage.config))
         )
+        if fingerprint == plain:
+            # One that also has the loss on demonstrations serves where none is asked for.
+            fingerprint = self._measured.get(plain, plain)
         if fingerprint not in self._graph.evaluations:
             fresh = isinstance(model, str) and self._graph.stages[model].fresh
-            node = EvaluationNode(name, fingerprint, stage.config, model, fresh)
+            node = EvaluationNode(name, fingerprint, stage.config, model, data, fresh)
             self._graph.evaluations[fingerprint] = node
             self._graph.order.append(node)
+        self._measured.setdefault(plain, fingerprint)
         return fingerprint
+
+    def _held_out_data(self, stage: StageLike) -> dict[str, str]:
+        """Return stage name → fingerprint of the stages whose rows are measured on."""
+        sources = stage.config.get("sources") or {}
+        writers = [
+            (sources[name] or {}).get("from_stage") for name in held_out_sources(stage.config)
+        ]
+        # A stage that is still to come has no rows to measure on; the evaluation says so.
+        return {
+            name: self._placed[name].node.fingerprint for name in writers if name in self._placed
+        }
 
     def _gate(self, stage: StageLike, fingerprint: str, evaluation: str | None) -> GateEdge | None:
         if not stage.gate:
@@ -272,6 +306,12 @@ class _Planner:
             at_least=float(stage.gate.get("at_least", 0.0)),
             on_fail=str(stage.gate.get("on_fail", "stop")),
         )
+
+
+def without_demonstrations(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config whose rows teach nothing: what an evaluation reads of any stage."""
+    mix = config.get("data_mix")
+    return {**config, "data_mix": {**mix, DEMONSTRATION: None}} if mix else config
 
 
 def _keeps(giver: _Placed | None) -> GateEdge | None:

@@ -67,12 +67,16 @@ class StageNode:
 
 @dataclass(frozen=True)
 class EvaluationNode:
-    """One measurement of one model, identified by ``fingerprint``, named after its stage."""
+    """One measurement of one model, identified by ``fingerprint``, named after the model's stage.
+
+    ``data_from`` maps the stages whose rows it measures on, by name, to their fingerprints.
+    """
 
     name: str
     fingerprint: str
     config: dict[str, Any]
     model: ModelRef = None
+    data_from: Mapping[str, str] = field(default_factory=dict)
     fresh: bool = False
 
     @property
