@@ -18,7 +18,7 @@ class FieldInfo:
     """One config key: its type, default, limits and meaning.
 
     ``type`` is one of ``bool int float str any``, ``list[T]``, ``dict[str,T]``, or a dict with one
-    of the keys ``struct`` (field name → entry), ``list``, ``dict``, ``any_of``, ``slot``, ``slots``,
+    of the keys ``struct`` (field → entry), ``list``, ``dict``, ``any_of``, ``slot``, ``slots``,
     ``dict_of``. ``learners`` names the learners that read it; empty means all.
     """
 

@@ -22,7 +22,8 @@ _etude_complete() {
     local word="${COMP_LINE:0:$COMP_POINT}"
     word="${word##* }"
     local choices
-    choices=$(COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" "${COMP_WORDS[0]}" -sc query=bash 2>/dev/null)
+    choices=$(COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" \\
+        "${COMP_WORDS[0]}" -sc query=bash 2>/dev/null)
     COMPREPLY=($(compgen -W "$choices" -- "$word"))
     local before="${word%"${word##*[=:]}"}"
     if [[ -n "$before" && "$COMP_WORDBREAKS" == *=* ]]; then
@@ -35,7 +36,8 @@ complete -o nospace -o default -F _etude_complete train evaluate etude
 _ZSH = "autoload -Uz compinit bashcompinit; compinit; bashcompinit\n" + _BASH
 _FISH = """\
 for name in train evaluate etude
-    complete -c $name -f -a '(env COMP_LINE=(commandline -cp) $name -sc query=fish | string split " ")'
+    complete -c $name -f -a \\
+        '(env COMP_LINE=(commandline -cp) $name -sc query=fish | string split " ")'
 end
 """
 _INSTALL = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
@@ -48,7 +50,7 @@ _FLAGS = ("--help", "--multirun", "--cfg", "--resolve", "--package", "--info", "
 
 
 def complete(command: str, asked: str) -> int:
-    """Print the script of a shell (``install=bash``) or the candidates of a line (``query=bash``)."""
+    """Print a shell's script (``install=bash``) or the candidates of a line (``query=bash``)."""
     action, _, shell = asked.partition("=")
     scripts = {"install": _INSTALL, "uninstall": _UNINSTALL}.get(action)
     if action == "query":

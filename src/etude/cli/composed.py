@@ -21,7 +21,7 @@ def as_yaml(value: Any) -> str:
 
 
 def print_config(line: CommandLine, installation: Installation, *, evaluate: bool = False) -> int:
-    """Print the composed root of every member; raises ConfigError with the faults of the command."""
+    """Print the composed root of every member; raises ConfigError with the command's faults."""
     check = FrontCheck(installation, evaluate=evaluate)
     report = check.run(line.overrides, multirun=line.multirun)
     faults = [*line.faults, *report.faults]

@@ -41,9 +41,7 @@ def _etude(argv: list[str]) -> int:
 
         return clean(rest)
     if name == "doctor":
-        from etude.view.doctor import main as doctor
-
-        return doctor(rest)
+        return _doctor(rest)
     if name == "status":
         from etude.execute.status import main as status
 
@@ -83,5 +81,21 @@ def _describe(name: str, words: list[str]) -> int:
     from etude.plan.describe import describe
     from etude.plan.graph import build_graph
 
-    print(describe(build_graph(prepared.runs)))
+    graph = build_graph(prepared.runs)
+    print(describe(graph, graph.outputs, schema=here.schema))
     return 0
+
+
+def _doctor(words: list[str]) -> int:
+    """Look at this machine; ``outputs=FOLDER`` names another folder of results."""
+    from pathlib import Path
+
+    from etude.view.doctor import doctor
+
+    outputs = "outputs"
+    for word in words:
+        key, _, value = word.partition("=")
+        if key != "outputs" or not value:
+            raise ConfigError([Fault(word, "doctor takes outputs=FOLDER and nothing else.")])
+        outputs = value
+    return doctor(Path(outputs))

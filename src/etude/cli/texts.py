@@ -28,7 +28,7 @@ Flags:
   -c, --cfg job           print the composed config and stop (--resolve, -p PACKAGE)
   -i, --info              print versions, plug-ins and where choices come from
       --traceback         show where an error comes from (also ETUDE_TRACEBACK=1)
-      --shell-completion install=bash   print the script of completion (eval "$(train -sc install=bash)")
+  -sc install=bash        print the script of completion: eval "$(train -sc install=bash)"
       --version
 
 `etude show …` prints every stage resolved, `etude plan …` what would be trained and what it costs.

@@ -81,12 +81,9 @@ def _unmet(stage: StageConfig, installation: Installation) -> Iterator[tuple[str
                 yield "", _unmet_message(each, need.what, need.why, schema)
         for need in needs.active(each.info.conflicts, each):
             if need.what in has and has[need.what] != each.title:
-                why = f" {need.why}" if need.why else ""
                 other = has[need.what]
-                yield (
-                    "",
-                    f"{each.title} cannot be used with {other}:{why or ' they exclude each other'}.",
-                )
+                reason = need.why or "they exclude each other"
+                yield "", f"{each.title} cannot be used with {other}: {reason}."
 
 
 def _unmet_message(used: Used, what: str, why: str, schema: Schema) -> str:
@@ -149,6 +146,10 @@ def _column_message(
     return "\n".join(lines)
 
 
+def _renamed(source: str, column: str) -> str:
+    return f"sources.{source}.columns.{column}=NAME  if the rows have it under another name"
+
+
 def mixes_with(column: str, installation: Installation) -> list[str]:
     """Return the choices of data_mix whose sources all have a column."""
     found = []
@@ -198,12 +199,12 @@ def _templates(config: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str,
                     f"data_mix.{key}",
                     f"names the column '{column}'; the source {source} provides:"
                     f" {listed(sorted(known))}.\n"
-                    f"  sources.{source}.columns.{column}=NAME  if the rows have it under another name",
+                    f"  {_renamed(source, column)}",
                 )
 
 
 def _load_plugins(stages: Sequence[StageConfig], schema: Schema) -> None:
-    """Import the plug-ins' components that are used, so that a broken one fails before the queue."""
+    """Import the plug-ins' components in use, so that a broken one fails before the queue."""
     for stage in stages:
         for used in needs.used_by(stage.config, schema):
             if used.info.package != "etude":

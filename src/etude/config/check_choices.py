@@ -1,4 +1,4 @@
-"""Chosen files: whether they exist, whether what they fill is there, and how Hydra wants them said."""
+"""Chosen files: whether they exist, whether their place is there, and how Hydra wants them said."""
 
 from __future__ import annotations
 

@@ -66,6 +66,8 @@ class ValueChecker:
             near = did_you_mean(last, [str(key) for key in known])
             return Fault(each.typed, f"there is no {each.path} to take away.{near}")
         remove(root, each.path)
+        if each.path == f"stages.{last}" and isinstance(root.get("pipeline"), list):
+            root["pipeline"] = [stage for stage in root["pipeline"] if stage != last]
         return None
 
     def _leaves(
@@ -137,7 +139,7 @@ class ValueChecker:
     def _new_component(
         self, path: str, value: Any, locator: Locator, each: Given
     ) -> Fault | bool | None:
-        """Return True for a whole new component (a source, a part), a fault, or None for no such."""
+        """Return True for a whole new component (a source, a part), its fault, or None for none."""
         if not isinstance(value, Mapping) or "name" not in value:
             return None
         parent, _, _ = path.rpartition(".")

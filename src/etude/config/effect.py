@@ -125,7 +125,8 @@ class Effects:
         used = sorted(set().union(*(sources_named(self._plain[stage]) for stage in self._stages)))
         if key in used:
             return None
-        return f"changes no stage: no stage's data_mix reads the source '{key}' (they read {listed(used)})."
+        read = f"they read {listed(used)}" if used else "they read none"
+        return f"changes no stage: no stage's data_mix reads the source '{key}' ({read})."
 
 
 def sources_named(node: Mapping[str, Any]) -> set[str]:

@@ -35,7 +35,7 @@ COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 
 
 class ChoiceSource(ConfigSource):
-    """Gives Hydra the choices of an installation, and the primary config with every source in it."""
+    """Gives Hydra an installation's choices, and the primary config with every source in it."""
 
     installation: Installation
 
@@ -116,7 +116,7 @@ class Composer:
         self._parser = OverridesParser.create(self._loader)
 
     def parse(self, text: str) -> Override:
-        """Return one override of the command line; raises HydraException where it has no meaning."""
+        """Return one override of the command line; raises HydraException where it has none."""
         return self._parser.parse_overrides([text])[0]
 
     def defaults(self, overrides: Sequence[Override]) -> DefaultsList:

@@ -77,7 +77,7 @@ class Installation:
         return self.choices(group).get(name)
 
     def component_name(self, group: str, choice: str) -> str:
-        """Return the component behind a choice: the ``name`` its file or what it derives from gives."""
+        """Return the component behind a choice: the ``name`` in its file or what it derives from."""
         seen: list[str] = []
         while choice not in seen and (found := self.choice(group, choice)) is not None:
             seen.append(choice)
@@ -110,7 +110,7 @@ class Installation:
         return dict(sorted(found.items()))
 
     def _shadows(self, new: Choice, old: Choice) -> bool:
-        """Say aloud that a choice hides another; a foreign file that means nothing here does not."""
+        """Say aloud that a choice hides another; a file that is none of etude's hides nothing."""
         if new.origin.user and not _LOOKS_OURS.search(new.path.read_text(encoding="utf-8")):
             self.notes.append(
                 f"{new.path} is left out: it has no `name:`, so it is no {new.group} of etude"
@@ -157,7 +157,7 @@ def _files(folder: Path, group: str, groups: frozenset[str]) -> Iterator[tuple[s
 
 
 def merge(own: Schema, plugins: Sequence[Plugin]) -> Schema:
-    """Return etude's schema with the plug-ins' components beside its own; the first of a name stays."""
+    """Return etude's schema with the plug-ins' components beside it; the first of a name stays."""
     groups = dict(own.groups)
     components: dict[str, dict[str, ComponentInfo]] = {
         group: dict(entries) for group, entries in own.components.items()

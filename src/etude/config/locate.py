@@ -149,7 +149,7 @@ class Locator:
         if field is None:
             if key in STAGE_EXTRAS.get(info.group, ()) and stage is not None:
                 return Key(inner, FieldInfo(key, "str", optional=True), stage)
-            owner = path if path != info.group or len(info.fields) else info.group
+            owner = path.removeprefix(f"stages.{stage}.")
             raise Unknown(unknown_key(key, owner, info.fields, self.schema, self.root))
         value = node.get(key)
         if field.slot:

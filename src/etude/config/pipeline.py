@@ -1,4 +1,4 @@
-"""The order of a run's stages: selection, repetition, what waits for what, and what starts where."""
+"""The order of a run's stages: selection, repetition, what waits for what and starts where."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _step(
                 faults.append(
                     Fault(
                         f"stages.{overlay}.start_from={start}",
-                        f"the stage '{start}' is not in the pipeline; start_from=PATH names a model.",
+                        f"the stage '{start}' is not in the pipeline; start_from=PATH gives a model.",
                     )
                 )
             start = root_start

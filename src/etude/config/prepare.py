@@ -55,7 +55,7 @@ def prepare_evaluation(
     installation: Installation | None = None,
     faults: Sequence[Fault] = (),
 ) -> list[tuple[Member, dict[str, Any]]]:
-    """Return the checked configs of an `evaluate` command; raises ConfigError with all its faults."""
+    """Return the checked configs of an `evaluate` command; raises ConfigError with every fault."""
     here = installation or installed()
     report = FrontCheck(here, evaluate=True).run(overrides, multirun=multirun)
     found = [*faults, *report.faults]

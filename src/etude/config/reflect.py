@@ -54,7 +54,7 @@ def annotations_of(cls: type) -> dict[str, Any]:
             found[field.name] = Any
             continue
         for base in cls.__mro__:
-            raw = base.__dict__.get("__annotations__", {})
+            raw = inspect.get_annotations(base)
             if field.name in raw:
                 found[field.name] = _evaluate(raw[field.name], base, field.name)
                 break

@@ -1,4 +1,4 @@
-"""conf/etude.yaml, the primary config: the default choice of every group, and the run's settings."""
+"""conf/etude.yaml, the primary config: every group's default choice, and the run's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a value fits a config key, said so that a person knows what to type, and its plain form."""
+"""Whether a value fits a config key, said so that a person knows what to type."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def _defaults(fields: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for key, field in fields.items():
         kind = field["type"]
-        if (isinstance(kind, dict) and "slot" in kind) or (isinstance(kind, dict) and "slots" in kind):
+        if isinstance(kind, dict) and ("slot" in kind or "slots" in kind):
             lines += _line(f"  - {key}", scalar(field["default"]), field["doc"], 0)
     return ["defaults:", *lines, "  - _self_"] if lines else []
 
