@@ -125,7 +125,8 @@ def test_olympiadbench_is_only_measured_on():
 def test_an_overlap_of_real_files_is_found_and_removed():
     gsm8k = source("gsm8k", path=str(DATA / "gsm8k"))
     changes = {"train": {"gsm8k": {"split": "test"}}, "held_out": {"gsm8k": {"limit": 100}}}
-    stream = mix("gsm8k", **changes).open({"gsm8k": gsm8k}, 1)
+    with pytest.warns(UserWarning, match="100 of 1319 training rows have a held-out prompt"):
+        stream = mix("gsm8k", **changes).open({"gsm8k": gsm8k}, 1)
     assert stream.findings.overlap == 100
     assert stream.size == 1219
 

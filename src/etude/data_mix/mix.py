@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +57,8 @@ class Mix:
         """Return the rows in an order that ``seed`` decides.
 
         ``stage_data`` maps a stage's name to the folder with the rows it wrote, for sources that
-        read a stage. Raises DataError for a missing source, column or row, and for an overlap when
-        it is refused.
+        read a stage. Warns of an overlap; raises DataError for a missing source, column or row, and
+        for an overlap when it is refused.
         """
         folders = stage_data or {}
         train = [
@@ -70,6 +71,8 @@ class Mix:
         ]
         form = Form(self.prompt_template, self.response_template, self.system)
         findings = self._compare(train, held_out)
+        for message in findings.warnings():
+            warnings.warn(f"data_mix: {message}", stacklevel=2)
         return Stream(train, held_out, form, findings, seed=seed, shuffle=self.shuffle)
 
     def _compare(self, train: list[OpenPart], held_out: list[OpenPart]) -> Findings:
