@@ -62,13 +62,13 @@ def test_shared_stages_are_counted(tmp_path):
     graph = a_graph(tmp_path)
     other = "c" * 16
     graph.stages[other] = replace(graph.stages[RL], fingerprint=other)
-    second = Run(
-        "run", (), (RunStage("sft", SFT, None, None), RunStage("rl", other, None, None)), {}
-    )
-    graph.runs.append(second)
+    graph.runs[0] = replace(graph.runs[0], overrides=("seed=1", "objective=grpo"))
+    parts = (RunStage("sft", SFT, None, None), RunStage("rl", other, None, None))
+    graph.runs.append(Run("run", ("seed=1", "objective=rloo"), parts, {}))
     text = described(graph)
     assert text.startswith("3 stages for 2 runs (1 shared): 1 × sft, 2 × rl")
-    assert text.count("for 2 runs") == 2
+    assert "(aaaaaaaa) · for 2 runs\n" in text
+    assert "(cccccccc) · for 1 run (objective=rloo)\n" in text
     assert text.count("prompts × 8 rollouts") == 1  # the same arithmetic is said once
 
 

@@ -8,7 +8,9 @@ import pytest
 from etude.errors import ModelError
 from etude.plan.estimate import estimate, parameters_of, shape_of
 from etude.plan.shape import FAMILIES, shape_of_config, shape_of_folder, size_in_name
+from etude.schema import Schema, load
 
+NOTHING = Schema({}, {})
 SMALL = {
     "vocab_size": 101,
     "hidden_size": 32,
@@ -156,7 +158,7 @@ def a_config(**changed):
 
 
 def needs(tmp_path, learner="policy_gradient", **changed):
-    return estimate(a_config(**changed), learner, tmp_path)
+    return estimate(a_config(**changed), learner, tmp_path, NOTHING)
 
 
 def test_memory_follows_what_holds_it(tmp_path):
@@ -171,9 +173,17 @@ def test_memory_follows_what_holds_it(tmp_path):
     capped = needs(tmp_path, rollout__token_budget=100)
     assert capped.memory.cache == 100 * 2 * 2 * 32 * 4  # keys and values, layers, width, bytes
     assert needs(tmp_path, "supervised").memory.cache == 0
-    assert (
-        needs(tmp_path, models__reference={"name": "start"}).memory.weights > 4 * usual.parameters
-    )
+
+
+def test_a_reference_model_counts_where_a_part_asks_for_it(tmp_path):
+    schema = load()
+    config = a_config(models__reference="start")
+    config["objective"] = {"name": "grpo", "regularizer": {"kl": {"name": "kl", "coef": 0.0}}}
+    without = estimate(config, "policy_gradient", tmp_path, schema)
+    config["objective"]["regularizer"]["kl"]["coef"] = 0.01
+    held = estimate(config, "policy_gradient", tmp_path, schema)
+    assert held.memory.weights == 2 * without.memory.weights
+    assert held.seconds > without.seconds
 
 
 def test_adapters_need_less(tmp_path):
@@ -227,10 +237,10 @@ def test_time_is_that_of_an_earlier_stage_of_the_same_kind(tmp_path):
 def test_an_absent_model_is_said_to_be_unknown_or_sized_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     absent = {**a_config(), "model": {"name": "pretrained", "path": "org/no-size"}}
-    assert "unknown" in estimate(absent, "supervised", tmp_path).line()
+    assert "unknown" in estimate(absent, "supervised", tmp_path, NOTHING).line()
     named = {**a_config(), "model": {"name": "pretrained", "path": "org/some-1B"}}
-    assert estimate(named, "supervised", tmp_path).memory.weights == 4e9
+    assert estimate(named, "supervised", tmp_path, NOTHING).memory.weights == 4e9
     snapshot = tmp_path / "models--org--some-1B" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").write_text(json.dumps({**SMALL, "model_type": "llama"}))
-    assert estimate(named, "supervised", tmp_path).parameters < 100_000
+    assert estimate(named, "supervised", tmp_path, NOTHING).parameters < 100_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
@@ -16,20 +17,25 @@ from etude.schema import Schema
 
 
 def describe(
-    graph: Graph, outputs: Path | None = None, *, schema: Schema | None = None, width: int = 110
+    graph: Graph,
+    outputs: Path | None = None,
+    *,
+    schema: Schema | None = None,
+    width: int | None = None,
 ) -> str:
     """Return what ``etude plan`` prints: stages with their state, arithmetic, needs and totals.
 
-    ``outputs`` defaults to the graph's. Only plain text comes back and nothing heavy is imported;
-    figures marked ~ are estimates.
+    ``outputs`` defaults to the graph's and ``width`` to the terminal's. Only plain text comes back
+    and nothing heavy is imported; figures marked ~ are estimates.
     """
     outputs = outputs or graph.outputs
+    width = width or min(120, shutil.get_terminal_size((110, 24)).columns)
     if schema is None:
         from etude.schema import load
 
         schema = load()
     lines = list(stage_lines(graph, outputs, schema, width))
-    for line in total_lines(graph, outputs):
+    for line in total_lines(graph, outputs, schema):
         lines += textwrap.wrap(line, width, subsequent_indent=" " * 14)
     return "\n".join(lines)
 
@@ -51,20 +57,33 @@ def stage_lines(graph: Graph, outputs: Path, schema: Schema, width: int) -> Iter
     yield counts(graph)
     yield ""
     titles = stage_titles(graph, schema)
-    wanted = Counter(stage.stage for run in graph.runs for stage in run.stages)
     said: set[tuple[str, ...]] = set()
     for fingerprint, node in graph.stages.items():
-        shared = f" · for {wanted[fingerprint]} runs" if wanted[fingerprint] > 1 else ""
         yield from wrapped(titles[fingerprint], 1, width)
         state = state_of(node, outputs)
-        yield from wrapped(f"{state_words(state, node)}{shared}", 7, width)
+        wanted = wanted_by(graph, fingerprint)
+        yield from wrapped(" · ".join(filter(None, (state_words(state, node), wanted))), 7, width)
         yield from _once(said, node, schema, width)
-        if state.kind != "done":
-            yield from wrapped(_needs(node, outputs).line(), 7, width)
+        needs = _needs(node, outputs, schema).line()
+        if state.kind != "done" and (node.name, needs) not in said:
+            said.add((node.name, needs))
+            yield from wrapped(needs, 7, width)
     yield ""
 
 
-def total_lines(graph: Graph, outputs: Path) -> Iterator[str]:
+def wanted_by(graph: Graph, fingerprint: str) -> str:
+    """Return which runs of a sweep want a stage: ``for 3 runs (seed=1)``; nothing for one run."""
+    if len(graph.runs) < 2:
+        return ""
+    wanting = [run for run in graph.runs if any(s.stage == fingerprint for s in run.stages)]
+    everywhere = set.intersection(*(set(run.overrides) for run in graph.runs))
+    shared = set.intersection(*(set(run.overrides) for run in wanting)) - everywhere
+    own = [override for override in wanting[0].overrides if override in shared]
+    text = f"for {counted(len(wanting), 'run')}"
+    return f"{text} ({' '.join(own)})" if own else text
+
+
+def total_lines(graph: Graph, outputs: Path, schema: Schema) -> Iterator[str]:
     """Yield what is left to do in all, the evaluations, and the disk against its free space."""
     waiting = [node for node in graph.stages.values() if state_of(node, outputs).kind != "done"]
     measured = list(graph.evaluations.values())
@@ -75,7 +94,7 @@ def total_lines(graph: Graph, outputs: Path) -> Iterator[str]:
         yield " nothing to train: every stage is done"
     if not waiting:
         return
-    needs = [_needs(node, outputs) for node in waiting]
+    needs = [_needs(node, outputs, schema) for node in waiting]
     times = [need.seconds for need in needs]
     if all(seconds is not None for seconds in times):
         total = sum(seconds or 0.0 for seconds in times)
@@ -188,5 +207,5 @@ def _once(
             yield from wrapped(sentence, 7, width)
 
 
-def _needs(node: StageNode, outputs: Path) -> StageEstimate:
-    return estimate({**node.config, "resources": node.resources}, node.learner, outputs)
+def _needs(node: StageNode, outputs: Path, schema: Schema) -> StageEstimate:
+    return estimate({**node.config, "resources": node.resources}, node.learner, outputs, schema)

@@ -19,6 +19,7 @@ from etude.errors import ModelError
 from etude.plan.earlier import stages_like
 from etude.plan.quantities import duration, size
 from etude.plan.shape import Shape, shape_of_config, shape_of_folder, size_in_name
+from etude.schema import Schema
 
 Config = Mapping[str, Any]
 
@@ -109,8 +110,9 @@ def parameters_of(model: Config) -> tuple[int | None, str]:
     return claimed, "its name" if claimed else "nowhere: the model is not on this machine"
 
 
-def estimate(config: Config, learner: str, outputs: Path) -> StageEstimate:
+def estimate(config: Config, learner: str, outputs: Path, schema: Schema) -> StageEstimate:
     """Return what a resolved stage config will need; ``outputs`` may hold stages to measure."""
+    config = {**config, "models": _models_needed(config, schema)}
     model = config.get("model") or {}
     shape = shape_of(model)
     total, origin = parameters_of(model)
@@ -121,6 +123,19 @@ def estimate(config: Config, learner: str, outputs: Path) -> StageEstimate:
     return StageEstimate(
         total, origin, memory, seconds, rate_from, _disk(config, learner, total, trained)
     )
+
+
+def _models_needed(config: Config, schema: Schema) -> Config:
+    """Return the other models that a component of the stage asks for, as it is configured."""
+    from etude.config.needs import active, used_by
+
+    needed = {
+        need.what.partition(":")[2]
+        for used in used_by({"sources": {}, **config}, schema)
+        for need in active(used.info.requires, used)
+        if need.what.startswith("model:")
+    }
+    return {role: node for role, node in _node(config, "models").items() if role in needed}
 
 
 def free_space(outputs: Path) -> int:
@@ -135,8 +150,8 @@ def _memory(config: Config, learner: str, shape: Shape | None, total: int, train
     # Master weights are float32; on a GPU the forward pass works on a 16-bit copy of them.
     on_gpu = device_of(config) == "cuda"
     wide = 2 if on_gpu else 4
-    reference = total * wide if _node(config, "models").get("reference") else 0
-    weights = 4.0 * total + (2.0 * total if on_gpu else 0.0) + reference
+    others = total * wide * len(_node(config, "models"))
+    weights = 4.0 * total + (2.0 * total if on_gpu else 0.0) + others
     if shape is None:  # a size from a name: what passes through the layers is unknown
         return Memory(weights, 4.0 * trained, 8.0 * trained, 0.0, 0.0, 0.0)
     training, execution = _node(config, "training"), _node(config, "execution")
@@ -198,7 +213,7 @@ def _operations_of_a_step(config: Config, learner: str, shape: Shape) -> float:
     if learner == "generate":
         return sampled
     epochs = int(_node(config, "training").get("epochs_per_step") or 1)
-    scored = 2.0 * work * tokens * (2 if _node(config, "models").get("reference") else 1)
+    scored = 2.0 * work * tokens * (1 + len(_node(config, "models")))
     return sampled + scored + again * work * tokens * epochs
 
 

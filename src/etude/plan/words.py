@@ -45,10 +45,8 @@ class Words:
         self.schema = schema
 
     def title(self) -> str:
-        """Return what the stage is: the learner, the objective and its advantage."""
-        objective = self._node("objective")
-        named = [self.learner, str(objective.get("name", ""))]
-        named.append(str(self._part(objective, "advantage").get("name", "")))
+        """Return what the stage is: the learner and the objective."""
+        named = [self.learner, str(self._node("objective").get("name", ""))]
         distinct = dict.fromkeys(name for name in named if name)
         return " ".join(name.replace("_", " ") for name in distinct)
 
