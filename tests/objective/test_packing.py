@@ -67,8 +67,13 @@ def test_a_cut_row_does_not_teach_the_next_row_s_first_token() -> None:
 
 
 def test_a_row_goes_where_the_least_space_is_left() -> None:
-    packed = pack(rows_of([(0, 7), (0, 6), (0, 3), (0, 4)]), "bfd", 10)
-    assert [row.seq_lengths for row in packed] == [[7, 3], [6, 4]]
+    packed = pack(rows_of([(0, 3), (0, 7), (0, 6)]), "bfd", 10)
+    assert [row.seq_lengths for row in packed] == [[7, 3], [6]]
+
+
+def test_of_sequences_with_equal_space_the_first_is_filled() -> None:
+    packed = pack(rows_of([(0, 7), (0, 7), (0, 2)]), "bfd", 10)
+    assert [row.seq_lengths for row in packed] == [[7, 2], [7]]
 
 
 def test_rows_of_equal_length_keep_their_order() -> None:
