@@ -29,7 +29,7 @@ class PassAtK:
     problems with the same draws, whatever the seeds they were trained with.
     """
 
-    reads: ClassVar[tuple[str, ...]] = ("model", "data_mix", "sources", "verifier", "rollout")
+    reads: ClassVar[tuple[str, ...]] = ("data_mix", "sources", "verifier", "rollout")
 
     problems: int = option(256, "most held-out problems that are measured", ge=1)
     samples: int = option(8, "answers sampled for each problem", ge=1)
