@@ -122,7 +122,10 @@ def told(tmp_path_factory):
         warnings = []
         tracker = told.Wandb(tags=["first"], samples=4)
         root = {{"name": "quickstart"}}
-        told.tell(tracker.observer(root, warnings.append), told.a_graph(Path("out").absolute()))
+        observer = tracker.observer(root, warnings.append)
+        assert observer.where() == ""
+        told.tell(observer, told.a_graph(Path("out").absolute()))
+        assert observer.where() == "W&B      offline; wandb sync out/wandb/offline-run-*"
         assert not warnings, warnings
     """
     environment = {
@@ -263,6 +266,8 @@ def test_unreachable_server_means_offline(monkeypatch, tmp_path):
     asked = []
 
     class FakeRun:
+        url = None
+
         def define_metric(self, *names, **options):
             """Accept any metric."""
 

@@ -55,7 +55,10 @@ def rl_metrics(**changed):
     usual = {
         "reward/mean": 0.61,
         "reward/accuracy/raw": 0.58,
+        "reward/accuracy/weighted": 0.58,
         "reward/format/raw": 0.93,
+        "reward/format/weighted": 0.093,
+        "reward/steps/raw": 7.25,
         "verifier/correct": 0.58,
         "groups/signal": 0.71,
         "rollout/length": 14.1,
@@ -161,6 +164,7 @@ def test_figures_are_means_with_pace_and_time_left(tmp_path):
         assert figure in line
     assert line.endswith("left 0:00:10")
     assert "format 0.93" in line and "accuracy" not in line  # accuracy repeats the pass rate
+    assert "steps" not in line  # a part without a weight is no reward
 
 
 def test_a_failure_is_said_and_the_table_still_comes(tmp_path):
@@ -347,14 +351,17 @@ def test_views_import_nothing_heavy(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_tracker_is_made_with_the_view(monkeypatch, tmp_path):
+def test_a_tracker_is_made_with_the_view_which_says_where_it_is(monkeypatch, tmp_path, capsys):
     from etude import schema
     from etude.view import make_observers
 
     monkeypatch.setattr(schema, "load", lambda: NOTHING)
-    followed = SimpleNamespace()
+    followed = SimpleNamespace(where=lambda: "W&B      over there")
     tracker = SimpleNamespace(observer=lambda root, warn: followed if root["seed"] else None)
     monkeypatch.setattr("etude.build.build", lambda node, group: tracker)
     assert len(make_observers({"seed": 1})) == 1
-    assert make_observers({"seed": 1, "tracker": {"name": "any"}})[1] is followed
+    view, observer = make_observers({"seed": 1, "tracker": {"name": "any"}})
+    assert observer is followed
+    view.run_finished(a_graph(tmp_path))
+    assert "\n W&B      over there\n" in capsys.readouterr().out
     assert len(make_observers({"seed": 0, "tracker": {"name": "any"}})) == 1

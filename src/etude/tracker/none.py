@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etude.component import component
-from etude.events import Observer
+from etude.tracker.interface import Following
 
 
 @component()
@@ -15,6 +15,6 @@ from etude.events import Observer
 class NoTracker:
     """Metrics stay in the stage folders."""
 
-    def observer(self, root: Mapping[str, Any], warn: Callable[[str], None]) -> Observer | None:
+    def observer(self, root: Mapping[str, Any], warn: Callable[[str], None]) -> Following | None:
         """Return None: nothing follows the run."""
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from etude.component import component, option
 from etude.errors import ConfigError, Fault
-from etude.events import Observer
+from etude.tracker.interface import Following
 from etude.tracker.login import mode_here
 
 
@@ -37,7 +37,7 @@ class Wandb:
         None, "folder that W&B makes its wandb/ folder in; null: outputs", kind="execution"
     )
 
-    def observer(self, root: Mapping[str, Any], warn: Callable[[str], None]) -> Observer | None:
+    def observer(self, root: Mapping[str, Any], warn: Callable[[str], None]) -> Following | None:
         """Return what follows a run, or None when W&B is off.
 
         A missing package is a warning under ``auto``; raises ConfigError when W&B was asked for by

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etude.events import Observer
 from etude.execute.environment import describe as environment
+from etude.plan.describe import shown
+from etude.tracker.interface import Following
 from etude.tracker.samples import as_table, read_samples
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from etude.tracker.wandb import Wandb
 
 
-class WandbObserver(Observer):
+class WandbObserver(Following):
     """Logs stages as they run; ``mode`` is online or offline.
 
     A stage's run stays open for the evaluation of its model and is closed when the next stage
@@ -39,6 +40,8 @@ class WandbObserver(Observer):
         self._run: wandb_types.Run | None = None
         self._stage: Any = None
         self._last_step = 0
+        self._url: str | None = None
+        self._opened = False
         self._models: list[tuple[Any, Mapping[str, Any]]] = []
 
     @property
@@ -46,6 +49,14 @@ class WandbObserver(Observer):
         """Return where W&B makes its folder ``wandb``."""
         own = self._tracker.directory
         return (Path(own).expanduser() if own else self._outputs).absolute()
+
+    def where(self) -> str:
+        """Return the project's address, or the command that sends offline files later."""
+        if not self._opened:
+            return ""
+        if self._mode == "online":
+            return f"W&B      {self._url or 'online'}"
+        return f"W&B      offline; wandb sync {shown(self.folder / 'wandb')}/offline-run-*"
 
     def run_started(self, run: Any) -> None:
         """Take the group's name from the run's folder and its outputs folder from the graph."""
@@ -149,6 +160,9 @@ class WandbObserver(Observer):
             self._warn(f"W&B cannot be reached ({error}); what follows is logged offline")
             self._mode = "offline"
             run = wandb.init(settings=self._settings(node, kind, about), config=config)
+        self._opened = True
+        if self._mode == "online":  # offline, W&B warns when it is asked for an address
+            self._url = run.url
         run.define_metric("step")
         run.define_metric("*", step_metric="step")
         return run

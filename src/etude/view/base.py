@@ -28,6 +28,8 @@ class TextView(Observer):
         self.schema = schema
         self.clock = clock
         self.record = RunRecord()
+        #: Says where a tracker put the run, once it is over.
+        self.elsewhere: Callable[[], str] | None = None
         self.progress: StageProgress | None = None
         self._watch: Watch | None = None
 
@@ -112,7 +114,8 @@ class TextView(Observer):
     def run_finished(self, run: Any) -> None:
         """Write the table of stages and where everything lies."""
         self.say()
-        for line in end_lines(run, self.record, self.width):
+        elsewhere = self.elsewhere() if self.elsewhere is not None else ""
+        for line in end_lines(run, self.record, self.width, elsewhere):
             self.say(line)
 
 

@@ -15,14 +15,21 @@ from etude.view.record import RunRecord, interval
 _NARROW = 78
 
 
-def end_lines(graph: Any, record: RunRecord, width: int = 100) -> Iterator[str]:
-    """Yield the closing lines: one table a run, the folders and the commands to go on with."""
+def end_lines(
+    graph: Any, record: RunRecord, width: int = 100, elsewhere: str = ""
+) -> Iterator[str]:
+    """Yield the closing lines: one table a run, the folders and the commands to go on with.
+
+    ``elsewhere`` says where a tracker put the run.
+    """
     for run in graph.runs:
         if len(graph.runs) > 1:
             yield f"{run.name}  {' '.join(run.overrides)}".rstrip()
         yield from table(run, record, width) if run.stages else measured(record)
         yield ""
     yield from places(graph, record)
+    if elsewhere:
+        yield f" {elsewhere}"
     for position, command in enumerate(next_commands(graph, record)):
         yield f" {'' if position else 'next':<8} {command}"
 

@@ -26,7 +26,10 @@ def make_observers(root: Mapping[str, Any]) -> list[Observer]:
     from etude.build import build
 
     observer = build(dict(tracker), "tracker").observer(root, view.warned)
-    return [view, observer] if observer is not None else [view]
+    if observer is None:
+        return [view]
+    view.elsewhere = observer.where
+    return [view, observer]
 
 
 def make_view(out: TextIO, root: Mapping[str, Any]) -> TextView:

@@ -95,9 +95,11 @@ class StageProgress:
         passed = self.mean("verifier/correct")
         for key in latest:
             head, _, part = key.partition("/")
-            # A part that only repeats the share of right answers is shown once, as that share.
-            if head == "reward" and part.endswith("/raw") and self.mean(key) != passed:
-                yield from self._plain(part.removesuffix("/raw"), key, 6)
+            # Parts without a weight are no reward, and one that only repeats the share of right
+            # answers is shown once, as that share.
+            raw = key.removesuffix("weighted") + "raw"
+            if head == "reward" and key.endswith("/weighted") and self.mean(raw) != passed:
+                yield from self._plain(part.removesuffix("/weighted"), raw, 6)
 
     def _plain(self, label: str, key: str, rank: int, form: str = "{:.2f}") -> Iterable[Figure]:
         value = self.mean(key)
