@@ -1,7 +1,7 @@
 """A small deterministic learner, and a process that runs graphs of it in forked children.
 
 ``python fake_stage.py`` reads one JSON command a line from stdin, runs it in a fork (torch is
-imported once) and answers with the child's exit status. A command can kill its child at a named point.
+imported once) and answers with the exit status. A command can kill its child at a named point.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ class Canonicaliser:
         return bool({"struct", "dict"} & set(kind)) if mapping else "list" in kind
 
     def _content(self, value: str, key: str) -> dict[str, str] | None:
-        """Return the hashes of the files a value names; under any key it may name a file or model."""
+        """Return the hashes of the files a value names, if it names a file or a model folder."""
         if _PATH_KEY.fullmatch(key):
             return self._hashes.local(value)
         if "/" not in value or len(value) > LONGEST_PATH or "\n" in value:

@@ -141,10 +141,8 @@ def identify_stage(
     document["sources"] = _sources(canon, config, used)
     training = document["groups"]["training"] or {}
     if training.get("hand_on") == "best":
-        document["chosen_by"] = {
-            **_evaluation(canon, config, schema),
-            "every": int((config.get("execution") or {}).get("evaluate_every", 0)),
-        }
+        every = int((config.get("execution") or {}).get("evaluate_every", 0))
+        document["chosen_by"] = {"measured": _evaluation(canon, config, schema), "every": every}
     document["code"] = code_hashes(canon.modules)
     without = {key: value for key, value in training.items() if key != "steps"}
     lineage = {**document, "groups": {**document["groups"], "training": without}}
@@ -203,9 +201,9 @@ def evaluation_fingerprint(
     document = {
         "primitives": PRIMITIVES_VERSION,
         "model": model_identity(model, hashes),
-        "base": canon.node(config.get("model"), "model"),
+        "loaded_as": canon.node(config.get("model"), "model"),
         "seed": int(config.get("seed", 0)),
-        **_evaluation(canon, config, schema),
+        "measured": _evaluation(canon, config, schema),
     }
     document["code"] = code_hashes(canon.modules)
     return digest(document)

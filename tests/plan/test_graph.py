@@ -1,0 +1,304 @@
+"""Runs become one graph: equal work once, parents before children, evaluations shared."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etude.errors import ConfigError
+from etude.plan.graph import build_graph
+from etude.plan.nodes import EvaluationNode, Graph, StageNode
+from etude.schema import Schema
+
+#: Nothing is known, so every key of a config counts and nothing is imported.
+EMPTY = Schema({}, {})
+
+
+@dataclass
+class Member:
+    overrides: Sequence[str]
+    root: dict[str, Any] = field(default_factory=dict)
+    choices: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Stage:
+    name: str
+    config: dict[str, Any]
+    learner: str = "supervised"
+    after: Sequence[str] = ()
+    start_from: str | None = None
+    gate: Mapping[str, Any] | None = None
+    resources: Mapping[str, Any] = field(default_factory=dict)
+
+
+def config(**groups: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "seed": 1,
+        "model": {"width": 8},
+        "objective": {"name": "sft"},
+        "data_mix": {"train": {"a": {}}, "held_out": {"b": {}}},
+        "sources": {"a": {}, "b": {}},
+        "training": {"steps": 3},
+        "optimizer": {"lr": 1.0},
+        "verifier": {"strict": False},
+        "rollout": {"max_new_tokens": 8},
+        "evaluation": {"problems": 5},
+    }
+    return {**base, **groups}
+
+
+def sft_then_rl(seed: int = 1, objective: str = "grpo", **rl: Any) -> list[Stage]:
+    return [
+        Stage("sft", config(seed=seed)),
+        Stage(
+            "rl",
+            config(seed=seed, objective={"name": objective}, **rl),
+            "policy_gradient",
+            after=("sft",),
+        ),
+    ]
+
+
+def graph_of(*runs: list[Stage], root: dict[str, Any] | None = None) -> Graph:
+    members = [(Member([f"run={n}"], root or {}), stages) for n, stages in enumerate(runs)]
+    return build_graph(members, outputs=Path("/nowhere/outputs"), schema=EMPTY)
+
+
+def test_a_stage_starts_from_its_predecessor_and_the_first_from_the_base() -> None:
+    graph = graph_of(sft_then_rl())
+    sft, rl = graph.stages.values()
+    assert sft.start is None and rl.start == sft.fingerprint
+    assert rl.parents == rl.after == (sft.fingerprint,)
+
+
+def test_the_end_of_one_stage_and_the_start_of_the_next_share_an_evaluation() -> None:
+    graph = graph_of(sft_then_rl())
+    sft, rl = graph.runs[0].stages
+    assert sft.after == rl.before
+    assert len({sft.before, sft.after, rl.after}) == len(graph.evaluations) == 3
+    names = [(type(node).__name__, node.name) for node in graph.order]
+    assert names == [
+        ("EvaluationNode", "base"),
+        ("StageNode", "sft"),
+        ("EvaluationNode", "sft"),
+        ("StageNode", "rl"),
+        ("EvaluationNode", "rl"),
+    ]
+
+
+def test_a_sweep_trains_a_shared_stage_once() -> None:
+    runs = [sft_then_rl(seed, objective) for objective in ("grpo", "rloo") for seed in (1, 2)]
+    graph = graph_of(*runs)
+    names = [node.name for node in graph.stages.values()]
+    assert names.count("sft") == 2 and names.count("rl") == 4
+    assert len({run.stages[0].stage for run in graph.runs}) == 2
+    assert len(graph.evaluations) == 2 + 2 + 4
+    assert [run.overrides for run in graph.runs] == [(f"run={number}",) for number in range(4)]
+
+
+def test_another_verifier_does_not_train_sft_again_but_measures_it_again() -> None:
+    strict = {"strict": True}
+    runs = [sft_then_rl(), sft_then_rl(verifier=strict)]
+    # The supervised stage reads no verifier: its objective says so in a schema.
+    runs[1][0] = Stage("sft", config(verifier=strict))
+    schema = reading("sft", "data_mix", "optimizer")
+    members = [(Member([]), stages) for stages in runs]
+    graph = build_graph(members, outputs=Path("/nowhere"), schema=schema)
+    first, second = graph.runs
+    assert first.stages[0].stage == second.stages[0].stage
+    assert first.stages[0].after != second.stages[0].after
+    assert first.stages[1].stage != second.stages[1].stage
+
+
+def reading(objective: str, *groups: str) -> Schema:
+    from etude.schema import ComponentInfo
+
+    info = ComponentInfo(
+        "objective", objective, "etude.component:X", "", "", False, {}, (), (), (), None, groups, ""
+    )
+    return Schema({}, {"objective": {objective: info}})
+
+
+def test_parents_come_before_children_whatever_the_order_given() -> None:
+    stages = [
+        Stage("c", config(seed=3), after=("b",)),
+        Stage("a", config(seed=1)),
+        Stage("b", config(seed=2), after=("a",)),
+    ]
+    graph = graph_of(stages)
+    order = [node.name for node in graph.order if isinstance(node, StageNode)]
+    assert order == ["a", "b", "c"]
+    assert [stage.name for stage in graph.runs[0].stages] == ["c", "a", "b"]
+    seen: set[str] = set()
+    for node in graph.order:
+        if isinstance(node, StageNode):
+            assert set(node.after) <= seen
+        elif isinstance(node.model, str):
+            assert node.model in seen
+        seen.add(node.fingerprint)
+
+
+def test_a_circle_and_an_unknown_stage_are_config_errors() -> None:
+    circle = [Stage("a", config(), after=("b",)), Stage("b", config(), after=("a",))]
+    with pytest.raises(ConfigError, match="waits for itself: a → b → a"):
+        graph_of(circle)
+    with pytest.raises(ConfigError, match="'x', which is not in this pipeline"):
+        graph_of([Stage("a", config(), after=("x",))])
+    with pytest.raises(ConfigError, match="neither a stage of this pipeline"):
+        graph_of([Stage("a", config(), start_from="no/such/folder")])
+
+
+def test_waiting_without_reading_is_no_part_of_a_fingerprint() -> None:
+    waits = [Stage("a", config(seed=2)), Stage("b", config(), after=("a",), start_from="base")]
+    alone = [Stage("b", config(), start_from="base")]
+    graph = graph_of(waits, alone)
+    assert graph.runs[0].stages[1].stage == graph.runs[1].stages[0].stage
+    assert graph.runs[0].stages[1].waits_for == (graph.runs[0].stages[0].stage,)
+    assert graph.runs[1].stages[0].waits_for == ()
+
+
+def test_a_path_to_start_from_counts_by_its_files(tmp_path: Path) -> None:
+    for name in ("x", "y", "z"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}" if name != "z" else "{ }")
+    runs = [[Stage("a", config(), start_from=str(tmp_path / name))] for name in ("x", "y", "z")]
+    graph = graph_of(*runs)
+    first, second, third = (run.stages[0].stage for run in graph.runs)
+    assert first == second != third
+    assert graph.stages[first].start == tmp_path / "x"
+    assert graph.evaluations[str(graph.runs[0].stages[0].before)].name == "x"
+
+
+def writes_and_reads() -> list[Stage]:
+    reads = config(data_mix={"train": {"made": {}}}, sources={"made": {"from_stage": "sample"}})
+    return [
+        Stage("sft", config()),
+        Stage("sample", config(seed=9), "generate", after=("sft",)),
+        Stage("distil", reads, after=("sample",)),
+    ]
+
+
+def test_a_stage_reads_the_rows_of_another_and_starts_from_the_model_before_it() -> None:
+    graph = graph_of(writes_and_reads())
+    sft, sample, distil = graph.stages.values()
+    assert not sample.hands_on_model and sample.start == sft.fingerprint
+    assert distil.start == sft.fingerprint
+    assert distil.data_from == {"made": sample.fingerprint}
+    assert set(distil.parents) == {sft.fingerprint, sample.fingerprint}
+    view = graph.runs[0].stages[1]
+    assert view.before is None and view.after is None
+
+
+def test_what_wrote_the_rows_counts() -> None:
+    other = writes_and_reads()
+    other[1].config["rollout"] = {"max_new_tokens": 99}
+    graph = graph_of(writes_and_reads(), other)
+    assert graph.runs[0].stages[2].stage != graph.runs[1].stages[2].stage
+    assert graph.runs[0].stages[0].stage == graph.runs[1].stages[0].stage
+
+
+def test_another_stage_may_sample() -> None:
+    stages = [*sft_then_rl(), Stage("late", config(rollout={"model_from": "sft"}), after=("rl",))]
+    graph = graph_of(stages)
+    sft, rl, late = graph.stages.values()
+    assert late.rollout_from == sft.fingerprint and set(late.parents) == {
+        rl.fingerprint,
+        sft.fingerprint,
+    }
+
+
+def test_evaluation_can_be_switched_off() -> None:
+    off = [Stage("a", config(evaluation=None)), Stage("b", config(evaluation={"problems": 0}))]
+    assert not graph_of(off).evaluations
+    gated = [Stage("a", config(evaluation=None), gate={"metric": "pass@1", "at_least": 0.5})]
+    with pytest.raises(ConfigError, match="needs the stage's evaluation"):
+        graph_of(gated)
+
+
+def with_gate(on_fail: str, at_least: float = 0.5) -> list[Stage]:
+    stages = sft_then_rl()
+    gate = {"metric": "pass@1", "at_least": at_least, "on_fail": on_fail}
+    return [dataclasses.replace(stages[0], gate=gate), stages[1]]
+
+
+def test_a_gate_that_stops_changes_no_result_and_one_that_keeps_does() -> None:
+    graph = graph_of(
+        sft_then_rl(),
+        with_gate("stop"),
+        with_gate("keep_previous"),
+        with_gate("keep_previous", 0.9),
+    )
+    plain, stops, keeps, keeps_more = (run.stages[1].stage for run in graph.runs)
+    assert plain == stops and len({plain, keeps, keeps_more}) == 3
+    assert len({run.stages[0].stage for run in graph.runs}) == 1
+    edge = graph.stages[keeps].kept
+    assert edge is not None and edge.evaluation == graph.runs[2].stages[0].after
+    assert graph.stages[plain].kept is None
+    assert [len(run.stages[1].gates) for run in graph.runs] == [0, 1, 1, 1]
+
+
+def test_an_evaluation_with_a_loss_on_demonstrations_serves_one_without() -> None:
+    def teaching(template: str | None) -> dict[str, Any]:
+        mix = {"train": {"a": {}}, "held_out": {"b": {}}, "response_template": template}
+        return config(data_mix=mix)
+
+    rl = Stage("rl", teaching(None), "policy_gradient", after=("sft",))
+    graph = graph_of(
+        [Stage("sft", teaching("{solution}")), rl], [Stage("sft", teaching("{answer}"))]
+    )
+    assert graph.runs[0].stages[0].after == graph.runs[0].stages[1].before
+    assert graph.runs[0].stages[0].before != graph.runs[1].stages[0].before
+
+
+@pytest.mark.parametrize(("fresh", "expected"), [(True, [True, True]), (["rl"], [False, True])])
+def test_fresh_stages_and_their_evaluations_are_done_again(
+    fresh: Any, expected: list[bool]
+) -> None:
+    graph = graph_of(sft_then_rl(), root={"fresh": fresh})
+    assert [node.fresh for node in graph.stages.values()] == expected
+    for node in graph.evaluations.values():
+        stage = graph.stages[node.model] if isinstance(node.model, str) else None
+        assert node.fresh == (stage is not None and stage.fresh)
+
+
+def schedule(**more: Any) -> bool:
+    from etude.schema import ComponentInfo
+
+    infos = {
+        name: ComponentInfo(
+            "optimizer/schedule", name, "x:X", "", "", False, {}, (), (), (), None, None, ""
+        )
+        for name in ("constant", "cosine")
+    }
+    optimizer = ComponentInfo(
+        "optimizer", "adamw", "x:X", "", "", False, {"schedule": slot()}, (), (), (), None, None, ""
+    )
+    schema = Schema({}, {"optimizer": {"adamw": optimizer}, "optimizer/schedule": infos})
+    stages = [Stage("a", config(optimizer={"name": "adamw", "schedule": more}))]
+    graph = build_graph([(Member([]), stages)], outputs=Path("/nowhere"), schema=schema)
+    (node,) = graph.stages.values()
+    return node.extendable
+
+
+def slot() -> Any:
+    from etude.schema import FieldInfo
+
+    return FieldInfo("schedule", {"slot": "optimizer/schedule"}, default="constant")
+
+
+def test_only_a_schedule_that_does_not_look_at_the_end_lets_a_stage_grow() -> None:
+    assert schedule(name="constant")
+    assert not schedule(name="cosine")
+
+
+def test_the_same_evaluation_nodes_are_found_by_fingerprint() -> None:
+    graph = graph_of(sft_then_rl())
+    for node in graph.order:
+        assert graph.node(node.fingerprint) is node
+        assert isinstance(node, (StageNode, EvaluationNode))
