@@ -8,6 +8,7 @@ from typing import Any
 from etude.build import load_class
 from etude.config import needs
 from etude.config.check_choices import EVALUATE_READS
+from etude.config.check_root import check_root
 from etude.config.installation import Installation
 from etude.config.needs import Used
 from etude.config.pipeline import expand
@@ -21,6 +22,7 @@ from etude.schema import Schema
 def check(member: MemberLike, installation: Installation) -> list[StageConfig]:
     """Return a member's stages, all of them sound; raises ConfigError with every fault of each."""
     schema = installation.schema
+    check_root(member.root, schema)
     steps = expand(member.root)
     stages: list[StageConfig] = []
     found: dict[tuple[str, str], list[str]] = {}
@@ -68,6 +70,9 @@ def _unmet(stage: StageConfig, installation: Installation) -> Iterator[tuple[str
     has = needs.provided(config, used, stage.learner)
     objective = schema.find("objective", str((config.get("objective") or {}).get("name")))
     trained = set(objective.reads or ()) if objective and objective.reads is not None else None
+    for group in dict.fromkeys(("objective", "model", "training", *(trained or ()))):
+        if config.get(group) is None:
+            yield group, f"is not set, and the stage reads it: {group}=CHOICE"
     if "data_mix" in config and (trained is None or "data_mix" in trained):
         yield from _missing_sources(config, schema, held_out=False)
         yield from _templates(config, schema)

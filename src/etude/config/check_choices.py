@@ -110,8 +110,7 @@ class ChoiceChecker:
             return self._roots.choices(texts)
         except ConfigError as error:
             faults.extend(error.faults)
-            texts.clear()
-            return self._roots.choices(texts)
+            return {}
 
     def _stage_is_there(self, each: Given, faults: list[Fault]) -> bool:
         parts = each.package.split(".")

@@ -144,7 +144,7 @@ def _step(
                 faults.append(
                     Fault(
                         f"stages.{overlay}.start_from={start}",
-                        f"the stage '{start}' is not in the pipeline; start_from=PATH gives a model.",
+                        f"the stage '{start}' is not in the pipeline; type start_from=PATH.",
                     )
                 )
             start = root_start

@@ -76,7 +76,10 @@ def stage_config(
     conformer = Conformer(schema, raw)
     config = conform_stage(raw, conformer)
     own = {
-        key: conformer.field({key: over[key]} if over.get(key) is not None else {}, field, key)
+        # Whether these fit is judged with the root, where their path is known.
+        key: Conformer(schema).field(
+            {key: over[key]} if over.get(key) is not None else {}, field, key
+        )
         for key, field in stage_fields().items()
         if key in ("gate", "resources")
     }

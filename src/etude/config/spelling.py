@@ -18,6 +18,8 @@ def nearest(word: str, options: Iterable[str], count: int = 1) -> list[str]:
     if asked in lower:
         return [lower[asked]]
     found = difflib.get_close_matches(asked, list(lower), count, 0.6)
+    # Two letters in the wrong order are too few for a ratio to see.
+    found = found or [name for name in lower if len(name) < 4 and sorted(name) == sorted(asked)]
     return [lower[name] for name in found]
 
 

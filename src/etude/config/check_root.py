@@ -1,0 +1,58 @@
+"""The root and its stages as recipes write them: no key that nothing reads, every setting typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from etude.component import GROUPS
+from etude.config.conform import Conformer
+from etude.config.overlay import STAGE_GROUPS
+from etude.config.settings import STAGE_ROOT_KEYS
+from etude.config.spelling import root_fields, stage_fields, unknown_key
+from etude.errors import ConfigError, Fault
+from etude.schema import Schema
+
+
+def check_root(root: Mapping[str, Any], schema: Schema, *, evaluate: bool = False) -> None:
+    """Refuse keys that are neither settings nor groups, and settings of a wrong type.
+
+    Groups are judged stage by stage. Raises ConfigError with every fault.
+    """
+    plain = root_fields(evaluate)
+    conformer = Conformer(schema, root)
+    faults: list[tuple[str, str]] = []
+    known = [*plain, *GROUPS]
+    for key in root:
+        if key not in known:
+            faults.append((str(key), unknown_key(str(key), "the config", known, schema, root)))
+    for key, described in plain.items():
+        # An interpolation means a stage's own value, so stages are judged when it is replaced.
+        if key not in ("execution", "stages") and key in root:
+            conformer.field(root, described, key)
+    for stage, over in (root.get("stages") or {}).items():
+        faults += _stage(str(stage), over, conformer, schema, root)
+    faults += conformer.faults
+    if faults:
+        raise ConfigError([Fault(path, message) for path, message in faults])
+
+
+def _stage(
+    stage: str, over: Any, conformer: Conformer, schema: Schema, root: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    head = f"stages.{stage}"
+    if over is None:
+        return []
+    if not isinstance(over, Mapping):
+        return [(head, "holds keys and values (stages: {NAME: {training: {steps: 10}}}).")]
+    own = stage_fields()
+    known = [*own, *STAGE_GROUPS, *sorted(STAGE_ROOT_KEYS)]
+    faults = []
+    for key in over:
+        if key not in known:
+            message = unknown_key(str(key), "a stage", known, schema, root)
+            faults.append((f"{head}.{key}", message))
+    for key, described in own.items():
+        if over.get(key) is not None:
+            conformer.field(over, described, f"{head}.{key}")
+    return faults
