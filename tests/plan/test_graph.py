@@ -203,6 +203,17 @@ def test_what_wrote_the_rows_counts() -> None:
     assert graph.runs[0].stages[0].stage == graph.runs[1].stages[0].stage
 
 
+def test_rows_of_a_stage_can_be_measured_on() -> None:
+    stages = writes_and_reads()
+    stages[2].config["data_mix"] = {"train": {"a": {}}, "held_out": {"made": {}}}
+    stages[2].config["sources"]["a"] = {}
+    graph = graph_of(stages)
+    sample, distil = list(graph.stages.values())[1:]
+    assert distil.data_from == {}
+    measured = graph.evaluations[str(graph.runs[0].stages[2].after)]
+    assert measured.data_from == {"sample": sample.fingerprint}
+
+
 def test_another_stage_may_sample() -> None:
     stages = [*sft_then_rl(), Stage("late", config(rollout={"model_from": "sft"}), after=("rl",))]
     graph = graph_of(stages)

@@ -265,13 +265,10 @@ class _Planner:
         elif isinstance(model, Path):
             name = model.name
         data = self._held_out_data(stage)
-        fingerprint, plain = (
-            evaluation_fingerprint(
-                config, model, schema=self._schema, hashes=self._hashes, stages=data
-            )
-            for config in (stage.config, without_demonstrations(stage.config))
-        )
-        if fingerprint == plain:
+        plain = self._evaluation(_without_demonstrations(stage.config), model, data)
+        if (stage.config.get("data_mix") or {}).get(DEMONSTRATION) is not None:
+            fingerprint = self._evaluation(stage.config, model, data)
+        else:
             # One that also has the loss on demonstrations serves where none is asked for.
             fingerprint = self._measured.get(plain, plain)
         if fingerprint not in self._graph.evaluations:
@@ -281,6 +278,11 @@ class _Planner:
             self._graph.order.append(node)
         self._measured.setdefault(plain, fingerprint)
         return fingerprint
+
+    def _evaluation(self, config: dict[str, Any], model: ModelRef, data: dict[str, str]) -> str:
+        return evaluation_fingerprint(
+            config, model, schema=self._schema, hashes=self._hashes, stages=data
+        )
 
     def _held_out_data(self, stage: StageLike) -> dict[str, str]:
         """Return stage name → fingerprint of the stages whose rows are measured on."""
@@ -308,7 +310,7 @@ class _Planner:
         )
 
 
-def without_demonstrations(config: dict[str, Any]) -> dict[str, Any]:
+def _without_demonstrations(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config whose rows teach nothing: what an evaluation reads of any stage."""
     mix = config.get("data_mix")
     return {**config, "data_mix": {**mix, DEMONSTRATION: None}} if mix else config
