@@ -61,12 +61,16 @@ class MicroBatch:
 
 
 def collate(
-    rows: Sequence[Trainable], *, pad_id: int = 0, line: int | None = None, width: int = 0
+    rows: Sequence[Trainable],
+    *,
+    pad_id: int = 0,
+    lines: Sequence[Sequence[int]] | None = None,
+    width: int = 0,
 ) -> MicroBatch:
     """Return the micro-batch of ``rows``, on the CPU.
 
-    ``line`` packs rows into lines of that many tokens (a longer row gets a line of its own);
-    None gives each row its own line. T is the longest response, or ``width`` if that is larger.
+    ``lines`` says which rows, by number, share a line of tokens (packing); None gives each its
+    own. T is the longest response, or ``width`` if that is larger.
     Raises ValueError for a row without context or with a mask of another length.
     """
     lengths = [len(row.prompt) + len(row.tokens) for row in rows]
@@ -76,7 +80,8 @@ def collate(
                 f"row {number} has {len(row.prompt)} context tokens (at least 1 is needed), "
                 f"{len(row.tokens)} response tokens and a loss mask of {len(row.loss_mask)}"
             )
-    lines = pack(lengths, line) if line is not None else [[row] for row in range(len(rows))]
+    packed = lines is not None
+    lines = lines if lines is not None else [[row] for row in range(len(rows))]
     long = max(sum(lengths[row] for row in members) for members in lines)
     wide = max(width, max(len(row.tokens) for row in rows))
     ids = torch.full((len(lines), long), pad_id)
@@ -99,7 +104,7 @@ def collate(
         mask[number, :count] = torch.tensor(row.loss_mask, dtype=torch.bool)
     places = mask.view(-1).nonzero().squeeze(-1)
     sources = first[places // wide] + places % wide if wide else places
-    return MicroBatch(ids, positions, targets, mask, places, sources, packed=line is not None)
+    return MicroBatch(ids, positions, targets, mask, places, sources, packed=packed)
 
 
 def split(
@@ -125,18 +130,3 @@ def split(
             batches.append(list(unit))
             widest = max(lengths[row] for row in unit)
     return batches
-
-
-def pack(lengths: Sequence[int], line: int) -> list[list[int]]:
-    """Return row numbers in lines of ``line`` tokens: longest first, each where it first fits."""
-    lines: list[list[int]] = []
-    room: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        place = next((i for i, free in enumerate(room) if free >= lengths[row]), None)
-        if place is None:
-            lines.append([row])
-            room.append(line - lengths[row])
-        else:
-            lines[place].append(row)
-            room[place] -= lengths[row]
-    return lines

@@ -104,7 +104,8 @@ def policy_of(
     )
     if settings.gradient_checkpointing:
         lm = policy.causal_lm
-        lm.gradient_checkpointing_enable({"use_reentrant": False})
+        enable = getattr(lm, "activation_checkpointing_enable", lm.gradient_checkpointing_enable)
+        enable({"use_reentrant": False})
         if settings.lora is not None:
             lm.enable_input_require_grads()
     if settings.compile:

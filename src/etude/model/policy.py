@@ -133,8 +133,6 @@ class Policy:
     def inference_copy(self) -> Policy:
         """Return a frozen copy in the compute dtype, adapters merged; it shares no weights."""
         model = lora.merged(self.model).to(self.compute_dtype)
-        if model.is_gradient_checkpointing:
-            model.gradient_checkpointing_disable()
         if "flash" in (model.config._attn_implementation or ""):
             model.set_attn_implementation("sdpa")
         twin = Policy(model, self.tokenizer, self.device, self.compute_dtype, self.chat_options)
@@ -151,13 +149,15 @@ class Policy:
     def plain_head(self) -> bool:
         """Return whether logits are the output matrix times the decoder's states and nothing more.
 
-        False for models that scale or cap their logits; found by comparing both on one token.
+        False for models that scale or cap their logits; found by comparing both on a few tokens.
         """
         lm = self.causal_lm
         head = lm.get_output_embeddings()
         if head is None:
             return False
-        token = torch.zeros((1, 1), dtype=torch.long, device=self.device)
+        # Several tokens: the padding token may embed to zeros, which no scale or cap would show.
+        token = torch.arange(min(8, lm.config.get_text_config().vocab_size), device=self.device)
+        token = token.unsqueeze(0)
         with torch.no_grad():
             states = lm.get_decoder()(input_ids=token, use_cache=False)
             states = getattr(states, "last_hidden_state", states[0])

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from etude.model.policy import Policy
 from etude.rollout.slots import SlotDecoder
+from etude.rollout.waves import up
 
 #: Transformers classes whose layers are the ones written out below.
 _FAMILIES = ("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "MistralForCausalLM")
@@ -52,6 +53,8 @@ class DirectDecoder(SlotDecoder):
         self._kv_heads = config.num_key_value_heads
         self._width = getattr(config, "head_dim", None) or config.hidden_size // self._heads
         self._epsilon = config.rms_norm_eps
+        # Batched products of fewer than 400 multiplications take another kernel, with other bits.
+        self._narrowest = up(-(-400 * self._kv_heads // (self._heads * self._width)))
         self.refresh()
 
     @classmethod

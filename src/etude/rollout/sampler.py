@@ -103,7 +103,7 @@ class TransformersEngine:
             if limit is not None and need > limit:
                 raise ModelError(
                     f"prompt {request.prompt_id} has {len(request.prompt)} tokens, its response "
-                    f"may have {request.max_new_tokens}, together more than the {limit} positions of "
+                    f"may have {request.max_new_tokens}, more than the {limit} positions of "
                     f"{self._policy.name}; lower rollout.max_new_tokens or leave long prompts out"
                 )
             if not request.prompt:

@@ -32,6 +32,7 @@ class SlotDecoder:
         shared: Any = self._layers  # the cache sees layers as they are added
         self._cache = Cache(layers=shared)
         self._rows = self._capacity = self._longest = 0
+        self._narrowest = up(1)
         self._device = policy.device
         self._dtype = next(policy.model.parameters()).dtype
 
@@ -48,34 +49,19 @@ class SlotDecoder:
         """See :class:`~etude.rollout.decoder.Decoder`."""
         lengths = [len(context) for context in wave.contexts]
         self._open(wave, lengths)
-        order = sorted(range(len(lengths)), key=lambda i: lengths[i])
         owners: list[list[int]] = [[] for _ in lengths]
         for row, context in enumerate(wave.context_of):
             owners[context].append(row)
-        logits: list[Tensor | None] = [None] * len(lengths)
+        logits: list[Tensor] = [self._mask] * len(lengths)
         forced: list[list[float]] = [[] for _ in lengths]
-        start = 0
-        while start < len(order):
-            end = start + 1
-            while (
-                end < len(order) and (end + 1 - start) * up(lengths[order[end]]) <= _PREFILL_TOKENS
-            ):
-                end += 1
-            part = order[start:end]
+        for width, part in prefills(lengths):
             contexts = [wave.contexts[i] for i in part]
-            states = self._prefill(contexts, [owners[i] for i in part])
-            read = read_start(
-                self._policy,
-                states,
-                contexts,
-                [0] * len(part),
-                [prefixes[i] for i in part],
-                temperature,
-            )
+            states = self._prefill(contexts, [owners[i] for i in part], width)
+            lasts = [prefixes[i] for i in part]
+            read = read_start(self._policy, states, contexts, [0] * len(part), lasts, temperature)
             for place, i in enumerate(part):
                 logits[i], forced[i] = read.logits[place], read.prefix_logprobs[place]
-            start = end
-        return Start(torch.stack([row for row in logits if row is not None]), forced)
+        return Start(torch.stack(logits), forced)
 
     def step(self, tokens: Tensor) -> Tensor:
         """See :class:`~etude.rollout.decoder.Decoder`."""
@@ -109,7 +95,7 @@ class SlotDecoder:
 
     def _open(self, wave: Wave, lengths: Sequence[int]) -> None:
         """Make room for the wave and note how far each row has come."""
-        rows, self._capacity = len(wave.rows), wave.capacity
+        rows, self._capacity = len(wave.rows), max(wave.capacity, self._narrowest)
         self._rows = up(rows)
         starts = torch.tensor([lengths[c] for c in wave.context_of], device=self._device)
         self._positions = torch.zeros(self._rows, dtype=torch.long, device=self._device)
@@ -128,7 +114,7 @@ class SlotDecoder:
         rows = up(count)
         cells = self._slot_cells[:rows] + self._positions[:rows]
         self._mask.view(-1).index_fill_(0, cells, 0.0)
-        width = min(up(self._longest + 1), self._capacity)
+        width = min(max(up(self._longest + 1), self._narrowest), self._capacity)
         aims: dict[int, Tensor] = {}
         for layer in self._layers:
             heads = layer.heads
@@ -154,9 +140,10 @@ class SlotDecoder:
 
     # The model -----------------------------------------------------------------------------
 
-    def _prefill(self, contexts: Sequence[tuple[int, ...]], owners: Sequence[list[int]]) -> Tensor:
+    def _prefill(
+        self, contexts: Sequence[tuple[int, ...]], owners: Sequence[list[int]], width: int
+    ) -> Tensor:
         """Run the contexts, hand their keys and values to the rows that own them; return states."""
-        width = up(max(len(context) for context in contexts))
         filler = self._policy.pad_id
         ids = torch.tensor(
             [[*c, *[filler] * (width - len(c))] for c in contexts], device=self._device
@@ -196,6 +183,27 @@ class SlotDecoder:
             use_cache=True,
         )
         return states[:, -1]
+
+
+def prefills(lengths: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """Return which contexts are read together, as (width, context numbers), shortest first.
+
+    Attention's kernels cut long inputs differently by their width, so beyond 192 tokens a context
+    is only read beside others of its own width, a multiple of 64; below, widths are multiples of
+    16 (vectors) and any company will do.
+    """
+    found: list[tuple[int, list[int]]] = []
+    for number in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        step = 16 if lengths[number] <= 192 else 64
+        width = -(-lengths[number] // step) * step
+        if found:
+            together, part = found[-1]
+            alike = width == together or width <= 192
+            if alike and (len(part) + 1) * width <= _PREFILL_TOKENS:
+                found[-1] = (width, [*part, number])
+                continue
+        found.append((width, [number]))
+    return found
 
 
 class SlotLayer(CacheLayerMixin):
