@@ -40,6 +40,14 @@ class PackedRow:
 def pack(rows: Sequence[TokenRow], strategy: str, seq_length: int) -> list[PackedRow]:
     """Return the rows packed into sequences of at most ``seq_length`` tokens; empty ones vanish.
 
+    The strategies, and what is raised, are those of :func:`bins`.
+    """
+    return [_join(pieces) for pieces in bins(rows, strategy, seq_length)]
+
+
+def bins(rows: Sequence[TokenRow], strategy: str, seq_length: int) -> list[list[TokenRow]]:
+    """Return the pieces of demonstrations that share each sequence of ``seq_length`` tokens.
+
     ``bfd`` cuts the end off longer rows, sorts by length, longest first, and puts each row where
     the least space is left that it fits into. ``bfd_split`` packs the rest of a longer row as a
     row of its own. ``wrapped`` puts all tokens in one line and cuts it every ``seq_length``.
@@ -54,7 +62,7 @@ def pack(rows: Sequence[TokenRow], strategy: str, seq_length: int) -> list[Packe
                 )
             ]
         )
-    return [_join(pieces) for pieces in _STRATEGIES[strategy](rows, seq_length)]
+    return _STRATEGIES[strategy](rows, seq_length)
 
 
 def _pieces(row: TokenRow, seq_length: int) -> list[TokenRow]:

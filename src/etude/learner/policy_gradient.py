@@ -112,7 +112,7 @@ class PolicyGradientLearner:
     def _old_pass_needed(self) -> bool:
         several = self.training.updates_per_step * self.training.epochs_per_step > 1
         corrected = self.objective.rollout_correction is not None
-        return several or corrected or bool(self.objective.shaping)
+        return several or corrected or self.objective.reads_old_logprobs
 
     def _train(
         self, groups: Groups, batch: RolloutBatch, advantages: Tensor, step: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,32 @@ from etude.learner.forward import forward
 from etude.learner.interface import StepResult, Tree
 from etude.learner.make import StageContext
 from etude.learner.microbatch import MicroBatch, collate, split
+from etude.learner.packing import TokenRow, bins
 from etude.learner.parts import StageParts
 from etude.learner.trainee import Trainee
 from etude.model.policy import Policy
 from etude.objective.batch import SupervisedBatch, Totals
 from etude.objective.loss import Metrics, add_metrics
+from etude.objective.supervised import loss_mask_of
 from etude.rows import Example, Row
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A demonstration, or a part of one that packing cut: what goes into a line of tokens."""
+
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    loss_mask: Sequence[int]
+
+    @classmethod
+    def of(cls, row: TokenRow) -> Piece:
+        """Return a packed piece as a context of one token and the tokens that follow it.
+
+        The mask of a :class:`TokenRow` stands at the position that predicts; here it stands at the
+        predicted token.
+        """
+        return cls(tuple(row.tokens[:1]), tuple(row.tokens[1:]), list(row.mask[:-1]))
 
 
 class Demonstrations:
@@ -77,21 +98,21 @@ class SupervisedLearner:
         clock = Clock()
         with clock.phase("data"):
             rows = self._draw(step)
-        micro = split(
-            [len(row.prompt) + len(row.tokens) for row in rows],
-            self.parts.execution.micro_batch_tokens,
-        )
-        trained = sum(sum(row.loss_mask) for row in rows)
+        lines = self._lines(rows)
+        lengths = [sum(len(piece.prompt) + len(piece.tokens) for piece in line) for line in lines]
+        micro = split(lengths, self.parts.execution.micro_batch_tokens)
+        pieces = [piece for line in lines for piece in line]
+        trained = sum(sum(piece.loss_mask) for piece in pieces)
         totals = Totals(
             tokens=trained,
-            rows=sum(1 for row in rows if any(row.loss_mask)),
+            rows=sum(1 for piece in pieces if any(piece.loss_mask)),
             width=self.training.max_length,
-            all_rows=len(rows),
+            all_rows=len(pieces),
             micro_batches=len(micro),
         )
         metrics: Metrics = {}
         with clock.phase("update"):
-            done = self.trainee.update(self._losses(rows, micro, totals, metrics), step)
+            done = self.trainee.update(self._losses(lines, micro, totals, metrics), step)
         values = {name: metric.value() for name, metric in metrics.items()}
         counts = {"tokens": float(trained), "rows/dropped": float(self.dropped)}
         tokens = sum(len(row.prompt) + len(row.tokens) for row in rows)
@@ -146,12 +167,33 @@ class SupervisedLearner:
             example=example,
         )
 
+    def _lines(self, rows: Sequence[Row]) -> list[list[Piece]]:
+        """Return what shares each line of tokens: single rows, or pieces as packing places them."""
+        if self.training.packing == "none":
+            return [[Piece(row.prompt, row.tokens, row.loss_mask)] for row in rows]
+        whole = [
+            TokenRow((*row.prompt, *row.tokens), loss_mask_of(len(row.prompt), len(row.tokens)))
+            for row in rows
+        ]
+        return [
+            [Piece.of(piece) for piece in line]
+            for line in bins(whole, self.training.packing, self.training.max_length)
+        ]
+
     def _losses(
-        self, rows: Sequence[Row], micro: list[list[int]], totals: Totals, metrics: Metrics
+        self,
+        lines: list[list[Piece]],
+        micro: list[list[int]],
+        totals: Totals,
+        metrics: Metrics,
     ) -> Iterator[Tensor]:
         """Yield the loss of each micro-batch; their sum is the loss of the step."""
         for part in micro:
-            batch = collate([rows[i] for i in part], pad_id=self.policy.pad_id)
+            pieces = [piece for i in part for piece in lines[i]]
+            numbers = iter(range(len(pieces)))
+            shared = [[next(numbers) for _ in lines[i]] for i in part]
+            packed = self.training.packing != "none"
+            batch = collate(pieces, pad_id=self.policy.pad_id, lines=shared if packed else None)
             batch = batch.to(self.policy.device)
             passed = Demonstrations(self.policy, self.reference, batch)
             loss = self.objective.loss(SupervisedBatch(batch.targets, batch.mask, totals), passed)

@@ -31,6 +31,8 @@ class Part:
 
     #: True when the part must see all rows of a prompt in one call.
     whole_groups: ClassVar[bool] = False
+    #: True when the part reads the trainer's log-probs of the sampling policy before the update.
+    reads_old_logprobs: ClassVar[bool] = False
 
     def make_state(self) -> PartState | None:
         """Return the part's state at the start of a stage, or None when it has none."""

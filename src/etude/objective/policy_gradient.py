@@ -115,6 +115,11 @@ class PolicyGradient:
         """Return whether micro-batches must hold all rows of a prompt."""
         return any(part.whole_groups for part in self.parts().values())
 
+    @property
+    def reads_old_logprobs(self) -> bool:
+        """Return whether a part reads the sampling policy's log-probs before the update."""
+        return any(part.reads_old_logprobs for part in self.parts().values())
+
     def make_state(self) -> ObjectiveState:
         """Return the state of the parts at the start of a stage."""
         made = {key: part.make_state() for key, part in self.parts().items()}

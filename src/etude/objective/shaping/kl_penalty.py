@@ -9,7 +9,7 @@ the mean over rows of each row's token mean and n the number of rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.errors import DataError
@@ -46,6 +46,8 @@ class KLController:
 @dataclass(frozen=True)
 class KLPenalty(Shaping):
     """A penalty on every token's divergence from the reference model, taken off its reward."""
+
+    reads_old_logprobs: ClassVar[bool] = True
 
     coef: float = option(0.001, "weight β of the penalty, or where it starts (TRL PPO 0.05)", ge=0)
     estimator: str = option(
