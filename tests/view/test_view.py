@@ -181,6 +181,7 @@ def test_an_interruption_is_no_failure(tmp_path):
     play(view, tmp_path, clock=clock, fail=Interrupted("stopped"))
     assert "rl interrupted at step 5" in out.getvalue()
     assert "FAILED" not in out.getvalue()
+    assert out.getvalue().endswith("next     the same command goes on from here\n")
 
 
 def test_skipped_stages_say_what_they_saved(tmp_path):
@@ -192,6 +193,7 @@ def test_skipped_stages_say_what_they_saved(tmp_path):
     view.run_finished(graph)
     assert "sft done (aaaaaaaa, 0:00:48 saved)" in out.getvalue()
     assert "done before (0:00:48 saved)" in out.getvalue()
+    assert "nothing was left to do" in out.getvalue()
 
 
 def test_a_run_of_evaluations_ends_with_all_metrics(tmp_path):

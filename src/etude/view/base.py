@@ -102,7 +102,7 @@ class TextView(Observer):
         at = f" at step {step}" if step is not None else ""
         if isinstance(error, (Interrupted, KeyboardInterrupt)):
             known.state = "interrupted"
-            self.say(f" {node.name} interrupted{at}; the same command goes on from here", "yellow")
+            self.say(f" {node.name} interrupted{at}", "yellow")
             return
         known.state, known.problem = "failed", first_line(error)
         self.say(f" {node.name} FAILED{at}: {first_line(error)}", "red")

@@ -27,6 +27,8 @@ def end_lines(
             yield f"{run.name}  {' '.join(run.overrides)}".rstrip()
         yield from table(run, record, width) if run.stages else measured(record)
         yield ""
+    if graph.stages and all(known.state == "skipped" for known in record.stages.values()):
+        yield " nothing was left to do"
     yield from places(graph, record)
     if elsewhere:
         yield f" {elsewhere}"
@@ -95,8 +97,11 @@ def places(graph: Any, record: RunRecord) -> Iterator[str]:
 
 def next_commands(graph: Any, record: RunRecord) -> list[str]:
     """Return commands that make sense after this run."""
-    if any(known.state == "failed" for known in record.stages.values()):
+    states = {known.state for known in record.stages.values()}
+    if "failed" in states:
         return ["mend the cause and run the same command again: finished work is kept"]
+    if "interrupted" in states:
+        return ["the same command goes on from here"]
     trained = [node for node in graph.stages.values() if node.hands_on_model]
     if not trained:
         return []
