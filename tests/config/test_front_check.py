@@ -245,9 +245,9 @@ def test_a_stage_of_ones_own(run, refuse) -> None:
 
 
 def test_a_source_of_ones_own(run) -> None:
-    prepared = run("+sources.mine={name:rows,path:f.jsonl} +data_mix.train.mine.weight=2 recipe=rl")
+    prepared = run("+sources.mine={name:rows,path:.} +data_mix.train.mine.weight=2 recipe=rl")
     mine = stage(prepared, "rl").config["sources"]["mine"]
-    assert mine["path"] == "f.jsonl"
+    assert mine["path"] == "."
     assert mine["columns"] == {"prompt": "prompt", "answer": "answer"}
 
 
@@ -310,6 +310,18 @@ def test_a_missing_response_is_refused_before_anything_runs(refuse) -> None:
 def test_a_template_names_columns_that_are_there(refuse) -> None:
     found = refuse("recipe=sft data_mix.response_template='{worked}'")
     assert any("names the column 'worked'" in message for message in found.values())
+
+
+def test_rows_that_are_not_there_are_refused_before_anything_runs(refuse, run) -> None:
+    (message,) = refuse("recipe=rl data_mix=test").values()
+    assert "names no rows to be trained on" in message
+    assert "data_mix=arithmetic" in message
+    faults = refuse("recipe=rl data_mix=answers sources.answers.path=/no/such/file")
+    assert "no file or folder" in faults["sources.answers.path"]
+    faults = refuse("recipe=rl data_mix=answers sources.answers.path=null")
+    assert "says nowhere to read" in faults["sources.answers"]
+    faults = refuse("recipe=rl data_mix.train.other.weight=1")
+    assert "no source 'other'" in " ".join(faults.values())
 
 
 def test_interpolations_mean_the_stages_own_values(run, refuse) -> None:

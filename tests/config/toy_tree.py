@@ -249,34 +249,58 @@ PRESETS: dict[str, str] = {
     "model/tiny": "defaults: [scratch, _self_]\nshape: {width: 32}\n",
     "model/small": "# A larger one.\ndefaults: [scratch, _self_]\nshape: {width: 256}\n",
     "objective/policy_loss/clip_higher": "defaults: [clipped, _self_]\nhigh: 0.28\n",
-    "objective/dapo": "defaults:\n  - grpo\n  - override policy_loss: clip_higher\n  - _self_\ncap: 2.0\n",
-    "data_mix/arithmetic": "defaults: [mix, _self_]\ntrain: {arithmetic: {}}\nheld_out: {arithmetic: {}}\n",
-    "data_mix/worked": (
-        "defaults: [mix, _self_]\ntrain: {arithmetic: {}}\nheld_out: {arithmetic: {}}\n"
-        "response_template: '{solution}'\n"
-    ),
-    "data_mix/answers": "defaults: [mix, _self_]\ntrain: {answers: {}}\nheld_out: {answers: {}}\n",
+    "objective/dapo": """
+defaults: [grpo, override policy_loss: clip_higher, _self_]
+cap: 2.0
+""",
+    "data_mix/arithmetic": """
+defaults: [mix, _self_]
+train: {arithmetic: {}}
+held_out: {arithmetic: {}}
+""",
+    "data_mix/worked": """
+defaults: [mix, _self_]
+train: {arithmetic: {}}
+held_out: {arithmetic: {}}
+response_template: '{solution}'
+""",
+    "data_mix/answers": """
+defaults: [mix, _self_]
+train: {answers: {}}
+held_out: {answers: {}}
+""",
+    "data_mix/test": "defaults: [mix, _self_]\nheld_out: {arithmetic: {}}\n",
     "sources/arithmetic": "defaults: [made, _self_]\n",
-    "sources/answers": "defaults: [rows, _self_]\n",
+    "sources/answers": "defaults: [rows, _self_]\npath: .\n",
     "sources/sampled": "defaults: [rows, _self_]\nfrom_stage: sample\n",
-    "recipe/quickstart": (
-        "# @package _global_\n# SFT, then RL.\ndefaults:\n"
-        "  - /objective@stages.sft.objective: sft\n  - /data_mix@stages.sft.data_mix: worked\n"
-        "pipeline: [sft, rl]\nstages:\n  sft: {training: {steps: 300}}\n  rl: {training: {steps: 150}}\n"
-    ),
+    "recipe/quickstart": """# @package _global_
+# SFT, then RL.
+defaults:
+  - /objective@stages.sft.objective: sft
+  - /data_mix@stages.sft.data_mix: worked
+pipeline: [sft, rl]
+stages:
+  sft: {training: {steps: 300}}
+  rl: {training: {steps: 150}}
+""",
     "recipe/rl": "# @package _global_\npipeline: [rl]\nstages: {rl: {}}\n",
-    "recipe/ghpo/paper": (
-        "# @package _global_\ndefaults:\n  - override /objective: ghpo\n"
-        "pipeline: [rl]\nstages: {rl: {}}\n"
-    ),
-    "recipe/sft": (
-        "# @package _global_\ndefaults:\n  - override /objective: sft\n  - override /data_mix: worked\n"
-        "pipeline: [sft]\nstages: {sft: {}}\n"
-    ),
-    "recipe/three": (
-        "# @package _global_\npipeline: [a, b, c]\n"
-        "stages: {a: {}, b: {rollout: {temperature: 0.5}}, c: {after: [a]}}\n"
-    ),
+    "recipe/ghpo/paper": """# @package _global_
+defaults:
+  - override /objective: ghpo
+pipeline: [rl]
+stages: {rl: {}}
+""",
+    "recipe/sft": """# @package _global_
+defaults:
+  - override /objective: sft
+  - override /data_mix: worked
+pipeline: [sft]
+stages: {sft: {}}
+""",
+    "recipe/three": """
+pipeline: [a, b, c]
+stages: {a: {}, b: {rollout: {temperature: 0.5}}, c: {after: [a]}}
+""",
 }
 
 

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from etude.build import load_class
-from etude.config import needs
+from etude.config import check_data, needs
 from etude.config.check_choices import EVALUATE_READS
 from etude.config.check_root import check_root
 from etude.config.installation import Installation
 from etude.config.needs import Used
 from etude.config.pipeline import expand
-from etude.config.read_yaml import read_yaml
 from etude.config.resolve import MemberLike, StageConfig, stage_config
-from etude.config.spelling import did_you_mean, listed
 from etude.errors import ConfigError, Fault
 from etude.schema import Schema
 
@@ -73,15 +71,17 @@ def _unmet(stage: StageConfig, installation: Installation) -> Iterator[tuple[str
     for group in dict.fromkeys(("objective", "model", "training", *(trained or ()))):
         if config.get(group) is None:
             yield group, f"is not set, and the stage reads it: {group}=CHOICE"
-    if "data_mix" in config and (trained is None or "data_mix" in trained):
-        yield from _missing_sources(config, schema, held_out=False)
-        yield from _templates(config, schema)
-    if config.get("evaluation"):
-        yield from _missing_sources(config, schema, held_out=True)
+    if config.get("data_mix") and (trained is None or "data_mix" in trained):
+        yield from check_data.side(config, installation, held_out=False)
+        yield from check_data.templates(config, schema)
+    if config.get("data_mix") and config.get("evaluation"):
+        yield from check_data.side(config, installation, held_out=True)
     for each in used:
         for need in needs.active(each.info.requires, each):
             if need.what.startswith("column:"):
-                yield from _column(each, need.what, need.why, config, has, installation, trained)
+                yield from check_data.column(
+                    each, need.what, need.why, config, has, installation, trained
+                )
             elif need.what not in has:
                 yield "", _unmet_message(each, need.what, need.why, schema)
         for need in needs.active(each.info.conflicts, each):
@@ -101,111 +101,6 @@ def _unmet_message(used: Used, what: str, why: str, schema: Schema) -> str:
         lines.append(f"  {name}")
     lines += [f"  {choice}  has it" for choice in needs.providers(what, schema)[:4]]
     return "\n".join(lines)
-
-
-def _column(
-    used: Used,
-    what: str,
-    why: str,
-    config: Mapping[str, Any],
-    has: Mapping[str, str],
-    installation: Installation,
-    trained: set[str] | None,
-) -> Iterator[tuple[str, str]]:
-    """Yield a fault where rows lack a column that a component reads."""
-    if what in has:
-        return
-    group = used.info.group.split("/")[0]
-    of_evaluation = bool(config.get("evaluation")) and (
-        group == "evaluation" or group in needs.evaluation_reads(config, installation.schema)
-    )
-    of_training = group != "evaluation" and (
-        trained is None or group in trained or group == "objective"
-    )
-    column = what.partition(":")[2]
-    for held_out in [
-        flag for flag, wanted in ((False, of_training), (True, of_evaluation)) if wanted
-    ]:
-        columns = needs.columns_of(config, installation.schema, held_out)
-        lacking = [key for key, known in columns.items() if not {column, "*"} & known]
-        if lacking:
-            yield (
-                "",
-                _column_message(used, column, why, lacking[0], columns[lacking[0]], installation),
-            )
-            return
-
-
-def _column_message(
-    used: Used, column: str, why: str, source: str, known: set[str], installation: Installation
-) -> str:
-    reason = f" {why}" if why else ""
-    lines = [
-        f"{used.title} needs the data column '{column}'{reason};"
-        f" the source {source} provides: {listed(sorted(known))}."
-    ]
-    lines += [f"  data_mix={choice}  has it" for choice in mixes_with(column, installation)[:3]]
-    lines.append(
-        f"  sources.{source}.columns.{column}=NAME  if the rows have it under another name"
-    )
-    return "\n".join(lines)
-
-
-def _renamed(source: str, column: str) -> str:
-    return f"sources.{source}.columns.{column}=NAME  if the rows have it under another name"
-
-
-def mixes_with(column: str, installation: Installation) -> list[str]:
-    """Return the choices of data_mix whose sources all have a column."""
-    found = []
-    for name, choice in installation.choices("data_mix").items():
-        parts = read_yaml(choice.path).get("train")
-        if not isinstance(parts, Mapping) or not parts:
-            continue
-        keys = [str((part or {}).get("source") or key) for key, part in parts.items()]
-        if all(_source_has(key, column, installation) for key in keys):
-            found.append(name)
-    return found
-
-
-def _source_has(key: str, column: str, installation: Installation) -> bool:
-    choice = installation.choice("sources", key)
-    if choice is None:
-        return False
-    node = {"name": installation.component_name("sources", key), **read_yaml(choice.path)}
-    return any(
-        {column, "*"} & needs.source_columns(used)
-        for used in needs.walk(node, "sources", key, installation.schema)
-    )
-
-
-def _missing_sources(
-    config: Mapping[str, Any], schema: Schema, held_out: bool
-) -> Iterator[tuple[str, str]]:
-    """Yield a fault for each part of a mix whose source does not exist."""
-    mix = config.get("data_mix") or {}
-    side = "held_out" if held_out else "train"
-    parts = mix.get(side)
-    sources = config.get("sources") or {}
-    for key, part in parts.items() if isinstance(parts, Mapping) else []:
-        source = str((part or {}).get("source") or key) if isinstance(part, Mapping) else str(key)
-        if source not in sources:
-            near = did_you_mean(source, sources) or f" There are {listed(sources)}."
-            yield f"data_mix.{side}.{key}", f"there is no source '{source}'.{near}"
-
-
-def _templates(config: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, str]]:
-    """Yield a fault for each column that a template names and a source lacks."""
-    columns = needs.columns_of(config, schema, held_out=False)
-    for key, named in needs.template_columns(config).items():
-        for source, known in columns.items():
-            for column in sorted(named - known) if "*" not in known else []:
-                yield (
-                    f"data_mix.{key}",
-                    f"names the column '{column}'; the source {source} provides:"
-                    f" {listed(sorted(known))}.\n"
-                    f"  {_renamed(source, column)}",
-                )
 
 
 def _load_plugins(stages: Sequence[StageConfig], schema: Schema) -> None:
@@ -244,7 +139,7 @@ def check_evaluation(member: MemberLike, installation: Installation) -> dict[str
         config[key] = conformer.field({key: raw[key]} if key in raw else {}, plain[key], key)
     config["outputs"] = member.root.get("outputs")
     found = [Fault(path, message) for path, message in conformer.faults]
-    found += [Fault(p, m) for p, m in _missing_sources(config, installation.schema, held_out=True)]
+    found += [Fault(p, m) for p, m in check_data.side(config, installation, held_out=True)]
     if config.get("evaluation") is None:
         found.append(
             Fault("evaluation", "is switched off; evaluate needs one: evaluation=pass_at_k")
@@ -253,7 +148,9 @@ def check_evaluation(member: MemberLike, installation: Installation) -> dict[str
         for used in needs.walk(config.get(group), group, group, installation.schema):
             for need in needs.active(used.info.requires, used):
                 if need.what.startswith("column:"):
-                    column = _column(used, need.what, need.why, config, {}, installation, set())
+                    column = check_data.column(
+                        used, need.what, need.why, config, {}, installation, set()
+                    )
                     found += [Fault(path, message) for path, message in column]
     if found:
         raise ConfigError(found)

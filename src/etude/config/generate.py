@@ -187,7 +187,9 @@ def stale_files(found: Found, folder: Path) -> list[Path]:
         for path in sorted(here.glob("*.yaml")) if here.is_dir() else []:
             known = path.stem in found.components.get(group, {})
             with path.open(encoding="utf-8") as file:
-                generated = file.readline().startswith(write_yaml.MARK)
+                first = file.readline()
+            # A preset may have begun as a copy of a generated file: the module must be this file's.
+            generated = first.startswith(write_yaml.MARK) and f".{path.stem} by " in first
             if generated and not known:
                 stale.append(path)
     return stale

@@ -59,7 +59,11 @@ class ChoiceSource(ConfigSource):
         if found is None:
             raise ConfigLoadError(f"Config not found : {config_path}")
         header = "_global_" if group == "recipe" else package_header(found.path)
-        return self._result(read_yaml(found.path), header)
+        content = read_yaml(found.path)
+        if isinstance(content.get("defaults"), list):
+            # Hydra wants overrides last; where they stand makes no difference to what they mean.
+            content["defaults"] = sorted(content["defaults"], key=_is_override)
+        return self._result(content, header)
 
     def _result(self, content: dict[str, Any], package: str | None) -> ConfigResult:
         return ConfigResult(
@@ -97,6 +101,10 @@ class ChoiceSource(ConfigSource):
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """Return the choices of a group (for globs)."""
         return sorted(self.installation.choices(config_path))
+
+
+def _is_override(entry: Any) -> bool:
+    return isinstance(entry, dict) and any(str(key).startswith("override ") for key in entry)
 
 
 class Composer:

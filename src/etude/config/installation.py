@@ -77,7 +77,7 @@ class Installation:
         return self.choices(group).get(name)
 
     def component_name(self, group: str, choice: str) -> str:
-        """Return the component behind a choice: the ``name`` in its file, or one it derives from."""
+        """Return the component of a choice: the ``name`` in its file or in one it derives from."""
         seen: list[str] = []
         while choice not in seen and (found := self.choice(group, choice)) is not None:
             seen.append(choice)
