@@ -103,6 +103,17 @@ def test_kill_at_a_named_point(
     assert not list(tmp_path.rglob(".*.tmp"))
 
 
+def test_an_evaluation_that_was_made_is_not_made_again(start: Zygote, tmp_path: Path) -> None:
+    assert start(tmp_path, kill_at="step:rl:5") == -signal.SIGKILL
+    assert start(tmp_path) == 0
+    attempts = next((tmp_path / "stages").glob("rl-*")) / "attempts"
+    steps = [
+        [json.loads(line)["step"] for line in (attempts / number / "evaluations.jsonl").open()]
+        for number in ("1", "2")
+    ]
+    assert steps == [[4], [8]]
+
+
 def test_kills_at_random_moments(start: Zygote, whole: dict[str, bytes], tmp_path: Path) -> None:
     chance = random.Random(7)
     slow = [[name, {**options, "delay": 0.01}] for name, options in STAGES]

@@ -151,6 +151,14 @@ def test_more_steps_extend_a_finished_stage(tmp_path: Path, hand_on: str) -> Non
     assert (tmp_path / "parts/stages/sft-s5/DONE.json").is_file()
 
 
+def test_a_fresh_stage_extends_nothing(tmp_path: Path) -> None:
+    assert run(chain(tmp_path, ("sft", config("sft", 5)), fingerprint="s5")) == 0
+    heard = Heard()
+    again = chain(tmp_path, ("sft", config("sft", 9)), fingerprint="s9", fresh=True)
+    assert run(again, [heard]) == 0
+    assert heard.facts("stage_started")["first_step"] == 0
+
+
 def test_a_stage_that_depends_on_its_length_is_not_extended(tmp_path: Path) -> None:
     assert run(chain(tmp_path, ("sft", config("sft", 5)), fingerprint="s5")) == 0
     graph = chain(tmp_path, ("sft", config("sft", 9)), fingerprint="s9")

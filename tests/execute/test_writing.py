@@ -64,6 +64,19 @@ def test_a_tree_comes_back_to_the_bit(tmp_path: Path) -> None:
     assert same(state, tree.load(tmp_path))
 
 
+def test_every_tensor_is_aligned_in_its_file(tmp_path: Path) -> None:
+    tree.save(
+        {"a": torch.ones(3, dtype=torch.int8), "b": torch.ones(2), "c": torch.ones(1).double()},
+        tmp_path,
+    )
+    content = (tmp_path / "tensors.safetensors").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    width = {"I8": 1, "F32": 4, "F64": 8}
+    assert size % 8 == 0
+    assert all(each["data_offsets"][0] % width[each["dtype"]] == 0 for each in header.values())
+
+
 def test_an_empty_tree_can_be_kept(tmp_path: Path) -> None:
     tree.save({}, tmp_path)
     assert tree.load(tmp_path) == {}
