@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,7 +58,7 @@ def micro_batch(
 ) -> LossBatch:
     """Return some rows of an update batch, cut to ``width`` tokens, on ``device``."""
     rows = torch.tensor(part)
-    cut = {
+    cut: dict[str, Any] = {
         f.name: (value[rows, :width] if value.dim() == 2 else value[rows]).to(device)
         for f in dataclasses.fields(update)
         if isinstance(value := getattr(update, f.name), Tensor)

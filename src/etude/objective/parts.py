@@ -7,6 +7,7 @@ makes (:meth:`Part.make_state`); it is handed back at every call and travels in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -26,7 +27,7 @@ class PartState(Protocol):
         """Restore what :meth:`state_dict` returned."""
 
 
-class Part:
+class Part(ABC):
     """What all parts share; most have no state."""
 
     #: True when the part must see all rows of a prompt in one call.
@@ -43,6 +44,7 @@ class Shaping(Part, ABC):
     """Changes the rewards of a rollout batch before advantages are computed."""
 
     @abstractmethod
+    @abstractmethod
     def shape(self, batch: RolloutBatch, state: Any) -> tuple[RolloutBatch, dict[str, float]]:
         """Return the batch with its rewards changed, and numbers for the log."""
 
@@ -51,6 +53,7 @@ class Masking(Part, ABC):
     """Takes rows or tokens out of the loss; their rewards stay in the group's statistics."""
 
     @abstractmethod
+    @abstractmethod
     def mask(self, batch: RolloutBatch) -> Tensor:
         """Return the mask with tokens taken out, ``[N, T]``."""
 
@@ -58,6 +61,7 @@ class Masking(Part, ABC):
 class Advantage(Part, ABC):
     """Turns rewards into advantages, over the whole rollout batch."""
 
+    @abstractmethod
     @abstractmethod
     def estimate(self, batch: RolloutBatch, state: Any) -> Estimate:
         """Return the advantages of every token, detached."""
@@ -75,6 +79,7 @@ class GroupFilter(Part, ABC):
     max_batches: int
 
     @abstractmethod
+    @abstractmethod
     def keep(self, groups: Sequence[Sequence[float]]) -> list[bool]:
         """Return for each group (the metric of each of its rows) whether it is kept."""
 
@@ -83,6 +88,7 @@ class PolicyLoss(Part, ABC):
     """The loss of the policy, to minimise, before aggregation."""
 
     @abstractmethod
+    @abstractmethod
     def loss(self, batch: LossBatch, forward: Forward) -> TokenLoss | ScalarLoss:
         """Return the loss of every token, or a scalar where the method has no token form."""
 
@@ -90,6 +96,7 @@ class PolicyLoss(Part, ABC):
 class Modifier(Part, ABC):
     """Changes single token losses after the policy loss (weights, penalties, dropped tokens)."""
 
+    @abstractmethod
     @abstractmethod
     def modify(
         self, tokens: TokenLoss, batch: LossBatch, forward: Forward, state: Any
@@ -100,6 +107,7 @@ class Modifier(Part, ABC):
 class Aggregation(Part, ABC):
     """Turns a matrix of token losses into one number: how much each token weighs."""
 
+    @abstractmethod
     @abstractmethod
     def weights(self, mask: Tensor, totals: Totals) -> Tensor:
         """Return the weight of every token, ``[N, T]``; the loss is the sum of weight × loss.
@@ -117,6 +125,7 @@ class Regularizer(Part, ABC):
         return True
 
     @abstractmethod
+    @abstractmethod
     def loss(self, batch: LossBatch, forward: Forward, state: Any) -> TokenLoss:
         """Return the term of every token, its coefficient included."""
 
@@ -124,6 +133,7 @@ class Regularizer(Part, ABC):
 class Auxiliary(Part, ABC):
     """A loss of its own beside the policy loss (a critic, imitation), with its own denominators."""
 
+    @abstractmethod
     @abstractmethod
     def loss(self, batch: LossBatch, forward: Forward, state: Any) -> ScalarLoss:
         """Return the loss, coefficient and denominators included; it adds over micro-batches."""
