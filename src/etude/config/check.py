@@ -11,6 +11,7 @@ from etude.config.check_choices import EVALUATE_READS
 from etude.config.check_root import check_root
 from etude.config.installation import Installation
 from etude.config.needs import Used
+from etude.config.overlay import overlays_of
 from etude.config.pipeline import expand
 from etude.config.resolve import MemberLike, StageConfig, stage_config
 from etude.errors import ConfigError, Fault
@@ -53,7 +54,7 @@ def _where(path: str, stages: Sequence[str], every: set[str], root: Mapping[str,
 
 
 def _in_overlay(path: str, stage: str, root: Mapping[str, Any]) -> bool:
-    over = (root.get("stages") or {}).get(stage) or {}
+    over = overlays_of(root).get(stage, {})
     return path.split(".")[0] in over
 
 

@@ -30,7 +30,11 @@ def check_root(root: Mapping[str, Any], schema: Schema, *, evaluate: bool = Fals
         # An interpolation means a stage's own value, so stages are judged when it is replaced.
         if key not in ("execution", "stages") and key in root:
             conformer.field(root, described, key)
-    for stage, over in (root.get("stages") or {}).items():
+    stages = root.get("stages") or {}
+    if not isinstance(stages, Mapping):
+        faults.append(("stages", "holds stages by name (stages: {rl: {training: {steps: 10}}})."))
+        stages = {}
+    for stage, over in stages.items():
         faults += _stage(str(stage), over, conformer, schema, root)
     faults += conformer.faults
     if faults:

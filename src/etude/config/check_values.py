@@ -9,7 +9,7 @@ from etude.config import values
 from etude.config.compose import Composed, put, remove
 from etude.config.given import Given
 from etude.config.locate import Key, Locator, NameOf, Node, Unknown
-from etude.config.overlay import lay_over
+from etude.config.overlay import lay_over, overlays_of
 from etude.config.resolve import pinned_by
 from etude.config.spelling import at, did_you_mean, listed
 from etude.config.values import Misfit, shown
@@ -53,8 +53,8 @@ class ValueChecker:
 
     def _locator(self, root: Mapping[str, Any], choices: Mapping[str, Any]) -> Locator:
         nodes = {
-            stage: lay_over(root, over or {}, self._schema, pinned_by(choices, stage))
-            for stage, over in (root.get("stages") or {}).items()
+            stage: lay_over(root, over, self._schema, pinned_by(choices, stage))
+            for stage, over in overlays_of(root).items()
         }
         return Locator(self._schema, root, nodes, self._plain)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etude.config.compose import put
-from etude.config.overlay import STAGE_GROUPS, lay_over
+from etude.config.overlay import STAGE_GROUPS, lay_over, overlays_of
 from etude.config.pipeline import Step
 from etude.config.resolve import pinned_by
 from etude.config.spelling import at, listed
@@ -67,7 +67,7 @@ class Effects:
         return self._unread(inside, field, [stage])
 
     def _laid(self, root: Mapping[str, Any], stage: str) -> dict[str, Any]:
-        over = (root.get("stages") or {}).get(stage) or {}
+        over = overlays_of(root).get(stage, {})
         return lay_over(root, over, self._schema, pinned_by(self._choices, stage))
 
     def _reaches(self, path: str, stage: str, node: bool = False) -> bool:

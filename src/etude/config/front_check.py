@@ -9,6 +9,7 @@ from typing import Any
 
 from etude.config import check_choices
 from etude.config.check_choices import ChoiceChecker
+from etude.config.check_root import check_root
 from etude.config.check_values import ValueChecker
 from etude.config.compose import Composed, Member, Roots
 from etude.config.effect import Effects
@@ -176,9 +177,10 @@ class FrontCheck:
         laid: Sequence[tuple[Given, Key, Any]],
     ) -> list[Fault]:
         try:
+            check_root(root, self._installation.schema)
             steps = expand(root)
         except ConfigError:
-            return []  # the pipeline's own faults are reported where it is resolved
+            return []  # these faults are reported where the stages are checked
         effects = Effects(root, composed.choices, steps, self._installation.schema)
         found = []
         for each, key, value in laid:

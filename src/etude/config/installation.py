@@ -17,7 +17,7 @@ from etude.schema import ComponentInfo, Schema, built_in
 #: Groups whose files lie in a folder of their own beside conf/.
 OWN_FOLDERS = {"recipe": "recipes", "launcher": "launchers"}
 
-_LOOKS_OURS = re.compile(r"^\s*(name|defaults)\s*:", re.MULTILINE)
+_LOOKS_OURS = re.compile(r"^\s*(name|defaults|pipeline|stages)\s*:", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,14 @@ from etude.schema import FieldInfo, Schema
 STAGE_GROUPS: tuple[str, ...] = tuple(group for group in GROUPS if group not in ROOT_ONLY)
 
 
+def overlays_of(root: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return stage → its overlay; what is no mapping overlays nothing (check_root says so)."""
+    stages = root.get("stages")
+    if not isinstance(stages, Mapping):
+        return {}
+    return {str(name): over if isinstance(over, Mapping) else {} for name, over in stages.items()}
+
+
 def lay_over(
     root: Mapping[str, Any],
     over: Mapping[str, Any],

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from etude.config.overlay import overlays_of
 from etude.config.spelling import did_you_mean, listed
 from etude.errors import ConfigError, Fault
 
@@ -31,7 +32,7 @@ def expand(root: Mapping[str, Any]) -> list[Step]:
     Raises ConfigError with every stage name that means nothing and every circle of waiting.
     """
     faults: list[Fault] = []
-    overlays: Mapping[str, Any] = root.get("stages") or {}
+    overlays = overlays_of(root)
     names = _selected(root, overlays, faults)
     if faults:
         raise ConfigError(faults)
@@ -125,7 +126,7 @@ def _step(
     if given is None:
         after: tuple[str, ...] = (previous,) if previous is not None else ()
     else:
-        asked = [str(each) for each in ([given] if isinstance(given, str) else given)]
+        asked = [str(each) for each in (given if isinstance(given, list) else [given])]
         for each in asked:
             if each not in overlays:
                 near = did_you_mean(each, overlays) or f" There is {listed(overlays)}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from etude.config.conform import Conformer
-from etude.config.overlay import STAGE_GROUPS, lay_over
+from etude.config.overlay import STAGE_GROUPS, lay_over, overlays_of
 from etude.config.pipeline import Step, expand
 from etude.config.settings import STAGE_EXTRAS
 from etude.config.spelling import root_fields, stage_fields
@@ -69,7 +69,7 @@ def stage_config(
     member: MemberLike, step: Step, schema: Schema
 ) -> tuple[StageConfig, list[tuple[str, str]]]:
     """Return one stage and (path, message) of everything in it that does not fit."""
-    over = (member.root.get("stages") or {}).get(step.overlay) or {}
+    over = overlays_of(member.root).get(step.overlay, {})
     raw = stage_node(member, step.overlay, schema)
     _rename(raw, step)
     raw = interpolated(raw, member.root, step.name)
@@ -104,7 +104,7 @@ def stage_config(
 
 def stage_node(member: MemberLike, name: str, schema: Schema) -> dict[str, Any]:
     """Return the root with a stage's overlay over it, as written (interpolations, no defaults)."""
-    over = (member.root.get("stages") or {}).get(name) or {}
+    over = overlays_of(member.root).get(name, {})
     return lay_over(member.root, over, schema, pinned_by(member.choices, name))
 
 
