@@ -1,0 +1,137 @@
+"""Asking a run to stop: between steps, inside an evaluation, and a second time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_stage import FakeLearner, chain, config, fake_evaluate, run
+
+from etude.errors import Interrupted, ModelError
+from etude.execute import local
+from etude.execute.lock import locked
+from etude.execute.stop import Stop
+from etude.schema import Schema
+
+
+def test_a_signal_is_noted_and_the_old_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    stop = Stop()
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested and stop.signal == "SIGTERM"
+        with pytest.raises(Interrupted):
+            stop.check()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_second_ctrl_c_aborts_on_the_spot() -> None:
+    with Stop().listening():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+
+
+def test_where_nothing_is_lost_a_signal_is_obeyed_at_once() -> None:
+    stop = Stop()
+    with stop.listening(), pytest.raises(Interrupted), stop.at_once():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+
+
+class Requests:
+    """An observer that asks to stop at the first event of a name."""
+
+    def __init__(self, stop: Stop, event: str) -> None:
+        self.stop, self.event = stop, event
+
+    def __getattr__(self, event: str) -> Any:
+        def hear(*args: Any, **named: Any) -> None:
+            if event == self.event:
+                self.stop.request()
+
+        return hear
+
+
+def test_an_evaluation_during_training_is_cut_short_and_made_again(tmp_path: Path) -> None:
+    stop = Stop()
+
+    class Slow(FakeLearner):
+        def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+            if not stop.requested:
+                stop.request()
+            return super().evaluate()
+
+    stages = [("sft", config("sft", 6, evaluate_every=4, checkpoint_every=0))]
+    graph = chain(tmp_path / "parts", *stages)
+    code = local.run(graph, [], make_learner=Slow, evaluate=fake_evaluate, stop=stop)
+    folder = tmp_path / "parts/stages/sft-fsft1"
+    assert code == 130 and (folder / "attempts/1/checkpoints/step_4").is_dir()
+    assert (folder / "attempts/1/evaluations.jsonl").read_bytes() == b""
+    assert run(chain(tmp_path / "parts", *stages)) == 0
+    assert run(chain(tmp_path / "whole", *stages)) == 0
+    name = "evaluations.jsonl"
+    assert (folder / name).read_bytes() == (tmp_path / "whole/stages/sft-fsft1" / name).read_bytes()
+
+
+def test_a_stop_between_nodes_ends_the_run_and_its_result_says_so(tmp_path: Path) -> None:
+    stop = Stop()
+    graph = chain(tmp_path, ("sft", config("sft", 2)), ("rl", config("rl", 2)))
+    assert run(graph, [Requests(stop, "stage_finished")], stop=stop) == 130
+    result = json.loads((graph.folder / "result.json").read_text())  # type: ignore[operator]
+    assert result["state"] == "interrupted"
+    assert [stage["state"] for stage in result["runs"][0]["stages"]] == ["done", "waiting"]
+
+
+def test_who_waits_for_a_stage_says_so_and_can_be_stopped(tmp_path: Path) -> None:
+    stop, said = Stop(), []
+
+    class Says(Requests):
+        def warned(self, message: str) -> None:
+            said.append(message)
+            self.stop.request()
+
+    graph = chain(tmp_path, ("sft", config("sft", 2)))
+    with locked(tmp_path, "fsft1", waiting=pytest.fail):
+        assert run(graph, [Says(stop, "")], stop=stop) == 130
+    assert len(said) == 1
+    assert f"sft (fsft1) is being trained by process {os.getpid()}" in said[0]
+
+
+def measured(tmp_path: Path, checkpoint: Path | None) -> tuple[int, list[dict[str, Any]]]:
+    heard: list[dict[str, Any]] = []
+
+    class Hears(Requests):
+        def evaluated(self, node: Any, step: int | None, evaluation: dict[str, Any]) -> None:
+            heard.append({"name": node.name, **evaluation})
+
+    asked = {**config("x", 1), "outputs": str(tmp_path)}
+    watch = [Hears(Stop(), "")]
+    code = local.run_evaluation(
+        asked, checkpoint, watch, evaluate=fake_evaluate, schema=Schema({}, {})
+    )
+    return code, heard
+
+
+def test_evaluate_measures_a_stage_or_its_model_once(tmp_path: Path) -> None:
+    run(chain(tmp_path, ("sft", config("sft", 2))))
+    folder = tmp_path / "stages/sft-fsft1"
+    code, first = measured(tmp_path, folder)
+    assert code == 0 and first[0]["name"] == "sft"
+    assert first[0]["metrics"]["pass@1"]["value"] > 0
+    made = sorted((tmp_path / "evaluations").iterdir())
+    assert measured(tmp_path, folder / "model") == (0, first)
+    assert sorted((tmp_path / "evaluations").iterdir()) == made
+
+
+def test_evaluate_of_a_folder_without_a_model_says_what_it_wants(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="there is no such folder"):
+        measured(tmp_path, tmp_path / "nowhere")
+    with pytest.raises(ModelError, match=r"holds a config\.json"):
+        measured(tmp_path, tmp_path)
