@@ -217,6 +217,9 @@ def test_an_evaluation_that_fails_is_listed_and_training_goes_on(tmp_path: Path)
     assert run(graph) == 1
     assert graph.outcomes["frl1"].state == "done"
     assert "the verifier is gone" in graph.outcomes["e-fsft1"].error
+    failed = tmp_path / "evaluations/sft-e-fsft1/FAILED.json"
+    assert "Traceback" in json.loads(failed.read_text())["traceback"]
+    assert run(chain(tmp_path, ("sft", config("sft", 2)))) == 0 and not failed.exists()
 
 
 def test_only_the_last_checkpoints_stay(tmp_path: Path) -> None:

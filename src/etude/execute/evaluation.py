@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from etude.errors import EtudeError, StorageError
 from etude.events import Observer
 from etude.execute import atomic
 from etude.execute.lines import to_line
@@ -97,8 +99,28 @@ def _measure(
             for name in ("result.json", "samples.jsonl")
         },
     }
+    (folder / layout.FAILED).unlink(missing_ok=True)
     atomic.write_json(folder / layout.DONE, done)
     return result
+
+
+def failed_evaluation(node: EvaluationNode, folder: Path, error: Exception) -> str:
+    """Write FAILED.json with the traceback of a failed evaluation; return what a person is told."""
+    kind = type(error).__name__
+    cause = str(error) if isinstance(error, EtudeError) else f"{kind}: {error}"
+    message = f"the evaluation of {node.name} ({node.fingerprint[:8]}) failed: {cause}"
+    about = {
+        "evaluation": node.name,
+        "error": cause,
+        "kind": kind,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+    try:
+        atomic.write_json(folder / layout.FAILED, about)
+    except StorageError as full:
+        return f"{message}\n(nor could {layout.FAILED} be written: {full})"
+    return f"{message}; the traceback is in {folder / layout.FAILED}"
 
 
 def _evaluate_model() -> Evaluate:

@@ -13,7 +13,12 @@ import torch
 from etude.errors import EtudeError, Interrupted, ModelError, StorageError
 from etude.events import Observer
 from etude.execute import atomic, run_folder
-from etude.execute.evaluation import Evaluate, Measured, run_evaluation_node
+from etude.execute.evaluation import (
+    Evaluate,
+    Measured,
+    failed_evaluation,
+    run_evaluation_node,
+)
 from etude.execute.hearing import Hearing
 from etude.execute.outcomes import Outcome, State, blocked, gate_text, passes, problems
 from etude.execute.publish import handed_on
@@ -189,10 +194,7 @@ class _LocalRun:
             raise
         except Exception as error:
             # Training does not rest on a measurement: the failure is recorded and listed.
-            cause = (
-                str(error) if isinstance(error, EtudeError) else f"{type(error).__name__}: {error}"
-            )
-            message = f"the evaluation of {node.name} ({node.fingerprint[:8]}) failed: {cause}"
+            message = failed_evaluation(node, folder, error)
             self.graph.outcomes[node.fingerprint] = Outcome("failed", str(folder), error=message)
             self.observers.warned(message)
             return
