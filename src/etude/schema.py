@@ -105,6 +105,8 @@ class ComponentInfo:
     conflicts: tuple[NeedInfo, ...]
     learner: str | None
     reads: tuple[str, ...] | None
+    words: str
+    depends_on_steps: bool
     package: str
 
     @classmethod
@@ -124,6 +126,9 @@ class ComponentInfo:
             conflicts=tuple(NeedInfo(**need) for need in entry["conflicts"]),
             learner=entry.get("learner"),
             reads=tuple(reads) if reads is not None else None,
+            words=entry.get("words", ""),
+            # A schedule that does not say is taken to end where the stage ends.
+            depends_on_steps=entry.get("depends_on_steps", group == "optimizer/schedule"),
             package=package,
         )
 

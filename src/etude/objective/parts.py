@@ -7,7 +7,6 @@ makes (:meth:`Part.make_state`); it is handed back at every call and travels in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -27,7 +26,7 @@ class PartState(Protocol):
         """Restore what :meth:`state_dict` returned."""
 
 
-class Part(ABC):
+class Part:
     """What all parts share; most have no state."""
 
     #: True when the part must see all rows of a prompt in one call.

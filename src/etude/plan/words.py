@@ -275,7 +275,7 @@ class Words:
 
 
 def _template(info: ComponentInfo | None) -> str:
-    return str(getattr(info, "words", None) or "")
+    return info.words if info is not None else ""
 
 
 def _source(name: str, part: Any, of: int) -> str:

@@ -24,6 +24,8 @@ from etude.objective.parts import GroupFilter
 class DynamicSampling(GroupFilter):
     """Keep the groups whose answers differ in a metric, and sample until there are enough."""
 
+    words: ClassVar[str] = "groups alike in {metric} are replaced"
+
     refill: ClassVar[bool] = True
 
     metric: str = option(

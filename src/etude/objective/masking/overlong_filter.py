@@ -7,6 +7,7 @@ statistics of their group.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -19,6 +20,8 @@ from etude.objective.parts import Masking
 @dataclass(frozen=True)
 class OverlongFilter(Masking):
     """Take truncated rows out of the loss, keeping their rewards in the group."""
+
+    words: ClassVar[str] = "truncated rows take no part in the loss"
 
     def mask(self, batch: RolloutBatch) -> Tensor:
         """Return the mask with truncated rows at 0, ``[N, T]``."""

@@ -6,7 +6,7 @@ H is the entropy of the whole next-token distribution at the sampling temperatur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import component, option
 from etude.objective.batch import Forward, LossBatch
@@ -18,6 +18,8 @@ from etude.objective.parts import Regularizer
 @dataclass(frozen=True)
 class Entropy(Regularizer):
     """A bonus for keeping the next token uncertain."""
+
+    words: ClassVar[str] = "entropy bonus {coef}"
 
     coef: float = option(0.001, "weight of the bonus (0.001 in older verl, 0 now)", ge=0)
 

@@ -10,7 +10,7 @@ policy (TRL's bias correction).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.errors import DataError
@@ -28,6 +28,8 @@ from etude.primitives.ratio import token_ratio
 @dataclass(frozen=True)
 class KL(Regularizer):
     """A penalty on the divergence from the reference model."""
+
+    words: ClassVar[str] = "kl {coef} × {estimator}"
 
     coef: float = option(0.001, "weight of the penalty (GRPO's paper 0.04, verl 0.001)", ge=0)
     estimator: str = option(

@@ -47,6 +47,8 @@ class KLController:
 class KLPenalty(Shaping):
     """A penalty on every token's divergence from the reference model, taken off its reward."""
 
+    words: ClassVar[str] = "{controller} kl penalty {coef} × {estimator} in the reward"
+
     reads_old_logprobs: ClassVar[bool] = True
 
     coef: float = option(0.001, "weight β of the penalty, or where it starts (TRL PPO 0.05)", ge=0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ from etude.objective.parts import Shaping
 @dataclass(frozen=True)
 class SoftOverlong(Shaping):
     """A penalty that grows over the last tokens before the response limit."""
+
+    words: ClassVar[str] = "soft overlong punishment up to {factor}"
 
     max_length: int | None = option(
         None, "L_max in tokens; null: the configured maximum response length", ge=1
