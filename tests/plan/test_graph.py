@@ -13,7 +13,7 @@ import pytest
 from etude.errors import ConfigError
 from etude.plan.graph import build_graph
 from etude.plan.nodes import EvaluationNode, Graph, StageNode
-from etude.schema import Schema
+from etude.schema import Schema, parse
 
 #: Nothing is known, so every key of a config counts and nothing is imported.
 EMPTY = Schema({}, {})
@@ -107,7 +107,7 @@ def test_another_verifier_does_not_train_sft_again_but_measures_it_again() -> No
     runs = [sft_then_rl(), sft_then_rl(verifier=strict)]
     # The supervised stage reads no verifier: its objective says so in a schema.
     runs[1][0] = Stage("sft", config(verifier=strict))
-    schema = reading("sft", "data_mix", "optimizer")
+    schema = schema_of(objective__sft={"reads": ["data_mix", "optimizer"]})
     members = [(Member([]), stages) for stages in runs]
     graph = build_graph(members, outputs=Path("/nowhere"), schema=schema)
     first, second = graph.runs
@@ -116,13 +116,15 @@ def test_another_verifier_does_not_train_sft_again_but_measures_it_again() -> No
     assert first.stages[1].stage != second.stages[1].stage
 
 
-def reading(objective: str, *groups: str) -> Schema:
-    from etude.schema import ComponentInfo
-
-    info = ComponentInfo(
-        "objective", objective, "etude.component:X", "", "", False, {}, (), (), (), None, groups, ""
-    )
-    return Schema({}, {"objective": {objective: info}})
+def schema_of(**components: dict[str, Any]) -> Schema:
+    """Return a schema of ``group__name=entry`` (``group`` with ``__`` for a slash)."""
+    plain = {"class": "etude.component:X", "doc": "", "source": "", "many": False, "fields": {}}
+    groups: dict[str, Any] = {}
+    for key, entry in components.items():
+        group, _, name = key.rpartition("__")
+        needs: dict[str, Any] = {"requires": [], "provides": [], "conflicts": []}
+        groups.setdefault(group.replace("__", "/"), {})[name] = {**plain, **needs, **entry}
+    return parse({"groups": {name: {"doc": ""} for name in groups}, "components": groups})
 
 
 def test_parents_come_before_children_whatever_the_order_given() -> None:
@@ -278,34 +280,23 @@ def test_fresh_stages_and_their_evaluations_are_done_again(
         assert node.fresh == (stage is not None and stage.fresh)
 
 
-def schedule(**more: Any) -> bool:
-    from etude.schema import ComponentInfo
-
-    infos = {
-        name: ComponentInfo(
-            "optimizer/schedule", name, "x:X", "", "", False, {}, (), (), (), None, None, ""
-        )
-        for name in ("constant", "cosine")
-    }
-    optimizer = ComponentInfo(
-        "optimizer", "adamw", "x:X", "", "", False, {"schedule": slot()}, (), (), (), None, None, ""
+def extendable(schedule: str) -> bool:
+    slot = {"type": {"slot": "optimizer/schedule"}, "optional": False, "default": "constant"}
+    common = {"doc": "", "kind": "result", "choices": None, "bounds": {}, "learners": []}
+    schema = schema_of(
+        optimizer__adamw={"fields": {"schedule": {**slot, **common}}},
+        optimizer__schedule__constant={},
+        optimizer__schedule__cosine={},
     )
-    schema = Schema({}, {"optimizer": {"adamw": optimizer}, "optimizer/schedule": infos})
-    stages = [Stage("a", config(optimizer={"name": "adamw", "schedule": more}))]
+    stages = [Stage("a", config(optimizer={"name": "adamw", "schedule": {"name": schedule}}))]
     graph = build_graph([(Member([]), stages)], outputs=Path("/nowhere"), schema=schema)
     (node,) = graph.stages.values()
     return node.extendable
 
 
-def slot() -> Any:
-    from etude.schema import FieldInfo
-
-    return FieldInfo("schedule", {"slot": "optimizer/schedule"}, default="constant")
-
-
 def test_only_a_schedule_that_does_not_look_at_the_end_lets_a_stage_grow() -> None:
-    assert schedule(name="constant")
-    assert not schedule(name="cosine")
+    assert extendable("constant")
+    assert not extendable("cosine")
 
 
 def test_the_same_evaluation_nodes_are_found_by_fingerprint() -> None:
