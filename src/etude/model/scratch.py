@@ -26,7 +26,7 @@ class Scratch:
     layers: int = option(4, "decoder layers", ge=1)
     heads: int = option(4, "attention heads; hidden_size ÷ heads is even", ge=1)
     kv_heads: int = option(
-        2, "key and value heads, shared by groups of attention heads; divides heads", ge=1
+        1, "key and value heads, shared by groups of attention heads; divides heads", ge=1
     )
     intermediate_size: int = option(384, "width of the feed-forward layer", ge=8)
     max_position_embeddings: int = option(2048, "longest sequence, prompt and response", ge=16)
@@ -35,8 +35,8 @@ class Scratch:
         "characters: printable ASCII, newline and tab, the rest unknown; bytes: any UTF-8 text",
     )
     tie_embeddings: bool = option(True, "use the embedding as the output matrix too")
-    initializer_range: float = option(
-        0.05, "standard deviation of the random weights at the start", gt=0
+    initializer_range: float | None = option(
+        None, "standard deviation of the random weights; null: 1 ÷ √hidden_size", gt=0
     )
     dtype: Literal["float32", "float64", "bfloat16"] = option(
         "float32", "dtype of parameters; on a GPU float32 parameters compute in bfloat16"
@@ -79,7 +79,7 @@ class Scratch:
             max_position_embeddings=self.max_position_embeddings,
             vocab_size=len(tokenizer),
             tie_word_embeddings=self.tie_embeddings,
-            initializer_range=self.initializer_range,
+            initializer_range=self.initializer_range or self.hidden_size**-0.5,
             **tokens,
         )
         with torch.random.fork_rng(devices=[]):
