@@ -285,8 +285,9 @@ def extendable(schedule: str) -> bool:
     common = {"doc": "", "kind": "result", "choices": None, "bounds": {}, "learners": []}
     schema = schema_of(
         optimizer__adamw={"fields": {"schedule": {**slot, **common}}},
-        optimizer__schedule__constant={},
-        optimizer__schedule__cosine={},
+        optimizer__schedule__constant={"depends_on_steps": False},
+        optimizer__schedule__cosine={"depends_on_steps": True},
+        optimizer__schedule__silent={},
     )
     stages = [Stage("a", config(optimizer={"name": "adamw", "schedule": {"name": schedule}}))]
     graph = build_graph([(Member([]), stages)], outputs=Path("/nowhere"), schema=schema)
@@ -297,6 +298,7 @@ def extendable(schedule: str) -> bool:
 def test_only_a_schedule_that_does_not_look_at_the_end_lets_a_stage_grow() -> None:
     assert extendable("constant")
     assert not extendable("cosine")
+    assert not extendable("silent")  # one that does not say is taken to depend on it
 
 
 def test_the_same_evaluation_nodes_are_found_by_fingerprint() -> None:

@@ -331,11 +331,6 @@ def evaluates(config: Mapping[str, Any]) -> bool:
 def _extendable(components: Sequence[ComponentInfo]) -> bool:
     """Tell whether more steps continue a stage as if it had been asked for them at once.
 
-    That holds when no part depends on the number of steps; a schedule that does not say is taken
-    to depend on it, unless it is ``constant``.
+    That holds when no part of it depends on the number of steps.
     """
-    for info in components:
-        unknown = info.group == "optimizer/schedule" and info.name != "constant"
-        if getattr(info, "depends_on_steps", unknown):
-            return False
-    return True
+    return not any(info.depends_on_steps for info in components)
