@@ -80,7 +80,10 @@ def _component(node: Mapping[str, Any], group: str, schema: Schema) -> Any:
         if described.slot:
             arguments[key] = None if value is None else _component(value, described.slot, schema)
         elif parts := described.slots or described.dict_of:
-            arguments[key] = {name: _component(part, parts, schema) for name, part in value.items()}
+            # In the order of their names: the order they were typed in is no part of a config.
+            arguments[key] = {
+                name: _component(part, parts, schema) for name, part in sorted(value.items())
+            }
         else:
             arguments[key] = _value(value, hints[key])
     return cls(**arguments)
