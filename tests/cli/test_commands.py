@@ -125,6 +125,8 @@ def test_evaluate_needs_a_model_and_reads_only_what_measures(
     assert "checkpoint" in error
     assert "evaluate does not read training" in error
     assert "evaluate does not read objective" in error
+    assert evaluate(["checkpoint=no/such/folder"]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
     assert evaluate(["checkpont=x"]) == 2
     assert "Did you mean checkpoint?" in capsys.readouterr().err
 

@@ -138,6 +138,8 @@ def test_the_report_reads_as_a_person_would_write_it(here) -> None:
         ("objective=sft objective/advantage=plain", "has no part 'advantage'"),
         ("optimizer.betas=[0.9]", "a list of 2 values"),
         ("recipe.pipeline=3", "recipe=NAME"),
+        ("fresh=[lr]", "Did you mean rl?"),
+        ("name=a/b", "no name for a folder"),
     ],
 )
 def test_one_thing_to_mend(refuse, text: str, message: str) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from etude.component import GROUPS
 from etude.config.conform import Conformer
-from etude.config.overlay import STAGE_GROUPS
+from etude.config.overlay import STAGE_GROUPS, overlays_of
 from etude.config.settings import STAGE_ROOT_KEYS
-from etude.config.spelling import root_fields, stage_fields, unknown_key
+from etude.config.spelling import did_you_mean, listed, root_fields, stage_fields, unknown_key
 from etude.errors import ConfigError, Fault
 from etude.schema import Schema
+
+_FOLDER = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 def check_root(root: Mapping[str, Any], schema: Schema, *, evaluate: bool = False) -> None:
@@ -36,9 +39,30 @@ def check_root(root: Mapping[str, Any], schema: Schema, *, evaluate: bool = Fals
         stages = {}
     for stage, over in stages.items():
         faults += _stage(str(stage), over, conformer, schema, root)
-    faults += conformer.faults
+    faults += [*_names(root), *_fresh(root), *conformer.faults]
     if faults:
         raise ConfigError([Fault(path, message) for path, message in faults])
+
+
+def _names(root: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a fault for each name that cannot be a folder's."""
+    for path, name in [
+        ("name", root.get("name")),
+        *((f"stages.{s}", s) for s in overlays_of(root)),
+    ]:
+        if name is not None and not _FOLDER.fullmatch(str(name)):
+            yield path, f"'{name}' is no name for a folder; use letters, digits, '.', '_' and '-'."
+
+
+def _fresh(root: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a fault for each stage to be retrained that is not there."""
+    fresh = root.get("fresh")
+    known = overlays_of(root)
+    for name in fresh if isinstance(fresh, list) else []:
+        # A copy of a repeated stage is called <stage>-<number>.
+        if name not in known and str(name).rpartition("-")[0] not in known:
+            near = did_you_mean(str(name), known) or f" There is {listed(known)}."
+            yield "fresh", f"there is no stage '{name}'.{near}"
 
 
 def _stage(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from etude.config.check import check, check_evaluation
@@ -61,10 +62,11 @@ def prepare_evaluation(
     found = [*faults, *report.faults]
     runs: list[tuple[Member, dict[str, Any]]] = []
     for member in [] if report.misread else report.members:
-        if not member.root.get("checkpoint") and not any(
-            f.typed.startswith("checkpoint") for f in found
-        ):
+        checkpoint = member.root.get("checkpoint")
+        if not checkpoint and not any(fault.typed.startswith("checkpoint") for fault in found):
             found.append(Fault("checkpoint", "needs a value: checkpoint=FOLDER names the model."))
+        elif checkpoint and not Path(str(checkpoint)).expanduser().exists():
+            found.append(Fault(f"checkpoint={checkpoint}", "there is no such folder."))
         try:
             runs.append((member, check_evaluation(member, here)))
         except ConfigError as error:
