@@ -98,7 +98,9 @@ def component(
             raise TypeError(f"{cls.__qualname__} must be a frozen dataclass to be a component")
         known = REGISTRY.get((own_group, own_name))
         if known is not None and known.__qualname__ != cls.__qualname__:
-            raise TypeError(f"{own_group}={own_name} is already {known.__module__}.{known.__qualname__}")
+            raise TypeError(
+                f"{own_group}={own_name} is already {known.__module__}.{known.__qualname__}"
+            )
         declaration = Declaration(
             own_group, own_name, source, _needs(requires), _needs(provides), _needs(conflicts)
         )
@@ -131,7 +133,9 @@ def option(
         "doc": doc,
         "kind": kind,
         "choices": tuple(choices) if choices is not None else None,
-        "bounds": {k: v for k, v in {"ge": ge, "gt": gt, "le": le, "lt": lt}.items() if v is not None},
+        "bounds": {
+            k: v for k, v in {"ge": ge, "gt": gt, "le": le, "lt": lt}.items() if v is not None
+        },
         "learners": tuple(learners),
     }
     if isinstance(default, (list, dict, set)):

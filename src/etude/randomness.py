@@ -19,7 +19,7 @@ def seed_of(*parts: int | str) -> int:
 
 
 def row_seed(seed: int, step: int, prompt_id: str, index: int) -> int:
-    """Return the seed of rollout ``index`` of ``prompt_id`` at ``step`` of a run seeded ``seed``."""
+    """Return the seed of one rollout: of which run, step, prompt and place in its group."""
     return seed_of("rollout", seed, step, prompt_id, index)
 
 
@@ -29,5 +29,5 @@ def generator(*parts: int | str) -> np.random.Generator:
 
 
 def uniforms(seed: int, count: int) -> NDArray[np.float64]:
-    """Return the first ``count`` uniforms in [0, 1) of the row seeded ``seed``, float64 ``[count]``."""
+    """Return the first ``count`` uniforms in [0, 1) of a row, float64 ``[count]``."""
     return np.random.Generator(np.random.Philox(key=seed)).random(count)

@@ -28,20 +28,45 @@ DATA_LEARNERS = frozenset({"generate"})
 class MemberLike(Protocol):
     """One composed command: see ``config.compose.Member``."""
 
-    overrides: Sequence[str]
-    root: dict[str, Any]
+    @property
+    def overrides(self) -> Sequence[str]:
+        """What was typed."""
+
+    @property
+    def root(self) -> dict[str, Any]:
+        """The composed root."""
 
 
 class StageLike(Protocol):
     """One resolved stage of a member: see ``config.resolve.StageConfig``."""
 
-    name: str
-    config: dict[str, Any]
-    learner: str
-    after: Sequence[str]
-    start_from: str | None
-    gate: Mapping[str, Any] | None
-    resources: Mapping[str, Any]
+    @property
+    def name(self) -> str:
+        """The stage's name."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved config."""
+
+    @property
+    def learner(self) -> str:
+        """The learner its objective names."""
+
+    @property
+    def after(self) -> Sequence[str]:
+        """The stages it waits for."""
+
+    @property
+    def start_from(self) -> str | None:
+        """What it starts from: base, a stage, a path; None: the predecessor."""
+
+    @property
+    def gate(self) -> Mapping[str, Any] | None:
+        """The condition on its evaluation."""
+
+    @property
+    def resources(self) -> Mapping[str, Any]:
+        """What it asks of a cluster."""
 
 
 def build_graph(
