@@ -71,6 +71,18 @@ def test_a_persons_own_choices_join_the_groups(tmp_path: Path) -> None:
     assert not member.warnings
 
 
+def test_a_recipe_sets_what_a_source_reads(tmp_path: Path) -> None:
+    here = write(
+        tmp_path,
+        {
+            "recipes/mine.yaml": "pipeline: [rl]\nsources: {gsm8k: {path: ~/rows}}\nstages: {rl: {}}\n"
+        },
+    )
+    assert compose(here, "recipe=mine").root["sources"]["gsm8k"]["path"] == "~/rows"
+    typed = compose(here, "recipe=mine", "sources.gsm8k.path=other")
+    assert typed.root["sources"]["gsm8k"]["path"] == "other"
+
+
 def test_hiding_a_built_in_choice_is_said_aloud(tmp_path: Path) -> None:
     here = write(
         tmp_path,

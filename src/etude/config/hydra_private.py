@@ -52,7 +52,10 @@ class ChoiceSource(ConfigSource):
             listed = [
                 {f"sources@sources.{key}": key} for key in self.installation.choices("sources")
             ]
-            content["defaults"] = [*content.get("defaults", []), *listed]
+            own = content.get("defaults", [])
+            # Before the recipe, which comes last because its values win over every choice's.
+            recipe = next((i for i, entry in enumerate(own) if "recipe" in entry), len(own))
+            content["defaults"] = [*own[:recipe], *listed, *own[recipe:]]
             return self._result(content, None)
         group, choice = self._split(name)
         found = self.installation.choice(group, choice) if group else None
