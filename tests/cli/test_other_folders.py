@@ -72,15 +72,11 @@ def test_a_persons_own_choices_join_the_groups(tmp_path: Path) -> None:
 
 
 def test_a_recipe_sets_what_a_source_reads(tmp_path: Path) -> None:
-    here = write(
-        tmp_path,
-        {
-            "recipes/mine.yaml": "pipeline: [rl]\nsources: {gsm8k: {path: ~/rows}}\nstages: {rl: {}}\n"
-        },
-    )
-    assert compose(here, "recipe=mine").root["sources"]["gsm8k"]["path"] == "~/rows"
-    typed = compose(here, "recipe=mine", "sources.gsm8k.path=other")
-    assert typed.root["sources"]["gsm8k"]["path"] == "other"
+    text = "pipeline: [rl]\nsources: {arithmetic: {size: 5}}\nstages: {rl: {}}\n"
+    here = write(tmp_path, {"recipes/mine.yaml": text})
+    assert compose(here, "recipe=mine").root["sources"]["arithmetic"]["size"] == 5
+    typed = compose(here, "recipe=mine", "sources.arithmetic.size=6")
+    assert typed.root["sources"]["arithmetic"]["size"] == 6
 
 
 def test_hiding_a_built_in_choice_is_said_aloud(tmp_path: Path) -> None:
