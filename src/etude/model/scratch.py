@@ -61,6 +61,7 @@ class Scratch:
         from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
         from etude.model.loading import policy_of
+        from etude.model.policy import cast
         from etude.model.tokenizer import make_tokenizer
 
         self._check()
@@ -84,7 +85,7 @@ class Scratch:
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of("model", seed) % 2**63)
-            model = LlamaForCausalLM(config).to(getattr(torch, self.dtype))
+            model = cast(LlamaForCausalLM(config), getattr(torch, self.dtype))
         model.generation_config = GenerationConfig(**tokens)
         return policy_of(model, tokenizer, device, self._settings())
 
