@@ -72,11 +72,11 @@ def test_a_persons_own_choices_join_the_groups(tmp_path: Path) -> None:
 
 
 def test_a_recipe_sets_what_a_source_reads(tmp_path: Path) -> None:
-    text = "pipeline: [rl]\nsources: {arithmetic: {size: 5}}\nstages: {rl: {}}\n"
+    text = "pipeline: [rl]\nsources: {arithmetic: {test_size: 5}}\nstages: {rl: {}}\n"
     here = write(tmp_path, {"recipes/mine.yaml": text})
-    assert compose(here, "recipe=mine").root["sources"]["arithmetic"]["size"] == 5
-    typed = compose(here, "recipe=mine", "sources.arithmetic.size=6")
-    assert typed.root["sources"]["arithmetic"]["size"] == 6
+    assert compose(here, "recipe=mine").root["sources"]["arithmetic"]["test_size"] == 5
+    typed = compose(here, "recipe=mine", "sources.arithmetic.test_size=6")
+    assert typed.root["sources"]["arithmetic"]["test_size"] == 6
 
 
 def test_hiding_a_built_in_choice_is_said_aloud(tmp_path: Path) -> None:
