@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from etude.errors import Interrupted
+from etude.errors import Interrupted, StageError
 from etude.plan.nodes import EvaluationNode, Graph, Run, RunStage, StageNode
 from etude.schema import Schema
 from etude.view.plain import PlainView
@@ -171,9 +171,17 @@ def test_a_failure_is_said_and_the_table_still_comes(tmp_path):
     view, out, clock = plain(tmp_path)
     play(view, tmp_path, clock=clock, fail=ValueError("row 7 is empty\nmore"))
     text = out.getvalue()
-    assert "rl FAILED at step 5: row 7 is empty" in text and "more" not in text.split("next")[0]
-    assert "failed   rl: row 7 is empty" in text
+    assert " rl FAILED at step 5: row 7 is empty\n" in text
+    assert " failed   rl: row 7 is empty\n          more\n" in text
     assert "run the same command again" in text
+
+
+def test_a_failed_stage_is_named_once_a_line_with_where_it_goes_on(tmp_path):
+    view, out, clock = plain(tmp_path)
+    message = "stage rl (3c1e9be2), attempt 2, failed at step 5: no memory\nThe log is x"
+    play(view, tmp_path, clock=clock, fail=StageError(message))
+    assert " rl FAILED at step 5: no memory\n" in out.getvalue()
+    assert " failed   " + message.replace("\n", "\n          ") in out.getvalue()
 
 
 def test_an_interruption_is_no_failure(tmp_path):

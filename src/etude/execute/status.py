@@ -11,6 +11,7 @@ from pathlib import Path
 from etude.errors import StorageError
 from etude.execute.lock import is_held
 from etude.plan import layout
+from etude.plan.nodes import own_overrides
 from etude.plan.quantities import counted
 
 _TAIL = 1 << 20
@@ -92,14 +93,14 @@ def runs(outputs: Path, wanted: str | None = None) -> list[RunStatus]:
 def _run(outputs: Path, folder: Path) -> RunStatus:
     result = layout.read_json(folder / "result.json") or {}
     stages: dict[str, StageStatus] = {}
-    for run in result.get("runs", []):
+    members = result.get("runs", [])
+    for run, own in zip(members, own_overrides([m["overrides"] for m in members]), strict=True):
         before: list[StageStatus] = []
         for entry in run["stages"]:
             fingerprint = entry["fingerprint"]
             if fingerprint not in stages:
-                overrides = tuple(run["overrides"]) if len(result["runs"]) > 1 else ()
                 stages[fingerprint] = stage_status(
-                    outputs, entry["name"], fingerprint, before, overrides, entry.get("waits_for")
+                    outputs, entry["name"], fingerprint, before, tuple(own), entry.get("waits_for")
                 )
             before.append(stages[fingerprint])
     problems = tuple(result.get("problems", ()))

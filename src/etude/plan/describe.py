@@ -10,7 +10,7 @@ from pathlib import Path
 
 from etude.plan.estimate import StageEstimate, device_of, estimate, free_space, parameters_of
 from etude.plan.lookup import State, state_of
-from etude.plan.nodes import Graph, StageNode
+from etude.plan.nodes import Graph, StageNode, own_overrides
 from etude.plan.quantities import count, counted, duration, size
 from etude.plan.words import Words
 from etude.schema import Schema
@@ -76,9 +76,9 @@ def wanted_by(graph: Graph, fingerprint: str) -> str:
     if len(graph.runs) < 2:
         return ""
     wanting = [run for run in graph.runs if any(s.stage == fingerprint for s in run.stages)]
-    everywhere = set.intersection(*(set(run.overrides) for run in graph.runs))
-    shared = set.intersection(*(set(run.overrides) for run in wanting)) - everywhere
-    own = [override for override in wanting[0].overrides if override in shared]
+    shared = set.intersection(*(set(run.overrides) for run in wanting))
+    first = own_overrides([run.overrides for run in graph.runs])[graph.runs.index(wanting[0])]
+    own = [override for override in first if override in shared]
     text = f"for {counted(len(wanting), 'run')}"
     return f"{text} ({' '.join(own)})" if own else text
 

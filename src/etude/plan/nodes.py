@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,3 +139,9 @@ class Graph:
     def node(self, fingerprint: str) -> StageNode | EvaluationNode:
         """Return the node with this fingerprint; raises KeyError where there is none."""
         return self.stages.get(fingerprint) or self.evaluations[fingerprint]
+
+
+def own_overrides(members: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return what each member of a sweep was asked for that not every member was."""
+    everywhere = set.intersection(*map(set, members)) if members else set()
+    return [[each for each in overrides if each not in everywhere] for overrides in members]

@@ -96,7 +96,7 @@ class TextView(Observer):
         self.progress = None
 
     def stage_failed(self, node: Any, *, step: int | None, error: BaseException) -> None:
-        """Say that a stage failed or was interrupted; the command reports the whole cause."""
+        """Say that a stage failed or was interrupted; the end of the run says how to go on."""
         known = self.record.stage(node.fingerprint)
         self.progress = None
         at = f" at step {step}" if step is not None else ""
@@ -104,8 +104,12 @@ class TextView(Observer):
             known.state = "interrupted"
             self.say(f" {node.name} interrupted{at}", "yellow")
             return
-        known.state, known.problem = "failed", first_line(error)
-        self.say(f" {node.name} FAILED{at}: {first_line(error)}", "red")
+        known.state, known.problem = "failed", str(error).strip() or type(error).__name__
+        cause = first_line(error)
+        if cause.startswith(f"stage {node.name} ("):
+            # "stage rl (3c1e9be2), attempt 2, failed at step 4: " says again what stands before it.
+            cause = cause.partition(": ")[2] or cause
+        self.say(f" {node.name} FAILED{at}: {cause}", "red")
 
     def warned(self, message: str) -> None:
         """Say a warning."""

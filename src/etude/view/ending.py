@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.plan.describe import shown
+from etude.plan.nodes import own_overrides
 from etude.plan.quantities import duration
 from etude.view.record import RunRecord, interval
 
@@ -22,9 +23,10 @@ def end_lines(
 
     ``elsewhere`` says where a tracker put the run.
     """
-    for run in graph.runs:
+    own = own_overrides([run.overrides for run in graph.runs])
+    for run, overrides in zip(graph.runs, own, strict=True):
         if len(graph.runs) > 1:
-            yield f"{run.name}  {' '.join(run.overrides)}".rstrip()
+            yield f"{run.name}  {' '.join(overrides)}".rstrip()
         yield from table(run, record, width) if run.stages else measured(record)
         yield ""
     if graph.stages and all(known.state == "skipped" for known in record.stages.values()):
@@ -80,7 +82,7 @@ def places(graph: Any, record: RunRecord) -> Iterator[str]:
     for fingerprint, node in graph.stages.items():
         known = record.stage(fingerprint)
         if known.state == "failed":
-            yield f" failed   {node.name}: {known.problem}"
+            yield from failure(node.name, known.problem)
     handed_on = {node.start for node in graph.stages.values()}
     for fingerprint, node in graph.stages.items():
         known = record.stage(fingerprint)
@@ -93,6 +95,14 @@ def places(graph: Any, record: RunRecord) -> Iterator[str]:
             yield f" rows     {shown(folder / 'data')}"
     if graph.folder is not None:
         yield f" run      {shown(Path(graph.folder))}"
+
+
+def failure(name: str, problem: str) -> Iterator[str]:
+    """Yield why a stage failed, where it goes on and where its log is, as its error says it."""
+    first, *more = problem.splitlines() or [""]
+    yield f" failed   {first}" if first.startswith("stage ") else f" failed   {name}: {first}"
+    for line in more:
+        yield f"          {line}"
 
 
 def next_commands(graph: Any, record: RunRecord) -> list[str]:
