@@ -31,7 +31,7 @@ SMALL = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "intermediate_size": 48,
-    "max_position_embeddings": 256,
+    "max_position_embeddings": 512,
     "initializer_range": 0.3,
     "bos_token_id": 2,
     "eos_token_id": 3,
@@ -41,11 +41,12 @@ CONFIGS = {
     "llama": LlamaConfig(**SMALL, vocab_size=104, tie_word_embeddings=True),
     "qwen2": Qwen2Config(**SMALL, vocab_size=104),
     "qwen3": Qwen3Config(**SMALL, vocab_size=104, head_dim=16),
+    "mistral_full": MistralConfig(**SMALL, vocab_size=104, sliding_window=None),
     "gpt2": GPT2Config(
         n_embd=32,
         n_layer=2,
         n_head=4,
-        n_positions=256,
+        n_positions=512,
         vocab_size=104,
         initializer_range=0.3,
         bos_token_id=2,
@@ -60,6 +61,7 @@ DECODERS = {
     "llama": DirectDecoder,
     "qwen2": DirectDecoder,
     "qwen3": DirectDecoder,
+    "mistral_full": DirectDecoder,
     "gpt2": SlotDecoder,
     "mistral": GrowingDecoder,
     "gemma2": GrowingDecoder,
@@ -78,7 +80,7 @@ def make_policy(kind="llama", dtype=torch.float32):
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(CONFIGS[kind]).to(dtype)
     settings = Settings(dtype="auto" if dtype == torch.float32 else "float64")
-    return policy_of(model, make_tokenizer("characters", 256), CPU, settings)
+    return policy_of(model, make_tokenizer("characters", 512), CPU, settings)
 
 
 def make_requests(policy, prompts=6, group=4, limit=24):
@@ -142,14 +144,34 @@ def test_a_row_does_not_depend_on_what_is_sampled_beside_it(kind):
         assert engine.sample([requests[i]])[0].tokens == together[i].tokens
 
 
-def test_company_changes_no_bit_of_the_logprobs():
-    policy = make_policy("llama")
+@pytest.mark.parametrize("kind", [k for k, decoder in DECODERS.items() if decoder is DirectDecoder])
+def test_company_changes_no_bit_of_the_logprobs(kind):
+    policy = make_policy(kind)
     requests = make_requests(policy)
     engine = Transformers().engine(policy)
     together = engine.sample(requests)
     assert engine.sample(requests) == together
     assert engine.sample(requests[::-1])[::-1] == together
     assert engine.sample(requests[5:8]) == together[5:8]
+
+
+def test_long_prompts_of_other_lengths_change_no_bit_either():
+    policy = make_policy("qwen3")  # heads wide enough for the kernels to differ
+    prompts = [policy.encode_prompt("7" * length) for length in (20, 180, 230, 300)]
+    requests = [Request(f"p{i}", 0, prompt, i, 6) for i, prompt in enumerate(prompts)]
+    engine = Transformers().engine(policy)
+    assert engine.sample(requests) == [engine.sample([request])[0] for request in requests]
+
+
+def test_rows_that_wait_to_leave_disturb_nobody():
+    policy = make_policy()
+    ends_early = Request("long", 0, policy.encode_prompt("+" * 60), 1, 4)
+    goes_on = Request("short", 0, policy.encode_prompt("1+1"), 8, 64)
+    engine = Transformers().engine(policy)
+    alone = [engine.sample([request])[0] for request in (ends_early, goes_on)]
+    assert len(alone[1].tokens) > 20 > len(alone[0].tokens)
+    assert engine.sample([ends_early, goes_on]) == alone
+    assert engine.sample([goes_on, ends_early]) == alone[::-1]
 
 
 def test_seeds_alone_tell_rows_of_one_prompt_apart():
@@ -228,6 +250,17 @@ def test_a_forced_prefix_is_returned_with_its_logprobs_and_continued_as_if_sampl
         assert mine.logprobs == pytest.approx(theirs.logprobs, abs=1e-5)
 
 
+def test_one_context_may_be_prompt_in_one_row_and_prefix_in_another():
+    policy = make_policy()
+    request = make_requests(policy)[0]
+    forced = replace(request, prefix=(40, 41, 42))
+    split = replace(request, prompt=(*request.prompt, 40), prefix=(41, 42))
+    both = Transformers().engine(policy).sample([forced, split])
+    for one, answer in zip((forced, split), both, strict=True):
+        expected = forced_logprobs(policy, one.prompt, answer.tokens)
+        assert torch.allclose(torch.tensor(answer.logprobs), expected, atol=1e-5)
+
+
 def test_a_prefix_that_ends_the_row_leaves_nothing_to_sample():
     policy = make_policy()
     request = make_requests(policy)[0]
@@ -275,6 +308,6 @@ def test_requests_that_do_not_fit_the_model_are_refused_with_the_key_to_type():
     policy = make_policy()
     request = make_requests(policy)[0]
     engine = Transformers().engine(policy)
-    with pytest.raises(ModelError, match=r"256 positions.*rollout\.max_new_tokens"):
-        engine.sample([replace(request, max_new_tokens=300)])
+    with pytest.raises(ModelError, match=r"512 positions.*rollout\.max_new_tokens"):
+        engine.sample([replace(request, max_new_tokens=600)])
     assert engine.sample([]) == []
