@@ -20,7 +20,7 @@ from etude.execute.evaluation import (
     run_evaluation_node,
 )
 from etude.execute.hearing import Hearing
-from etude.execute.outcomes import Outcome, State, blocked, gate_text, passes, problems
+from etude.execute.outcomes import Outcome, State, blocked, gate_text, passes, problems, stopped
 from etude.execute.publish import handed_on
 from etude.execute.stage import Given, LearnerFactory, execution_of, run_stage
 from etude.execute.stop import Stop
@@ -94,6 +94,8 @@ class _LocalRun:
                     self.stop.check()
                     self._write_result("running")
                     self._node(node)
+            for text in stopped(graph):
+                self.observers.warned(text)
             state = "failed" if problems(graph) else "done"
         except (Interrupted, KeyboardInterrupt):
             state = "interrupted"

@@ -83,9 +83,13 @@ def blocked(graph: Graph, fingerprint: str) -> str | None:
 
 def problems(graph: Graph) -> list[str]:
     """Return everything that went wrong, each once: failures first, then gates not passed."""
-    found = {
-        outcome.error: None for outcome in graph.outcomes.values() if outcome.state == "failed"
-    }
+    failures = [outcome.error for outcome in graph.outcomes.values() if outcome.state == "failed"]
+    return list(dict.fromkeys([*failures, *stopped(graph)]))
+
+
+def stopped(graph: Graph) -> list[str]:
+    """Return the gates that stop a run, each once: ``stopped: pass@1 0.31 < 0.5 after sft``."""
+    found: dict[str, None] = {}
     for run in graph.runs:
         for stage in run.stages:
             gate = stage.gate
