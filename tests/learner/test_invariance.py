@@ -30,7 +30,7 @@ class Recorder:
         self.loss = 0.0
         self.gradient = torch.zeros(0)
 
-    def update(self, losses: Iterable[torch.Tensor], step: int) -> dict[str, float]:
+    def update(self, losses: Iterable[torch.Tensor], step: int, part: int = 0) -> dict[str, float]:
         self.policy.model.zero_grad()
         for loss in losses:
             self.loss += float(loss.detach())

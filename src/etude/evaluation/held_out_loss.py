@@ -38,11 +38,10 @@ def held_out_loss(
     ]
     fitting = [row for row in rows if len(row[0]) + len(row[1]) <= max_length]
     losses = np.zeros(len(fitting))
-    training = policy.model.training
-    policy.model.eval()
-    for batch in _batches([len(prompt) + len(answer) for prompt, answer in fitting], batch_tokens):
-        losses[batch] = _losses(policy, [fitting[place] for place in batch])
-    policy.model.train(training)
+    lengths = [len(prompt) + len(answer) for prompt, answer in fitting]
+    with policy.measuring():
+        for batch in _batches(lengths, batch_tokens):
+            losses[batch] = _losses(policy, [fitting[place] for place in batch])
     return Demonstrated(
         losses, np.array([len(answer) for _, answer in fitting]), len(rows) - len(fitting)
     )

@@ -47,10 +47,13 @@ def score(
     token_budget: int,
     chunk: int = CHUNK,
 ) -> list[list[float]]:
-    """Return, without gradient, the log-probs of each row's response, 0 where it is not trained."""
+    """Return, without gradient, the log-probs of each row's response, 0 where it is not trained.
+
+    Nothing is dropped out, so they are those of the model that samples.
+    """
     found: list[list[float]] = [[] for _ in rows]
     lengths = [len(row.prompt) + len(row.tokens) for row in rows]
-    with torch.no_grad():
+    with torch.no_grad(), policy.measuring():
         for members in split(lengths, token_budget):
             batch = collate([rows[i] for i in members], pad_id=policy.pad_id)
             logprobs = forward(policy, batch, temperature, chunk=chunk).logprobs.tolist()

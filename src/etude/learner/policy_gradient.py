@@ -43,7 +43,11 @@ class PolicyGradientLearner:
         self.seed = context.seed
         self.policy = parts.policy(context.start, context.seed)
         self.trainee = Trainee(
-            self.policy, parts.optimizer, self.steps, parts.training.gradient_clip
+            self.policy,
+            parts.optimizer,
+            self.steps,
+            parts.training.gradient_clip,
+            context.seed,
         )
         self.reference = parts.reference(context)
         self.temperature: float = parts.rollout.temperature
@@ -131,7 +135,7 @@ class PolicyGradientLearner:
             rollout_weights=self.objective.rollout_weights(batch),
         )
         logged: list[dict[str, float]] = []
-        for chosen in self._update_batches(batch.groups, step):
+        for part, chosen in enumerate(self._update_batches(batch.groups, step)):
             update = whole.select(chosen)
             micro = self._micro_batches([rows[i] for i in chosen.tolist()], update.groups)
             totals = totals_of(
@@ -140,7 +144,7 @@ class PolicyGradientLearner:
             update = replace(update, totals=totals)
             metrics: Metrics = {}
             losses = self._losses(update, [rows[i] for i in chosen.tolist()], micro, metrics)
-            done = self.trainee.update(losses, step)
+            done = self.trainee.update(losses, step, part)
             logged.append(done | {name: metric.value() for name, metric in metrics.items()})
         return {name: sum(one[name] for one in logged) / len(logged) for name in logged[0]}
 

@@ -85,7 +85,11 @@ class SupervisedLearner:
         self.policy = parts.policy(context.start, context.seed)
         self.reference = parts.reference(context)
         self.trainee = Trainee(
-            self.policy, parts.optimizer, self.steps, parts.training.gradient_clip
+            self.policy,
+            parts.optimizer,
+            self.steps,
+            parts.training.gradient_clip,
+            context.seed,
         )
         self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
         self.dropped = 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,35 +12,45 @@ import torch
 from etude.errors import StageError
 from etude.model.policy import Policy
 from etude.optimizer.adamw import AdamW
+from etude.randomness import seed_of
 
 
 class Trainee:
     """A policy, its optimizer and its schedule; nothing else knows how parameters move.
 
     ``steps`` is the number of steps the schedule spans. Losses handed to :meth:`update` already
-    carry the denominators of the whole update batch, so they add.
+    carry the denominators of the whole update batch, so they add. ``seed`` is what the passes draw
+    from where a model draws (the dropout of adapters), anew in every update.
     """
 
     def __init__(
-        self, policy: Policy, optimizer: AdamW, steps: int, gradient_clip: float | None
+        self,
+        policy: Policy,
+        optimizer: AdamW,
+        steps: int,
+        gradient_clip: float | None,
+        seed: int = 0,
     ) -> None:
         self.policy = policy
         self.steps = steps
+        self._seed = seed
         self._recipe = optimizer
         self._clip = gradient_clip
         self._optimizer = optimizer.make(policy.trainable_parameters())
 
-    def update(self, losses: Iterable[torch.Tensor], step: int) -> dict[str, float]:
+    def update(self, losses: Iterable[torch.Tensor], step: int, part: int = 0) -> dict[str, float]:
         """Add the gradients of ``losses``, clip them, and step; return what a log wants.
 
-        Raises StageError when the gradient is not finite: such a step would spoil the model.
+        ``part`` numbers the updates of a step. Raises StageError when the gradient is not finite:
+        such a step would spoil the model.
         """
         self._optimizer.zero_grad(set_to_none=True)
         total = 0.0
-        for loss in losses:
-            total += float(loss.detach())
-            if loss.requires_grad:
-                loss.backward()
+        with self._drawing(step, part):
+            for loss in losses:
+                total += float(loss.detach())
+                if loss.requires_grad:
+                    loss.backward()
         parameters = [p for p in self.policy.model.parameters() if p.grad is not None]
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
@@ -55,6 +66,14 @@ class Trainee:
             group["lr"] = rate
         self._optimizer.step()
         return {"loss": total, "gradient_norm": norm, "learning_rate": rate}
+
+    @contextmanager
+    def _drawing(self, step: int, part: int) -> Iterator[None]:
+        """Let torch draw what belongs to this update, whatever was drawn before it."""
+        device = self.policy.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed_of("update", self._seed, step, part) % 2**63)
+            yield
 
     def state_dict(self) -> dict[str, Any]:
         """Return parameters, buffers and optimizer state."""

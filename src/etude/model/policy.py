@@ -148,6 +148,16 @@ class Policy:
         self.model.eval()
         return self
 
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Switch off for the block what only training does: the dropout of adapters."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            yield
+        finally:
+            self.model.train(training)
+
     def precision(self) -> AbstractContextManager[Any]:
         """Return the context forward passes run in: autocast where compute is narrower."""
         stored = next(self.model.parameters()).dtype
@@ -183,7 +193,7 @@ class Policy:
         # Several tokens: the padding token may embed to zeros, which no scale or cap would show.
         token = torch.arange(min(8, lm.config.get_text_config().vocab_size), device=self.device)
         token = token.unsqueeze(0)
-        with torch.no_grad():
+        with torch.no_grad(), self.measuring():
             states = lm.get_decoder()(input_ids=token, use_cache=False)
             states = getattr(states, "last_hidden_state", states[0])
             full = lm(input_ids=token, use_cache=False).logits
