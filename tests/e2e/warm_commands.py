@@ -53,6 +53,9 @@ def small(*without: str) -> list[str]:
 #: What a pipeline without a policy-gradient stage does not read.
 ROLLOUTS = ("training.prompts", "training.rollouts")
 
+#: What a pipeline of policy-gradient stages alone does not read.
+ROWS = "training.rows"
+
 _WARM = (
     "datasets",
     "etude.evaluation.pass_at_k",
@@ -109,6 +112,11 @@ class Started:
         while (state := state_of(self.pid)) not in ("T", "Z", ""):
             time.sleep(0.002)
         assert state == "T", f"it ended before its moment:\n{self.end().said}"
+
+    def wait_a_little(self) -> bool:
+        """Wait a moment; return whether the command has ended meanwhile."""
+        time.sleep(0.01)
+        return state_of(self.pid) in ("Z", "")
 
     def send(self, number: int, *, group: bool = False) -> None:
         """Send a signal to the command (its group: as Ctrl-C does), and let it go on."""

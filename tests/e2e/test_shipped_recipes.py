@@ -1,0 +1,64 @@
+"""Every recipe that is shipped runs whole, two steps a stage, evaluation included."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from warm_commands import ROLLOUTS, ROWS, Place, small
+
+from etude.config.prepare import prepare
+
+pytestmark = pytest.mark.slow
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+#: What a recipe needs besides a very small model and few rows.
+MORE = {"gsm8k": ["model.tokenizer=bytes", "sources.gsm8k.path=word-problems"]}
+
+
+def sizes(recipe: str) -> list[str]:
+    """Return the overrides that make a recipe small, without those that none of its stages read."""
+    ((_, stages),) = prepare([f"recipe={recipe}"]).runs
+    learners = {stage.learner for stage in stages}
+    unread = () if "policy_gradient" in learners else ROLLOUTS
+    return small(*unread, *(() if learners - {"policy_gradient"} else (ROWS,)))
+
+
+def word_problems(folder: Path) -> None:
+    """Write rows in the form of the original set, calculator marks and all."""
+    folder.mkdir()
+    for split, count in (("train", 24), ("test", 9)):
+        rows = []
+        for n in range(count):
+            first, second = n + 2, 3 * n + 1 if split == "train" else 5 * n + 2
+            total = first + second
+            solution = (
+                f"{first} and {second} are <<{first}+{second}={total}>>{total}.\n#### {total}"
+            )
+            question = f"Ana has {first} figs and finds {second} more. How many has she now?"
+            rows.append({"question": question, "answer": solution})
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    sorted(
+        path.relative_to(RECIPES).with_suffix("").as_posix() for path in RECIPES.rglob("*.yaml")
+    ),
+)
+def test_a_shipped_recipe_runs(here: Place, recipe: str) -> None:
+    word_problems(here.folder / "word-problems")
+    more = MORE.get(recipe, [])
+    command = ["debug=true", f"recipe={recipe}", *sizes(recipe), *more]
+    ended = here.train(*command)
+    assert ended.code == 0, ended.said
+    (run,) = (here.folder / "outputs/runs").iterdir()
+    (result,) = json.loads((run / "result.json").read_text())["runs"]
+    for stage in result["stages"]:
+        assert stage["state"] == "done"
+        lines = (Path(stage["folder"]) / "metrics.jsonl").read_text().splitlines()
+        assert len(lines) == 2
+        measured = json.loads((Path(stage["after"]["folder"]) / "result.json").read_text())
+        assert 0 <= measured["metrics"]["pass@1"]["value"] <= 1
+    assert ended.err == ""
