@@ -49,12 +49,12 @@ def learner(tmp_path: Path) -> Iterator[Build]:
     """Return a function that builds the learner of one stage from overrides."""
     opened: list[Any] = []
 
-    def build(*overrides: str, stage: str = "rl", start: Path | None = None) -> Any:
+    def build(*overrides: str, stage: str = "rl", **given: Any) -> Any:
         recipe = "sft" if stage == "sft" else "rl"
         kind = "generate" if "objective=generate" in overrides else recipe
         runs = prepare([f"recipe={recipe}", *SMALL, *SIZES[kind], *overrides]).runs
         config = runs[0][1][0].config
-        context = StageContext(seed=config["seed"], start=start, folder=tmp_path)
+        context = StageContext(**{"seed": config["seed"], "start": None, "folder": tmp_path} | given)
         made = make_learner(config, context)
         opened.append(made)
         return made

@@ -134,3 +134,19 @@ def test_dynamic_sampling_refills_and_says_how_often(learner: Any) -> None:
     hopeless = learner("objective=dapo", "objective.filter.max_batches=2", "seed=3")
     with pytest.raises(DataError, match=r"objective\.filter\.max_batches"):
         hopeless.step(0)
+
+
+def test_another_model_can_sample_and_is_the_old_policy(learner: Any, tmp_path: Path) -> None:
+    other = learner("seed=7")
+    other.export(tmp_path)
+    made = learner(rollout_from=tmp_path / "model")
+    own = learner().step(0)
+    result = made.step(0)
+    assert [row["response"] for row in result.samples] != [row["response"] for row in own.samples]
+    metrics = result.metrics
+    assert metrics["objective/approx_kl"] != 0
+    assert metrics["gradient_norm"] > 0
+    second = made.step(1).samples
+    fresh = learner(rollout_from=tmp_path / "model")
+    fresh.rollouts.stream.next(4)
+    assert fresh.step(1).samples == second  # the sampling model has not moved

@@ -15,7 +15,6 @@ class StepPlan:
 
     max_new_tokens: int | None = None
     temperature: float | None = None
-    levels: tuple[int, ...] | None = None
 
 
 class CurriculumState(Protocol):

@@ -27,23 +27,13 @@ class GenerateLearner:
         self.objective = parts.objective
         self.steps: int = parts.training.steps
         self.policy = parts.policy(context.start, context.seed)
-        self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
-        self.engine = parts.rollout.engine(self.policy)
-        self.judge = parts.verifier.open(parts.execution.verifier_workers)
-        self.rollouts = Rollouts(
-            parts,
-            policy=self.policy,
-            stream=self.stream,
-            engine=self.engine,
-            judge=self.judge,
-            seed=context.seed,
-        )
+        self.rollouts = Rollouts(parts, context, self.policy)
         self.rows: list[dict[str, Any]] = []
 
     def step(self, step: int) -> StepResult:
         """Sample, judge and filter the answers to the next prompts."""
         clock = Clock()
-        examples = self.stream.next(self.parts.training.rows_per_step)
+        examples = self.rollouts.stream.next(self.parts.training.rows_per_step)
         with clock.phase("rollout"):
             groups = self.rollouts.sample(
                 examples, step, StepPlan(), Counter(), size=self.objective.samples_per_prompt
@@ -79,11 +69,11 @@ class GenerateLearner:
 
     def state_dict(self) -> Tree:
         """Return the rows written so far and where the prompts stand."""
-        return {"stream": self.stream.state_dict(), "rows": self.rows}
+        return {"stream": self.rollouts.stream.state_dict(), "rows": self.rows}
 
     def load_state_dict(self, state: Tree) -> None:
         """Restore what :meth:`state_dict` returned."""
-        self.stream.load_state_dict(state["stream"])
+        self.rollouts.stream.load_state_dict(state["stream"])
         self.rows = list(state["rows"])
 
     def export(self, folder: Path) -> None:
@@ -96,8 +86,7 @@ class GenerateLearner:
 
     def close(self) -> None:
         """End the engine and the verifier's workers."""
-        self.engine.close()
-        self.judge.close()
+        self.rollouts.close()
 
 
 def _record(row: Row) -> dict[str, Any]:

@@ -53,17 +53,7 @@ class PolicyGradientLearner:
         self.temperature: float = parts.rollout.temperature
         self.state = self.objective.make_state()
         self.curriculum = parts.curriculum.make_state()
-        self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
-        self.engine = parts.rollout.engine(self.policy)
-        self.judge = parts.verifier.open(parts.execution.verifier_workers)
-        self.rollouts = Rollouts(
-            parts,
-            policy=self.policy,
-            stream=self.stream,
-            engine=self.engine,
-            judge=self.judge,
-            seed=context.seed,
-        )
+        self.rollouts = Rollouts(parts, context, self.policy)
 
     def step(self, step: int) -> StepResult:
         """Sample the prompts of one step, reward the answers, and update the policy on them."""
@@ -81,7 +71,7 @@ class PolicyGradientLearner:
         estimate = self.objective.estimate(batch, self.state)
         with clock.phase("update"):
             trained = self._train(groups, batch, estimate.advantages, step)
-        self.engine.sync(self.policy)
+        self.rollouts.sync(self.policy)
         self.curriculum.observe(step, gathered.sampled)
 
         metrics = {
@@ -100,11 +90,12 @@ class PolicyGradientLearner:
         """Fill in the log-probs of the policy at sampling and of the reference, where needed.
 
         With one update a step the trained policy is the sampling policy, so the loss's own forward
-        pass gives the old log-probs and no pass is spent on them here.
+        pass gives the old log-probs and no pass is spent on them here. Where another model samples,
+        the old log-probs are that model's.
         """
         rows = [row for group in groups for row in group]
         budget = self.parts.execution.micro_batch_tokens
-        if self._old_pass_needed():
+        if self.rollouts.on_policy and self._old_pass_needed():
             known = score(self.policy, rows, temperature=self.temperature, token_budget=budget)
             for row, values in zip(rows, known, strict=True):
                 row.old_logprobs = values
@@ -168,7 +159,7 @@ class PolicyGradientLearner:
             passed = forward(
                 self.policy, collate(chosen, pad_id=self.policy.pad_id), self.temperature
             )
-            if not self._old_pass_needed():
+            if self.rollouts.on_policy and not self._old_pass_needed():
                 small = replace(small, old_logprobs=passed.logprobs.detach())
             loss = self.objective.loss(small, passed, self.state)
             merged = add_metrics(metrics, loss.metrics)
@@ -191,7 +182,7 @@ class PolicyGradientLearner:
             "trainee": self.trainee.state_dict(),
             "objective": self.state.state_dict(),
             "curriculum": self.curriculum.state_dict(),
-            "stream": self.stream.state_dict(),
+            "stream": self.rollouts.stream.state_dict(),
         }
 
     def load_state_dict(self, state: Tree) -> None:
@@ -199,8 +190,8 @@ class PolicyGradientLearner:
         self.trainee.load_state_dict(state["trainee"])
         self.state.load_state_dict(state["objective"])
         self.curriculum.load_state_dict(state["curriculum"])
-        self.stream.load_state_dict(state["stream"])
-        self.engine.sync(self.policy)
+        self.rollouts.stream.load_state_dict(state["stream"])
+        self.rollouts.sync(self.policy)
 
     def export(self, folder: Path) -> None:
         """Write the trained model in Hugging Face format to ``folder/model``."""
@@ -208,8 +199,7 @@ class PolicyGradientLearner:
 
     def close(self) -> None:
         """End the engine and the verifier's workers."""
-        self.engine.close()
-        self.judge.close()
+        self.rollouts.close()
 
 
 def _in_groups(rows: Sequence[Row], size: int) -> Groups:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from etude.curriculum.interface import StepPlan
 from etude.errors import DataError, VerifierError
 from etude.learner.parts import StageParts
+from etude.model.policy import Policy
 from etude.randomness import row_seed
 from etude.rows import Candidate, Example, Outcome, Request, Row
+
+if TYPE_CHECKING:
+    from etude.learner.make import StageContext
 
 
 @dataclass(frozen=True)
@@ -29,21 +33,32 @@ class Gathered:
 
 
 class Rollouts:
-    """Samples groups of answers from an engine and has them judged.
+    """Draws prompts, samples groups of answers to them, and has the answers judged.
 
     Everything random about a row is keyed by (seed, step, prompt id, rollout index), so neither
-    the order of rows nor the number of rounds changes an answer.
+    the order of rows nor the number of rounds changes an answer. Answers come from ``policy``, or
+    from the frozen model that the stage's ``rollout.model_from`` names.
     """
 
-    def __init__(
-        self, parts: StageParts, *, policy: Any, stream: Any, engine: Any, judge: Any, seed: int
-    ) -> None:
+    def __init__(self, parts: StageParts, context: StageContext, policy: Policy) -> None:
         self._parts = parts
-        self._policy = policy
-        self._stream = stream
-        self._engine = engine
-        self._judge = judge
-        self._seed = seed
+        self._seed = context.seed
+        self.on_policy = context.rollout_from is None
+        source = policy if self.on_policy else parts.policy(context.rollout_from, context.seed)
+        self._policy = source
+        self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
+        self._engine = parts.rollout.engine(source)
+        self._judge = parts.verifier.open(parts.execution.verifier_workers)
+
+    def sync(self, policy: Policy) -> None:
+        """Give the engine the trained weights, unless another model samples."""
+        if self.on_policy:
+            self._engine.sync(policy)
+
+    def close(self) -> None:
+        """End the engine and the verifier's workers."""
+        self._engine.close()
+        self._judge.close()
 
     def gather(self, step: int, plan: StepPlan) -> Gathered:
         """Return the step's prompts as judged groups, refilled while the filter drops some.
@@ -64,7 +79,7 @@ class Rollouts:
                     "groups had answers of different worth; raise objective.filter.max_batches, or "
                     "give easier or harder prompts (data_mix.train.<source>.levels)"
                 )
-            groups = self.sample(self._stream.next(wanted), step, plan, seen, size)
+            groups = self.sample(self.stream.next(wanted), step, plan, seen, size)
             sampled += [row for group in groups for row in group]
             rounds += 1
             judged = [known for group in groups if (known := [r for r in group if is_judged(r)])]
