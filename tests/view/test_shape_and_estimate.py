@@ -1,5 +1,6 @@
 """Sizes and needs told before a run agree with the real models and follow the config."""
 
+import dataclasses
 import json
 import math
 
@@ -85,9 +86,9 @@ def test_scratch_models_have_the_size_that_is_told(changed):
     from etude.model.scratch import Scratch
 
     fields = {"hidden_size": 32, "intermediate_size": 48, "layers": 1, **changed}
-    policy = Scratch(**fields).create(1, torch.device("cpu"))
-    defaults = {"heads": 4, "kv_heads": 2, "tokenizer": "characters", "tie_embeddings": True}
-    told, origin = parameters_of({"name": "scratch", **defaults, **fields})
+    component = Scratch(**fields)
+    policy = component.create(1, torch.device("cpu"))
+    told, origin = parameters_of({"name": "scratch", **dataclasses.asdict(component)})
     assert told == sum(parameter.numel() for parameter in policy.model.parameters())
     assert origin == "the config"
 

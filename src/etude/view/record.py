@@ -48,9 +48,15 @@ def interval(metric: Any) -> str:
     return f"{metric:.2f}" if isinstance(metric, (int, float)) else "–"
 
 
-def summary(evaluation: Mapping[str, Any], most: int = 3) -> str:
-    """Return the first metrics of an evaluation in one line."""
+def summary(evaluation: Mapping[str, Any], most: int = 6) -> str:
+    """Return an evaluation's measures in one line, without those that repeat one (avg@8, pass@1)."""
     metrics = evaluation.get("metrics")
     if not isinstance(metrics, Mapping) or not metrics:
         return "no metrics"
-    return "  ".join(f"{name} {interval(value)}" for name, value in list(metrics.items())[:most])
+    said: dict[str, str] = {}
+    for name, value in metrics.items():
+        text = interval(value)
+        if text not in said.values() and ("[" in text or name == "loss"):
+            said[name] = text
+    first = list(said.items())[:most] or [(n, interval(v)) for n, v in metrics.items()][:most]
+    return "  ".join(f"{name} {text}" for name, text in first)
