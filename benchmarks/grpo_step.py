@@ -99,7 +99,9 @@ def make_model(folder: Path) -> list[str]:
     return prompts
 
 
-def run_etude(model: Path, prompts: list[str], options: Any, folder: Path) -> list[dict[str, float]]:
+def run_etude(
+    model: Path, prompts: list[str], options: Any, folder: Path
+) -> list[dict[str, float]]:
     """Return the timing of each timed step of the policy-gradient learner."""
     import json
 
