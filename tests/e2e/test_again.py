@@ -103,7 +103,6 @@ def test_evaluate_measures_a_stage_and_keeps_the_result_beside_its_samples(train
         "evaluation.samples=4",
         "tracker=none",
         *(word for word in command if "samples" not in word),
-        cold=True,
     )
     assert ended.code == 0, ended.said
     assert "pass@1" in ended.out and "pass@4" in ended.out and "[" in ended.out

@@ -31,7 +31,7 @@ def test_nobody_logged_in_means_offline_files_under_outputs_and_nothing_elsewher
     assert started.end().code == -signal.SIGKILL
     assert not left_over(started.mark, within=10)
 
-    ended = here.train(*command, cold=True, HOME=str(home))
+    ended = here.train(*command, HOME=str(home))
     assert ended.code == 0, ended.said
     assert "resumes after step" in ended.out
     files = list((here.folder / "outputs/wandb").glob("offline-run-*/*.wandb"))

@@ -92,6 +92,8 @@ def test_the_installed_commands_work_in_any_folder(site: Path, tmp_path: Path) -
     refused = command("train", "objective=gprpo", cwd=foreign)
     assert refused.returncode == 2
     assert "Did you mean grpo?" in refused.stderr
+    helped = command("evaluate", "--help", cwd=empty)
+    assert "evaluate checkpoint=" in helped.stdout, helped.stderr
     planned = command("etude", "plan", cwd=empty)
     assert planned.returncode == 0, planned.stderr
     assert "2 stages for 1 run" in planned.stdout

@@ -66,9 +66,9 @@ def there(here: Place) -> Place:
 
 @pytest.fixture(scope="module")
 def whole(elsewhere: Callable[[str], Place]) -> tuple[dict[str, bytes], float]:
-    """What an uninterrupted run of the installed command gives, and the seconds it trained."""
+    """What an uninterrupted run gives, and the seconds it trained."""
     place = put_recipe(elsewhere("whole"))
-    ended = place.train(*COMMAND, cold=True)
+    ended = place.train(*COMMAND)
     assert ended.code == 0, ended.said
     timing = sorted((place.folder / "outputs/stages").glob("*/timing.jsonl"))
     times = [json.loads(line)["at"] for path in timing for line in path.open()]
@@ -128,7 +128,6 @@ KILLS = {
     "while the second checkpoint is written": Moment("etude.execute.tree:save", 2, after=True),
     "in a step of the generating stage": Moment("etude.learner.generate:GenerateLearner._keep", 20),
     "while a verifier works for an evaluation": Moment("etude.verifier.pool:Pool._collect", 2),
-    "between two updates of a step": Moment("etude.learner.trainee:Trainee.update", 6),
     "before the model is published": Moment("etude.execute.stage:publish"),
 }
 

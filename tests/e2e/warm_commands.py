@@ -7,6 +7,7 @@ process group, and calls the command's ``main`` as the installed script does.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import json
@@ -58,11 +59,16 @@ ROWS = "training.rows"
 
 _WARM = (
     "datasets",
+    "etude.config.hydra_private",
+    "etude.config.prepare",
     "etude.evaluation.pass_at_k",
     "etude.execute.local",
     "etude.learner.generate",
     "etude.learner.policy_gradient",
     "etude.learner.supervised",
+    "etude.model.scratch",
+    "etude.plan.graph",
+    "etude.rollout.slots",
     "etude.view",
     "peft",
     "torch.distributed.tensor",
@@ -329,6 +335,7 @@ def serve() -> None:
     """Fork for every line of standard input until it ends."""
     for name in _WARM:
         importlib.import_module(name)
+    gc.freeze()  # forks need not look at what the imports left
     for line in sys.stdin:
         process = os.fork()
         if process == 0:
