@@ -217,8 +217,8 @@ def test_a_reference_is_frozen_and_from_where_it_was_asked(folder):
         "reference", TINY, start=folder, seed=8, device=CPU
     )
     assert same(weights(base), weights(TINY.create(8, CPU)))
-    other = replace(models, teacher=str(folder)).open(
-        "teacher", TINY, start=None, seed=8, device=CPU
+    other = replace(models, reference=str(folder)).open(
+        "reference", TINY, start=None, seed=8, device=CPU
     )
     assert same(weights(other), weights(start))
     with pytest.raises(ModelError, match=r"models\.critic is not set"):

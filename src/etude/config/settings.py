@@ -44,9 +44,6 @@ class Execution:
         1, "steps between lines in a log that is no terminal", kind="execution", ge=1
     )
     verifier_workers: int = option(1, "processes that judge answers", kind="execution", ge=1)
-    data_workers: int = option(
-        0, "processes that read rows; 0 reads in this one", kind="execution", ge=0
-    )
     minimum_free_gib: float = option(
         1.0,
         "free disk, GiB, below which a checkpoint is refused instead of begun",

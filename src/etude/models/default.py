@@ -1,4 +1,4 @@
-"""The models a stage may ask for beside the one it trains: a reference, a critic, a teacher, …"""
+"""The models a stage may ask for beside the one it trains: one field a role."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from etude.model.policy import Policy
 
-_ROLES = ("reference", "critic", "teacher", "reward", "verifier")
+_ROLES = ("reference",)
 
 
 @component(
@@ -30,16 +30,6 @@ class Default:
         "start",
         "what the trained model is held to: start (a frozen copy of the model the stage starts "
         "from), base (the model before any stage), a folder, or null for none",
-    )
-    critic: str | None = option(
-        None, "model that values states: start, base or a folder; null: none"
-    )
-    teacher: str | None = option(None, "model to learn from: start, base or a folder; null: none")
-    reward: str | None = option(
-        None, "model that scores answers: start, base or a folder; null: none"
-    )
-    verifier: str | None = option(
-        None, "model that judges answers: start, base or a folder; null: none"
     )
 
     def open(
