@@ -171,6 +171,7 @@ def test_ctrl_c_and_sigterm_write_a_checkpoint_and_the_same_command_goes_on(
     ended = started.end()
     assert ended.code == 130, ended.said
     assert " sft interrupted at step 3\n" in ended.out
+    assert "interrupted (SIGTERM) after step 3; a checkpoint is written" in ended.out
     assert "the same command goes on from here" in ended.out
     assert not left_over(started.mark)
     checkpoints = stage(there.folder, "sft") / "attempts/1/checkpoints"
@@ -191,7 +192,10 @@ def test_ctrl_c_and_sigterm_write_a_checkpoint_and_the_same_command_goes_on(
     started = there.start("train", *command, at=Moment("etude.verifier.pool:Pool._collect", 2))
     started.reach()
     started.send(signal.SIGINT, group=True)
-    assert started.end().code == 130
+    ended = started.end()
+    assert ended.code == 130, ended.said
+    assert "interrupted (Ctrl-C)" in ended.out
+    assert "the same command goes on from here" in ended.out
     assert not left_over(started.mark)
     finish(there, whole)
     assert first_step(there, "rl", 2) == 2

@@ -82,6 +82,7 @@ def test_a_gate_that_is_not_passed_stops_or_keeps_the_model_before(here: Place) 
     assert ended.code == 1, ended.said
     assert "rl (" in ended.out and "does not run: pass@1 0 < 0.9 after more" in ended.out
     assert not list((here.folder / "outputs/stages").glob("rl-*"))
+    assert f" next     evaluate checkpoint=outputs/stages/{stage(here, 'more').name}/" in ended.out
 
     ended = here.train(*command, "stages.more.gate.on_fail=keep_previous")
     assert ended.code == 0, ended.said

@@ -100,7 +100,7 @@ def test_who_waits_for_a_stage_says_so_and_can_be_stopped(tmp_path: Path) -> Non
     graph = chain(tmp_path, ("sft", config("sft", 2)))
     with locked(tmp_path, "fsft1", waiting=pytest.fail):
         assert run(graph, [Says(stop, "")], stop=stop) == 130
-    assert len(said) == 1
+    assert len(said) == 2 and said[1] == "interrupted (request)"
     assert f"sft (fsft1) is being trained by process {os.getpid()}" in said[0]
 
 

@@ -97,9 +97,11 @@ class _LocalRun:
             for text in stopped(graph):
                 self.observers.warned(text)
             state = "failed" if problems(graph) else "done"
-        except (Interrupted, KeyboardInterrupt):
+        except (Interrupted, KeyboardInterrupt) as error:
             state = "interrupted"
+            self.observers.warned(str(error) or "aborted; what was not saved is done again")
         finally:
+            graph.state = state
             self._write_result(state)
             self.observers.run_finished(graph)
         return {"done": 0, "failed": 1, "interrupted": Interrupted.exit_code}[state]

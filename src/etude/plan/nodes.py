@@ -119,8 +119,9 @@ class Graph:
     """Everything a command asks for, each piece of work once.
 
     ``order`` lists stages and evaluations so that what a node needs comes before it. ``folder`` is
-    the folder of the run and ``outcomes`` maps a fingerprint to how its node ended (see
-    ``execute.outcomes``); execution fills both.
+    the folder of the run, ``state`` how it ended (done, failed, interrupted; empty before) and
+    ``outcomes`` maps a fingerprint to how its node ended (see ``execute.outcomes``); execution
+    fills all three.
     """
 
     stages: dict[str, StageNode]
@@ -129,6 +130,7 @@ class Graph:
     runs: list[Run]
     outputs: Path
     folder: Path | None = None
+    state: str = ""
     outcomes: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -14,6 +14,7 @@ from etude.plan.quantities import duration
 from etude.view.record import RunRecord, interval
 
 _NARROW = 78
+_DONE = ("done", "skipped")
 
 
 def end_lines(
@@ -83,10 +84,11 @@ def places(graph: Any, record: RunRecord) -> Iterator[str]:
         known = record.stage(fingerprint)
         if known.state == "failed":
             yield from failure(node.name, known.problem)
-    handed_on = {node.start for node in graph.stages.values()}
-    for fingerprint, node in graph.stages.items():
+    there = {key: node for key, node in graph.stages.items() if record.stage(key).state in _DONE}
+    handed_on = {node.start for node in there.values()}
+    for fingerprint, node in there.items():
         known = record.stage(fingerprint)
-        if known.state not in ("done", "skipped") or fingerprint in handed_on:
+        if fingerprint in handed_on:
             continue
         folder = Path(known.folder or graph.outputs / "stages" / node.folder_name)
         if node.hands_on_model:
@@ -110,9 +112,13 @@ def next_commands(graph: Any, record: RunRecord) -> list[str]:
     states = {known.state for known in record.stages.values()}
     if "failed" in states:
         return ["mend the cause and run the same command again: finished work is kept"]
-    if "interrupted" in states:
+    if "interrupted" in states or graph.state == "interrupted":
         return ["the same command goes on from here"]
-    trained = [node for node in graph.stages.values() if node.hands_on_model]
+    trained = [
+        node
+        for node in graph.stages.values()
+        if node.hands_on_model and record.stage(node.fingerprint).state in _DONE
+    ]
     if not trained:
         return []
     node = trained[-1]
