@@ -20,8 +20,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from etude.cli.frame import share_cores
+
+share_cores()  # as the commands do, before torch is imported; it serves both sides
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
 
 LIMIT = 256
 MEAN = 64
@@ -123,10 +127,12 @@ def run_etude(
         "+data_mix.train.bench.source=gsm8k",
         "verifier=number",
         f"sources.gsm8k.path={rows}",
+        "sources.gsm8k.answer_pattern=null",
         f"training.prompts_per_step={options.prompts}",
         f"training.rollouts_per_prompt={options.group}",
         f"rollout.max_new_tokens={LIMIT}",
         "evaluation=null",
+        "execution.micro_batch_tokens=4096",
         "optimizer.lr=1e-6",
         "+reward_weighting.weights.length=0.01",
     ]
