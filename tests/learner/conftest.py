@@ -54,7 +54,8 @@ def learner(tmp_path: Path) -> Iterator[Build]:
         kind = "generate" if "objective=generate" in overrides else recipe
         runs = prepare([f"recipe={recipe}", *SMALL, *SIZES[kind], *overrides]).runs
         config = runs[0][1][0].config
-        context = StageContext(**{"seed": config["seed"], "start": None, "folder": tmp_path} | given)
+        usual = {"seed": config["seed"], "start": None, "folder": tmp_path}
+        context = StageContext(**usual | given)
         made = make_learner(config, context)
         opened.append(made)
         return made
