@@ -49,7 +49,7 @@ def interval(metric: Any) -> str:
 
 
 def summary(evaluation: Mapping[str, Any], most: int = 6) -> str:
-    """Return an evaluation's measures in one line, without those that repeat one (avg@8, pass@1)."""
+    """Return an evaluation's measures in one line, without repeating one (avg@8 is pass@1)."""
     metrics = evaluation.get("metrics")
     if not isinstance(metrics, Mapping) or not metrics:
         return "no metrics"
