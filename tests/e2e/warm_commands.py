@@ -246,6 +246,7 @@ class Warm:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, "GOMP_SPINCOUNT": "1000"},  # as the commands set it before torch
         )
         self._last: Started | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etude.cli.frame import guarded, warn
+from etude.cli.frame import guarded, let_threads_sleep, warn
 from etude.config import command
 from etude.errors import ConfigError
 
@@ -47,6 +47,7 @@ def _evaluate(argv: list[str]) -> int:
         line.overrides, multirun=line.multirun, installation=here, faults=line.faults
     )
     warn(runs[0][0].warnings)
+    let_threads_sleep()
     from etude.execute.local import run_evaluation
     from etude.view import make_observers
 

@@ -59,3 +59,13 @@ def warn(messages: Iterable[str]) -> None:
     """Print warnings, each on a line of its own, where results do not go."""
     for message in messages:
         print(f"warning: {message}", file=sys.stderr)
+
+
+def let_threads_sleep() -> None:
+    """Have OpenMP's threads soon sleep while they wait; it is read when torch is loaded.
+
+    On a machine with other work, threads that spin at every barrier take the time of those that are
+    waited for, and steps take several times as long; on an idle one there is no difference.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")

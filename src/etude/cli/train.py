@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etude.cli.frame import guarded, warn
+from etude.cli.frame import guarded, let_threads_sleep, warn
 from etude.config import command
 from etude.errors import ConfigError
 
@@ -50,6 +50,7 @@ def _train(argv: list[str]) -> int:
     from etude.plan.graph import build_graph
 
     graph = build_graph(prepared.runs)
+    let_threads_sleep()
     from etude.execute.local import run
     from etude.view import make_observers
 
