@@ -224,7 +224,9 @@ def test_a_verifier_that_cannot_start_is_an_error_and_not_a_verdict(how, said):
 
 
 PARENT = """
-import os, sys, threading, time
+import os, signal, sys, threading, time
+# A shell that starts the tests in the background hands on an ignored SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {here!r})
 from test_pool import Obedient, candidates
 
