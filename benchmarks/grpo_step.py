@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from etude.cli.frame import share_cores
+from etude.cli.frame import let_threads_sleep
 
-share_cores()  # as the commands do, before torch is imported; it serves both sides
+let_threads_sleep()  # as the commands do, before torch is imported; it serves both sides
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from etude.cli.frame import share_cores
+from etude.cli.frame import let_threads_sleep
 
 
 @pytest.mark.parametrize(
@@ -20,5 +20,5 @@ def test_a_choice_of_the_users_stays(monkeypatch, given, expected):
         monkeypatch.delenv(name, raising=False)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    share_cores()
+    let_threads_sleep()
     assert os.environ.get("GOMP_SPINCOUNT") == expected

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from etude.verifier.worker import die_with
+
 #: In the environment of a command and of every process it starts.
 MARK = "ETUDE_TEST_RUN"
 
@@ -312,7 +314,8 @@ def _stop_at(path: str, call: int, after: bool) -> None:
     setattr(owner, name, stopping)
 
 
-def _child(asked: dict[str, Any]) -> int:
+def _child(asked: dict[str, Any], parent: int) -> int:
+    die_with(parent)
     os.setpgid(0, 0)
     streams = Path(asked["streams"])
     for descriptor, name in ((1, "out"), (2, "err")):
@@ -333,16 +336,18 @@ def _child(asked: dict[str, Any]) -> int:
 
 
 def serve() -> None:
-    """Fork for every line of standard input until it ends."""
+    """Fork for every line of standard input until it ends; nothing outlives the tests."""
+    die_with(os.getppid())
     for name in _WARM:
         importlib.import_module(name)
     gc.freeze()  # forks need not look at what the imports left
+    own = os.getpid()
     for line in sys.stdin:
         process = os.fork()
         if process == 0:
             code = 70
             try:
-                code = _child(json.loads(line))
+                code = _child(json.loads(line), own)
             except SystemExit as ended:
                 code = ended.code if isinstance(ended.code, int) else 1
             except BaseException:

@@ -19,7 +19,6 @@ def guarded(command: Callable[[list[str]], int], argv: Sequence[str] | None = No
     ``ETUDE_TRACEBACK=1`` or ``--traceback`` shows where an error comes from.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    share_cores()
     try:
         return command(words)
     except EtudeError as error:
@@ -34,17 +33,6 @@ def guarded(command: Callable[[list[str]], int], argv: Sequence[str] | None = No
         # The reader (`| head`) has seen enough; Python would complain again at its own exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def share_cores() -> None:
-    """Let threads that wait sleep soon, so that two runs on one machine do not stall each other.
-
-    OpenMP's default is to spin for milliseconds at every barrier: with another process on the same
-    cores a step then takes ten times as long. A thousand turns cover the gaps between the
-    operations of a step. Read when torch is first imported; a choice of the user's stays.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _text(error: EtudeError) -> str:
