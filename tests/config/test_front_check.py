@@ -123,7 +123,7 @@ def test_the_report_reads_as_a_person_would_write_it(here) -> None:
         ("foo/bar=1", "no config group 'foo/bar'"),
         ("objective/advantge=plain", "Did you mean objective/advantage?"),
         ("seed", "KEY=VALUE"),
-        ("hydra/launcher=slurm", "launcher=slurm"),
+        ("hydra/launcher=slurm", "launcher=local"),
         ("hydra/sweeper=basic", "-m"),
         ("hydra.run.dir=x", "outputs=FOLDER"),
         ("sources=arithmetic", "every source is there"),

@@ -25,7 +25,6 @@ _PACKAGES = (
     "peft",
     "math-verify",
     "wandb",
-    "vllm",
 )
 #: Most bytes of a diff that are kept.
 DIFF_LIMIT = 1 << 20

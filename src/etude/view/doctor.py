@@ -31,12 +31,10 @@ _NEEDED = ("torch", "transformers", "datasets", "hydra-core", "omegaconf", "safe
 _NEEDED_FOR = {
     "wandb": "tracker=wandb; tracker=none does without",
     "rich": "the live view in a terminal",
-    "submitit": "launcher=slurm",
     "math-verify": "verifier=math",
 }
 _OPTIONAL = {
     "peft": ("LoRA", "pip install 'etude[lora]'"),
-    "vllm": ("rollouts of real models on GPUs", "pip install 'etude[vllm]'"),
 }
 #: Free disk, bytes, below which a run is likely to end for want of space; below which none starts.
 _LITTLE, _TOO_LITTLE = 5 * 2**30, 2**28
