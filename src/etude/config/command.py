@@ -42,7 +42,7 @@ REFUSED = {
     "--experimental-rerun": "the same command again continues where it stopped",
 }
 HYDRA_KEYS = {
-    "hydra/launcher": "where a run runs is a group of its own (etude list launcher): launcher=local",
+    "hydra/launcher": "where a run runs is a group of its own: launcher=local",
     "hydra/sweeper": "a sweep is -m with values separated by commas: train -m seed=1,2,3",
     "hydra.launcher": "where a run runs is a group of its own: launcher.KEY=VALUE",
     "hydra.sweeper": "a sweep is -m with values separated by commas: train -m seed=1,2,3",
