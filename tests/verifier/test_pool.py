@@ -37,9 +37,7 @@ class Obedient(Verifier):
         if response == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if response == "eat":
-            hoard = []
-            while True:
-                hoard.append(bytearray(64 * 2**20))
+            bytearray(2**36)  # refused at once: a hoard grown piece by piece races the time limit
         if response == "recurse":
             return self.judge(candidate)
         if response == "raise":
@@ -131,7 +129,7 @@ def test_bad_rows_get_their_own_outcomes_and_the_others_are_judged():
         "shout",
         "f",
     ]
-    with Obedient(timeout=1.0, memory=512).open(2) as judge:
+    with Obedient(timeout=3.0, memory=512).open(2) as judge:
         verdicts = judge.verify(candidates(*responses))
         seconds = judge.seconds
     outcome = {
@@ -148,7 +146,7 @@ def test_bad_rows_get_their_own_outcomes_and_the_others_are_judged():
     assert "SIGKILL" in detail["killed"]
     assert "MemoryError" in detail["eat"]
     assert "ValueError: no such answer" in detail["raise"]
-    assert "1 s" in detail["hang"]
+    assert "3 s" in detail["hang"]
     assert judge.counts == {
         Outcome.CORRECT: 7,
         Outcome.WRONG: 0,
@@ -156,7 +154,7 @@ def test_bad_rows_get_their_own_outcomes_and_the_others_are_judged():
         Outcome.TIMED_OUT: 1,
         Outcome.CRASHED: 6,
     }
-    assert seconds[responses.index("hang")] >= 1.0
+    assert seconds[responses.index("hang")] >= 3.0
 
 
 def test_a_row_without_a_verdict_has_no_parts_so_that_it_cannot_pass_for_a_zero():
