@@ -45,13 +45,17 @@ class Unit:
 
 @dataclass
 class Worker:
-    """One process, the units it was given and not yet answered, and when its clock runs out."""
+    """One process, the units it was given and not yet answered, and when its clock runs out.
+
+    ``taken`` says that the process has picked its units up; until then its death is not their doing.
+    """
 
     process: subprocess.Popen[bytes]
     jobs: Connection
     replies: Connection
     log: Any
     ready: bool = False
+    taken: bool = False
     deadline: float = 0.0
     units: deque[Unit] = field(default_factory=deque)
 
@@ -138,6 +142,7 @@ class Pool:
             share = max(1, min(32, len(waiting) // (2 * self._limit)))
             units = [waiting.popleft() for _ in range(share)]
             worker.units = deque(units)
+            worker.taken = False
             worker.deadline = time.monotonic() + self._verifier.timeout
             job = [[candidates[position] for position in unit.positions] for unit in units]
             with contextlib.suppress(BrokenPipeError):  # it just died: found when collecting
@@ -173,6 +178,10 @@ class Pool:
             )
         if "ready" in reply:
             worker.ready = True
+            return
+        if "taken" in reply:
+            worker.taken = True
+            worker.deadline = time.monotonic() + self._verifier.timeout
             return
         unit = worker.units.popleft()
         for position, given in zip(unit.positions, reply["verdicts"], strict=True):
@@ -212,9 +221,10 @@ class Pool:
             self._drop(worker)
             raise VerifierError(f"a verifier worker did not start: {detail}. {said}")
         if worker.units:
-            verdict = Verdict(Outcome.CRASHED, {}, detail=f"{detail}. {said}".strip()[:500])
-            for position in worker.units.popleft().positions:
-                verdicts[position] = verdict
+            if worker.taken:
+                verdict = Verdict(Outcome.CRASHED, {}, detail=f"{detail}. {said}".strip()[:500])
+                for position in worker.units.popleft().positions:
+                    verdicts[position] = verdict
             waiting.extendleft(reversed(worker.units))
         self._drop(worker)
 

@@ -120,7 +120,9 @@ def main(jobs_fd: int, replies_fd: int, parent: int) -> None:
         raise
     reply({"ready": True})
     while True:
-        for unit in pickle.loads(jobs.get()):
+        job = jobs.get()
+        reply({"taken": True})
+        for unit in pickle.loads(job):
             began = time.perf_counter()
             verdicts, usable = _judge(verifier, unit)
             seconds = time.perf_counter() - began
