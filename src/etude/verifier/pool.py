@@ -47,7 +47,7 @@ class Unit:
 class Worker:
     """One process, the units it was given and not yet answered, and when its clock runs out.
 
-    ``taken`` says that the process has picked its units up; until then its death is not their doing.
+    ``taken``: the process has picked its units up; until then its death is not their doing.
     """
 
     process: subprocess.Popen[bytes]
