@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,24 @@ SIZES = {
         "rollout.max_new_tokens=24",
     ),
 }
+
+#: A model that answers some sums rightly and others not, so that groups have signal.
+TAUGHT = (
+    "model=scratch",
+    "model.hidden_size=64",
+    "model.layers=2",
+    "model.heads=2",
+    "model.kv_heads=1",
+    "model.intermediate_size=128",
+)
+TAUGHT_RL = (
+    "data_mix.train.arithmetic.levels=[1]",
+    "data_mix.held_out.arithmetic.levels=[1]",
+    "training.prompts_per_step=8",
+    "training.rollouts_per_prompt=4",
+    "rollout.max_new_tokens=20",
+    "execution.samples=100",
+)
 
 Build = Callable[..., Any]
 
@@ -63,3 +82,68 @@ def learner(tmp_path: Path) -> Iterator[Build]:
     yield build
     for made in opened:
         made.close()
+
+
+def _build(overrides: tuple[str, ...], folder: Path, start: Path | None) -> Any:
+    config = prepare(list(overrides)).runs[0][1][0].config
+    return make_learner(config, StageContext(seed=config["seed"], start=start, folder=folder))
+
+
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small model that was taught some arithmetic."""
+    folder = tmp_path_factory.mktemp("taught")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    made = _build(
+        (
+            "recipe=sft",
+            *TAUGHT,
+            "data_mix.train.arithmetic.levels=[1]",
+            "training.rows_per_step=64",
+            "training.steps=150",
+            "optimizer.lr=5e-3",
+        ),
+        folder,
+        None,
+    )
+    for step in range(150):
+        made.step(step)
+    made.export(folder)
+    torch.set_num_threads(before)
+    return folder / "model"
+
+
+@pytest.fixture
+def short_run(taught: Path, tmp_path: Path) -> Callable[..., list[dict[str, float]]]:
+    """Return a function that trains a few steps of a stage and returns each step's metrics.
+
+    The stage is also saved and rebuilt after its first step; what follows must be equal to the bit.
+    """
+
+    def run(*overrides: str, steps: int = 3) -> list[dict[str, float]]:
+        from etude.execute import tree
+
+        chosen = ("recipe=rl", *TAUGHT, *TAUGHT_RL, f"training.steps={steps}", *overrides)
+        whole = _build(chosen, tmp_path, taught)
+        results = [whole.step(step) for step in range(steps)]
+        interrupted = _build(chosen, tmp_path, taught)
+        again = [interrupted.step(0)]
+        saved = Path(tempfile.mkdtemp(dir=tmp_path))
+        tree.save(interrupted.state_dict(), saved)
+        interrupted.close()
+        resumed = _build(chosen, tmp_path, taught)
+        resumed.load_state_dict(tree.load(saved))
+        again += [resumed.step(step) for step in range(1, steps)]
+        for one, other in zip(results, again, strict=True):
+            assert one.metrics == other.metrics
+            assert one.samples == other.samples
+        for a, b in zip(
+            whole.policy.model.parameters(), resumed.policy.model.parameters(), strict=True
+        ):
+            assert torch.equal(a, b)
+        whole.close()
+        resumed.close()
+        return [result.metrics for result in results]
+
+    return run
