@@ -15,6 +15,8 @@ from etude.objective.aggregation.seq_mean_token_sum import SequenceMeanTokenSum
 from etude.objective.aggregation.token_mean import TokenMean
 from etude.objective.batch import LossBatch, RolloutBatch, totals_of
 from etude.objective.filter.none import KeepAll
+from etude.objective.guidance.none import Unguided
+from etude.objective.imitation.none import NoImitation
 from etude.objective.policy_gradient import PolicyGradient
 from etude.objective.policy_loss.clipped import Clipped
 
@@ -34,6 +36,8 @@ def objective(**parts: Any) -> PolicyGradient:
         "advantage": GroupRelative(),
         "policy_loss": Clipped(),
         "aggregation": TokenMean(),
+        "guidance": Unguided(),
+        "imitation": NoImitation(),
     }
     return PolicyGradient(**{**plain, **parts})
 
@@ -46,6 +50,9 @@ class GivenLogprobs:
 
     def entropy(self) -> Tensor:
         raise AssertionError("these cases give no entropies")
+
+    def statistic(self, of: Any) -> Tensor:
+        raise AssertionError("these cases give no distributions")
 
     def logits(self) -> Tensor:
         raise AssertionError("these cases give no logits")

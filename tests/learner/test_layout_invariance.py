@@ -48,8 +48,8 @@ def measured(learner: Any, groups: Any) -> Recorder:
     learner.trainee = recorder
     learner._old_and_reference_logprobs(groups)
     batch, _ = learner.objective.shape(rollout_batch(groups, 12), learner.state)
-    advantages = learner.objective.estimate(batch, learner.state).advantages
-    learner._train(groups, batch, advantages, 0)
+    estimate = learner.objective.estimate(batch, learner.state)
+    learner._train(groups, batch, estimate, 0)
     return recorder
 
 

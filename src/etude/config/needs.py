@@ -152,6 +152,8 @@ def columns_of(config: Mapping[str, Any], schema: Schema, held_out: bool) -> dic
         node = (config.get("sources") or {}).get(key)
         for used in walk(node, "sources", f"sources.{key}", schema):
             found.setdefault(key, source_columns(used))
+    if not held_out and mix.get("demonstrations"):  # their solutions stand in for the rows' own
+        found = {key: columns | {"solution"} for key, columns in found.items()}
     return found
 
 

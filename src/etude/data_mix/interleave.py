@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from etude.data_mix.part import OpenPart
 from etude.randomness import generator
 
 
@@ -80,3 +81,10 @@ class Interleave:
         if list(counts) != self._names:
             raise ValueError(f"the parts were {list(counts)} and are {self._names}")
         self._counts = [int(count) for count in counts.values()]
+
+
+def interleaved(parts: list[OpenPart], seed: int, *, shuffle: bool) -> Interleave:
+    """Return the order of opened parts; a part without a weight has that of its rows."""
+    names = [part.name for part in parts]
+    weights = [float(len(part)) if part.weight is None else part.weight for part in parts]
+    return Interleave(names, [len(part) for part in parts], weights, seed, shuffle=shuffle)

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etude.component import Need, component, option
+from etude.data_mix.demonstrations import Demonstrations
+from etude.data_mix.form import Form
 from etude.data_mix.part import OpenPart, Part, open_part
-from etude.data_mix.stream import Findings, Form, Stream
+from etude.data_mix.stream import Findings, Stream
 from etude.errors import DataError
 from etude.sources.interface import Source
 
@@ -33,6 +35,11 @@ class Mix:
         {}, "what is trained on: source → {source, split, weight, levels, limit}"
     )
     held_out: dict[str, Part] = option({}, "what is measured on and never trained on; same keys")
+    demonstrations: dict[str, Part] = option(
+        {},
+        "where objectives that mix imitation into reinforcement find the column solution, same "
+        "keys: rows are matched by prompt; empty: in the training rows themselves",
+    )
     prompt_template: str = option("{prompt}", "user text; {column} is a column of the row")
     response_template: str | None = option(
         None, "text a demonstration teaches ('{solution}', '{answer}'); null: prompts only"
@@ -69,11 +76,16 @@ class Mix:
             open_part(name, part, "held_out", "test", sources, seed, folders)
             for name, part in self.held_out.items()
         ]
+        worked = [
+            open_part(name, part, "demonstrations", "train", sources, seed, folders)
+            for name, part in self.demonstrations.items()
+        ]
         form = Form(self.prompt_template, self.response_template, self.system)
         findings = self._compare(train, held_out)
         for message in findings.warnings():
             warnings.warn(f"data_mix: {message}", stacklevel=2)
-        return Stream(train, held_out, form, findings, seed=seed, shuffle=self.shuffle)
+        shown = Demonstrations(worked or train, form, seed, matched=bool(worked))
+        return Stream(train, held_out, form, findings, shown, seed=seed, shuffle=self.shuffle)
 
     def _compare(self, train: list[OpenPart], held_out: list[OpenPart]) -> Findings:
         """Drop duplicates and overlapping rows as configured; return what was found."""

@@ -6,38 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etude.data_mix.interleave import Interleave
+from etude.data_mix.demonstrations import Demonstrations
+from etude.data_mix.form import Form
+from etude.data_mix.interleave import interleaved
 from etude.data_mix.part import OpenPart
-from etude.data_mix.template import fill
 from etude.errors import DataError
 from etude.rows import Example
 
 #: Held-out rows are chosen and ordered alike in every run, so that runs can be compared in pairs.
 HELD_OUT_SEED = 0
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a row becomes an example: the templates of prompt, response and system text."""
-
-    prompt: str
-    response: str | None
-    system: str | None
-
-    def example(self, part: OpenPart, position: int) -> Example:
-        """Return the row at ``position`` of ``part`` as an example."""
-        row = part.row(position)
-        system = self.system if self.system is not None else row.get("system")
-        return Example(
-            id=f"{part.source}:{row['id']}",
-            source=part.source,
-            prompt=fill(self.prompt, row, "data_mix.prompt_template"),
-            response=None
-            if self.response is None
-            else fill(self.response, row, "data_mix.response_template"),
-            system=None if system is None else fill(system, row, "data_mix.system"),
-            columns=row,
-        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +57,7 @@ class Stream:
         held_out: list[OpenPart],
         form: Form,
         findings: Findings,
+        demonstrations: Demonstrations,
         *,
         seed: int,
         shuffle: bool,
@@ -88,7 +66,8 @@ class Stream:
         self._held_out = held_out
         self._form = form
         self.findings = findings
-        self._order = _interleave(train, seed, shuffle=shuffle) if train else None
+        self.demonstrations = demonstrations
+        self._order = interleaved(train, seed, shuffle=shuffle) if train else None
 
     @property
     def size(self) -> int:
@@ -133,7 +112,7 @@ class Stream:
         total = sum(len(part) for part in self._held_out)
         wanted = total if limit is None else min(limit, total)
         chosen: list[tuple[int, int]] = []
-        order = _interleave(self._held_out, HELD_OUT_SEED, shuffle=True)
+        order = interleaved(self._held_out, HELD_OUT_SEED, shuffle=True)
         seen: set[tuple[int, int]] = set()
         while len(chosen) < wanted:
             place = order.draw()
@@ -143,20 +122,17 @@ class Stream:
         return [self._form.example(self._held_out[part], position) for part, position in chosen]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the stream stands."""
-        return self._order.state_dict() if self._order else {"counts": {}}
+        """Return where the stream and its demonstrations stand."""
+        order = self._order.state_dict() if self._order else {"counts": {}}
+        return {**order, "demonstrations": self.demonstrations.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where :meth:`state_dict` was taken; raises DataError for another mix."""
         if self._order is None:
             return
+        state = dict(state)
         try:
+            self.demonstrations.load_state_dict(state.pop("demonstrations"))
             self._order.load_state_dict(state)
         except ValueError as error:
             raise DataError(f"the saved position is that of another data_mix: {error}") from error
-
-
-def _interleave(parts: list[OpenPart], seed: int, *, shuffle: bool) -> Interleave:
-    names = [part.name for part in parts]
-    weights = [float(len(part)) if part.weight is None else part.weight for part in parts]
-    return Interleave(names, [len(part) for part in parts], weights, seed, shuffle=shuffle)

@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from etude.learner.microbatch import MicroBatch, Trainable, collate, split
 from etude.model.policy import Policy
+from etude.primitives.distribution import STATISTICS, entropy_of
 
 #: Logits held at once, in elements; more are computed in chunks.
 CHUNK = 1 << 26
@@ -39,6 +40,34 @@ def forward(
     return ForwardPass(policy, batch, needed, temperature, chunk)
 
 
+def measure(
+    policy: Policy,
+    rows: Sequence[Trainable],
+    names: Sequence[str],
+    *,
+    temperature: float = 1.0,
+    token_budget: int,
+    chunk: int = CHUNK,
+) -> dict[str, list[list[float]]]:
+    """Return, without gradient, numbers of each row's tokens by name, 0 where it is not trained.
+
+    A name is ``logprobs`` or one of ``primitives.distribution.STATISTICS``. Nothing is dropped out,
+    so the numbers are those of the model that samples.
+    """
+    found: dict[str, list[list[float]]] = {name: [[] for _ in rows] for name in names}
+    lengths = [len(row.prompt) + len(row.tokens) for row in rows]
+    with torch.no_grad(), policy.measuring():
+        for members in split(lengths, token_budget):
+            batch = collate([rows[i] for i in members], pad_id=policy.pad_id)
+            passed = forward(policy, batch, temperature, chunk=chunk)
+            for name in names:
+                of = STATISTICS.get(name)
+                numbers = passed.logprobs if of is None else passed.statistic(of)
+                for i, line in zip(members, numbers.tolist(), strict=True):
+                    found[name][i] = line[: len(rows[i].tokens)]
+    return found
+
+
 def score(
     policy: Policy,
     rows: Sequence[Trainable],
@@ -47,19 +76,11 @@ def score(
     token_budget: int,
     chunk: int = CHUNK,
 ) -> list[list[float]]:
-    """Return, without gradient, the log-probs of each row's response, 0 where it is not trained.
-
-    Nothing is dropped out, so they are those of the model that samples.
-    """
-    found: list[list[float]] = [[] for _ in rows]
-    lengths = [len(row.prompt) + len(row.tokens) for row in rows]
-    with torch.no_grad(), policy.measuring():
-        for members in split(lengths, token_budget):
-            batch = collate([rows[i] for i in members], pad_id=policy.pad_id)
-            logprobs = forward(policy, batch, temperature, chunk=chunk).logprobs.tolist()
-            for i, line in zip(members, logprobs, strict=True):
-                found[i] = line[: len(rows[i].tokens)]
-    return found
+    """Return, without gradient, the log-probs of each row's response, 0 where it is not trained."""
+    found = measure(
+        policy, rows, ["logprobs"], temperature=temperature, token_budget=token_budget, chunk=chunk
+    )
+    return found["logprobs"]
 
 
 class ForwardPass:
@@ -85,7 +106,7 @@ class ForwardPass:
 
     def entropy(self) -> Tensor:
         """Return the entropy, nats, of the distribution each token came from, ``[N, T]``."""
-        return self.statistic(_entropy)
+        return self.statistic(entropy_of)
 
     def statistic(self, of: Callable[[Tensor], Tensor]) -> Tensor:
         """Return ``of`` (logits ``[m, V]`` ÷ temperature → ``[m]``) at every token, ``[N, T]``."""
@@ -142,8 +163,3 @@ class ForwardPass:
 def _logprob(logits: Tensor, targets: Tensor | None) -> Tensor:
     assert targets is not None  # narrows the type; _map hands on what it was given
     return -F.cross_entropy(logits, targets, reduction="none")
-
-
-def _entropy(logits: Tensor) -> Tensor:
-    logprobs = torch.log_softmax(logits, dim=-1)
-    return -(logprobs.exp() * logprobs).sum(-1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,9 +34,8 @@ class GenerateLearner:
         clock = Clock()
         examples = self.rollouts.stream.next(self.parts.training.rows_per_step)
         with clock.phase("rollout"):
-            groups = self.rollouts.sample(
-                examples, step, StepPlan(), Counter(), size=self.objective.samples_per_prompt
-            )
+            sampler = self.rollouts.sampler(step, StepPlan())
+            groups = sampler.sample(examples, self.objective.samples_per_prompt)
         judged = [[row for row in group if is_judged(row)] for group in groups]
         self.rollouts.reward(judged)
         kept = [row for group in judged for row in self._keep(group)]

@@ -14,17 +14,20 @@ import torch
 from torch import Tensor
 
 from etude.learner.clock import Clock
+from etude.learner.extra import ExtraUpdates
 from etude.learner.forward import forward, score
 from etude.learner.interface import StepResult, Tree
 from etude.learner.make import StageContext
 from etude.learner.microbatch import collate, split
 from etude.learner.parts import StageParts
-from etude.learner.report import group_metrics, row_metrics, sample_record
+from etude.learner.recall import Recall
+from etude.learner.report import group_metrics, guidance_metrics, row_metrics, sample_record
 from etude.learner.rollouts import Rollouts
-from etude.learner.tensors import micro_batch, rollout_batch, row_seeds
+from etude.learner.taught import demonstration_rows, taught_losses
+from etude.learner.tensors import micro_batch, pad, rollout_batch, row_seeds
 from etude.learner.trainee import Trainee
 from etude.objective.batch import LossBatch, RolloutBatch, totals_of
-from etude.objective.loss import Metrics, add_metrics
+from etude.objective.loss import Estimate, Metrics, add_metrics
 from etude.randomness import generator
 from etude.rows import Row
 
@@ -54,6 +57,8 @@ class PolicyGradientLearner:
         self.state = self.objective.make_state()
         self.curriculum = parts.curriculum.make_state()
         self.rollouts = Rollouts(parts, context, self.policy)
+        self.recall = Recall(self.policy, self.objective, parts.execution.micro_batch_tokens)
+        self.extra = ExtraUpdates(parts, self.policy, self.state, context.seed)
 
     def step(self, step: int) -> StepResult:
         """Sample the prompts of one step, reward the answers, and update the policy on them."""
@@ -61,30 +66,40 @@ class PolicyGradientLearner:
         plan = self.curriculum.plan(step)
         self.temperature = plan.temperature or self.parts.rollout.temperature
         with clock.phase("rollout"):
-            gathered = self.rollouts.gather(step, plan)
+            gathered = self.rollouts.gather(step, plan, self.state.of("guidance"))
         groups = gathered.groups
         with clock.phase("logprobs"):
             self._old_and_reference_logprobs(groups)
-        batch, shaped = self.objective.shape(
-            rollout_batch(groups, self.parts.rollout.max_new_tokens), self.state
-        )
+        batch, shaped = self.objective.shape(self._batch(groups, step), self.state)
         estimate = self.objective.estimate(batch, self.state)
+        mask, selected = self.objective.select(batch, estimate.advantages, self.state)
+        collected = self.extra.collect(gathered.judged, gathered.sampler)
         with clock.phase("update"):
-            trained = self._train(groups, batch, estimate.advantages, step)
+            trained = self._train(groups, replace(batch, mask=mask), estimate, step)
+            extra = self.extra.update(step, self.temperature)
+        self.objective.observe(trained, self.state)
         self.rollouts.sync(self.policy)
         self.curriculum.observe(step, gathered.sampled)
 
         metrics = {
             **row_metrics(gathered.sampled, self.parts.reward_weighting.weights),
-            **group_metrics(_in_groups(gathered.sampled, self.training.rollouts_per_prompt)),
+            **group_metrics(gathered.judged),
+            **guidance_metrics(gathered.counts, gathered.demonstrated),
             "groups/rounds": float(gathered.rounds),
             **shaped,
             **estimate.metrics,
+            **selected,
             **trained,
+            **collected,
+            **extra,
         }
         tokens = sum(len(row.tokens) for row in gathered.sampled)
         shown = [row for group in groups for row in group][: self.parts.execution.samples]
         return StepResult(metrics, [sample_record(row) for row in shown], clock.timing(tokens))
+
+    def _batch(self, groups: Groups, step: int) -> RolloutBatch:
+        limit = self.parts.rollout.max_new_tokens
+        return rollout_batch(groups, limit, seed=self.seed, step=step, steps=self.steps)
 
     def _old_and_reference_logprobs(self, groups: Groups) -> None:
         """Fill in the log-probs of the policy at sampling and of the reference, where needed.
@@ -94,50 +109,99 @@ class PolicyGradientLearner:
         the old log-probs are that model's.
         """
         rows = [row for group in groups for row in group]
-        budget = self.parts.execution.micro_batch_tokens
-        if self.rollouts.on_policy and self._old_pass_needed():
-            known = score(self.policy, rows, temperature=self.temperature, token_budget=budget)
-            for row, values in zip(rows, known, strict=True):
-                row.old_logprobs = values
+        self.recall.clear()
+        if self.rollouts.on_policy and self._old_pass_needed(rows):
+            self.recall.fill(rows, self.temperature)
         if self.reference is not None:
+            budget = self.parts.execution.micro_batch_tokens
             known = score(self.reference, rows, temperature=self.temperature, token_budget=budget)
             for row, values in zip(rows, known, strict=True):
                 row.reference_logprobs = values
 
-    def _old_pass_needed(self) -> bool:
-        several = self.training.updates_per_step * self.training.epochs_per_step > 1
-        corrected = self.objective.rollout_correction is not None
-        return several or corrected or self.objective.reads_old_logprobs
+    def _old_pass_needed(self, rows: Sequence[Row]) -> bool:
+        return (
+            self.training.updates_per_step * self.training.epochs_per_step > 1
+            or self.objective.rollout_correction is not None
+            or self.objective.reads_old_logprobs
+            or bool(self.objective.statistics)
+            or any(row.prompt != row.sampled_prompt for row in rows)
+        )
 
     def _train(
-        self, groups: Groups, batch: RolloutBatch, advantages: Tensor, step: int
+        self, groups: Groups, batch: RolloutBatch, estimate: Estimate, step: int
     ) -> dict[str, float]:
         """Update on every batch of every epoch; return metrics averaged over the updates."""
         rows = [row for group in groups for row in group]
+        old = {name: pad([row.extras[name] for row in rows]) for name in self._old_names()}
         whole = LossBatch(
             old_logprobs=batch.old_logprobs,
-            advantages=advantages,
+            advantages=estimate.advantages,
             mask=batch.mask,
             groups=batch.groups,
             row_seeds=row_seeds(rows, self.seed, step),
             step=step,
+            steps=self.steps,
             totals=totals_of(batch.mask, batch.groups, width=batch.width),
             reference_logprobs=batch.reference_logprobs,
+            off_policy=batch.off_policy,
             rollout_weights=self.objective.rollout_weights(batch),
+            values=batch.values,
+            returns=estimate.returns,
+            token_rewards=batch.token_rewards,
+            rewards=batch.rewards,
+            lengths=batch.lengths,
+            parts=batch.parts,
+            old_statistics=old,
         )
         logged: list[dict[str, float]] = []
         for part, chosen in enumerate(self._update_batches(batch.groups, step)):
+            some = [rows[i] for i in chosen.tolist()]
             update = whole.select(chosen)
-            micro = self._micro_batches([rows[i] for i in chosen.tolist()], update.groups)
+            micro = self._micro_batches(some, update.groups)
             totals = totals_of(
                 update.mask, update.groups, width=batch.width, micro_batches=len(micro)
             )
             update = replace(update, totals=totals)
-            metrics: Metrics = {}
-            losses = self._losses(update, [rows[i] for i in chosen.tolist()], micro, metrics)
-            done = self.trainee.update(losses, step, part)
-            logged.append(done | {name: metric.value() for name, metric in metrics.items()})
-        return {name: sum(one[name] for one in logged) / len(logged) for name in logged[0]}
+            if self.objective.statistics:
+                measured = self.recall.present(some, part, self.temperature)
+                update = self.objective.prepare(update, measured, self.state)
+            logged.append(self._update(update, some, micro, step, part))
+        names = dict.fromkeys(name for one in logged for name in one)
+        return {
+            name: sum(one[name] for one in logged if name in one)
+            / sum(name in one for one in logged)
+            for name in names
+        }
+
+    def _update(
+        self, update: LossBatch, rows: list[Row], micro: list[list[int]], step: int, part: int
+    ) -> dict[str, float]:
+        """Make one optimizer step on an update batch; without a token to learn from, none."""
+        taught = demonstration_rows(self.rollouts, self.objective.imitation.rows)
+        if update.totals.tokens == 0 and not taught:
+            return {"update/skipped": 1.0}
+        metrics: Metrics = {}
+
+        def losses() -> Iterator[Tensor]:
+            yield from self._losses(update, rows, micro, metrics)
+            if taught:
+                yield from taught_losses(
+                    self.objective.imitation.loss,
+                    taught,
+                    self.policy,
+                    metrics,
+                    token_budget=self.parts.execution.micro_batch_tokens,
+                    width=update.totals.width,
+                    temperature=self.temperature,
+                    keys=(self.seed, step, self.steps),
+                )
+
+        done = self.trainee.update(losses(), step, part)
+        numbers = {name: metric.value() for name, metric in metrics.items()}
+        return {**done, **numbers, "update/skipped": 0.0}
+
+    def _old_names(self) -> tuple[str, ...]:
+        return tuple(self.objective.old_statistics) if self.rollouts.on_policy else ()
 
     def _update_batches(self, groups: Tensor, step: int) -> Iterator[Tensor]:
         """Yield the row numbers of each update, whole groups in an order keyed by the step."""
@@ -159,7 +223,7 @@ class PolicyGradientLearner:
             passed = forward(
                 self.policy, collate(chosen, pad_id=self.policy.pad_id), self.temperature
             )
-            if self.rollouts.on_policy and not self._old_pass_needed():
+            if self.rollouts.on_policy and not self.recall.filled:
                 small = replace(small, old_logprobs=passed.logprobs.detach())
             loss = self.objective.loss(small, passed, self.state)
             merged = add_metrics(metrics, loss.metrics)
@@ -183,6 +247,7 @@ class PolicyGradientLearner:
             "objective": self.state.state_dict(),
             "curriculum": self.curriculum.state_dict(),
             "stream": self.rollouts.stream.state_dict(),
+            "extra": self.extra.state_dict(),
         }
 
     def load_state_dict(self, state: Tree) -> None:
@@ -191,6 +256,7 @@ class PolicyGradientLearner:
         self.state.load_state_dict(state["objective"])
         self.curriculum.load_state_dict(state["curriculum"])
         self.rollouts.stream.load_state_dict(state["stream"])
+        self.extra.load_state_dict(state["extra"])
         self.rollouts.sync(self.policy)
 
     def export(self, folder: Path) -> None:
@@ -200,7 +266,3 @@ class PolicyGradientLearner:
     def close(self) -> None:
         """End the engine and the verifier's workers."""
         self.rollouts.close()
-
-
-def _in_groups(rows: Sequence[Row], size: int) -> Groups:
-    return [list(rows[start : start + size]) for start in range(0, len(rows), size)]

@@ -54,6 +54,18 @@ def group_metrics(groups: Sequence[Sequence[Row]]) -> dict[str, float]:
     }
 
 
+def guidance_metrics(
+    counts: Mapping[str, tuple[float, float]], demonstrated: Sequence[Row]
+) -> dict[str, float]:
+    """Return the means that guidance counted, and what the verifier says of demonstrations."""
+    metrics = {name: total / count if count else 0.0 for name, (total, count) in counts.items()}
+    if demonstrated:
+        right = sum(bool(r.verdict and r.verdict.outcome is Outcome.CORRECT) for r in demonstrated)
+        metrics["demonstrations/rows"] = float(len(demonstrated))
+        metrics["demonstrations/correct"] = right / len(demonstrated)
+    return metrics
+
+
 def sample_record(row: Row) -> dict[str, Any]:
     """Return what samples.jsonl keeps of a row."""
     verdict = row.verdict

@@ -12,9 +12,9 @@ import torch
 from etude.curriculum.interface import StepPlan
 from etude.errors import DataError, VerifierError
 from etude.learner.parts import StageParts
+from etude.learner.sampler import StepSampler, candidate_of
 from etude.model.policy import Policy
-from etude.randomness import row_seed
-from etude.rows import Candidate, Example, Outcome, Request, Row
+from etude.rows import Outcome, Row
 
 if TYPE_CHECKING:
     from etude.learner.make import StageContext
@@ -22,55 +22,68 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gathered:
-    """The groups of a step, and everything that was sampled on the way to them.
+    """The groups of a step, and everything that happened on the way to them.
 
-    Rows that the verifier failed on are in ``sampled`` only: they have no reward to learn from.
+    ``groups`` are trained on; ``judged`` are those before the filter dropped some; ``sampled`` is
+    every row the policy wrote and ``demonstrated`` every one it was given. Rows that the verifier
+    failed on are in these two only: they have no reward to learn from. ``counts`` are guidance's
+    numbers for the log, as (sum, count).
     """
 
     groups: list[list[Row]]
+    judged: list[list[Row]]
     sampled: list[Row]
+    demonstrated: list[Row]
     rounds: int
+    counts: dict[str, tuple[float, float]]
+    sampler: StepSampler
 
 
 class Rollouts:
-    """Draws prompts, samples groups of answers to them, and has the answers judged.
+    """Draws prompts, has guidance make groups of answers, and rewards what the verifier judged.
 
-    Everything random about a row is keyed by (seed, step, prompt id, rollout index), so neither
-    the order of rows nor the number of rounds changes an answer. Answers come from ``policy``, or
-    from the frozen model that the stage's ``rollout.model_from`` names.
+    Answers come from ``policy``, or from the frozen model that the stage's ``rollout.model_from``
+    names.
     """
 
     def __init__(self, parts: StageParts, context: StageContext, policy: Policy) -> None:
         self._parts = parts
-        self._seed = context.seed
+        self.seed = context.seed
         self.on_policy = context.rollout_from is None
         source = policy if self.on_policy else parts.policy(context.rollout_from, context.seed)
-        self._policy = source
+        self.policy: Policy = source
+        self.max_new_tokens: int = parts.rollout.max_new_tokens
         self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
-        self._engine = parts.rollout.engine(source)
+        self.engine = parts.rollout.engine(source)
         self._judge = parts.verifier.open(parts.execution.verifier_workers)
 
     def sync(self, policy: Policy) -> None:
         """Give the engine the trained weights, unless another model samples."""
         if self.on_policy:
-            self._engine.sync(policy)
+            self.engine.sync(policy)
 
     def close(self) -> None:
         """End the engine and the verifier's workers."""
-        self._engine.close()
+        self.engine.close()
         self._judge.close()
 
-    def gather(self, step: int, plan: StepPlan) -> Gathered:
+    def sampler(self, step: int, plan: StepPlan) -> StepSampler:
+        """Return what samples for one step."""
+        return StepSampler(self, step, plan)
+
+    def gather(self, step: int, plan: StepPlan, state: Any = None) -> Gathered:
         """Return the step's prompts as judged groups, refilled while the filter drops some.
 
-        Raises DataError when the filter's limit on rounds is reached before enough groups are kept.
+        ``state`` is that of the objective's guidance. Raises DataError when the filter's limit on
+        rounds is reached before enough groups are kept.
         """
         wanted = self._parts.training.prompts_per_step
         size = self._parts.training.rollouts_per_prompt
         group_filter = self._parts.objective.filter
+        sampler = self.sampler(step, plan)
         kept: list[list[Row]] = []
-        sampled: list[Row] = []
-        seen: Counter[str] = Counter()
+        judged: list[list[Row]] = []
+        counts: dict[str, tuple[float, float]] = {}
         rounds = 0
         while len(kept) < wanted:
             if rounds and group_filter.max_batches and rounds >= group_filter.max_batches:
@@ -79,67 +92,39 @@ class Rollouts:
                     "groups had answers of different worth; raise objective.filter.max_batches, or "
                     "give easier or harder prompts (data_mix.train.<source>.levels)"
                 )
-            groups = self.sample(self.stream.next(wanted), step, plan, seen, size)
-            sampled += [row for group in groups for row in group]
+            examples = self.stream.next(wanted)
+            made = self._parts.objective.guidance.groups(examples, size, sampler, state)
             rounds += 1
-            judged = [known for group in groups if (known := [r for r in group if is_judged(r)])]
-            if not judged:
+            for name, (total, count) in made.counts.items():
+                before = counts.get(name, (0.0, 0.0))
+                counts[name] = (before[0] + total, before[1] + count)
+            known = [some for group in made.rows if (some := [r for r in group if is_judged(r)])]
+            if not known:
                 raise VerifierError(
-                    f"step {step}: the verifier failed on all {len(sampled)} answers "
-                    f"({_failures(sampled)}); nothing can be learned from them. "
+                    f"step {step}: the verifier failed on all {len(sampler.sampled)} answers "
+                    f"({_failures(sampler.sampled)}); nothing can be learned from them. "
                     "A higher verifier.timeout or verifier.memory may help"
                 )
-            self.reward(judged)
-            values = [[_value(row, group_filter.metric) for row in group] for group in judged]
-            kept += [g for g, keep in zip(judged, group_filter.keep(values), strict=True) if keep]
+            self.reward(known)
+            judged += known
+            values = [[_value(row, group_filter.metric) for row in group] for group in known]
+            kept += [g for g, keep in zip(known, group_filter.keep(values), strict=True) if keep]
             if not group_filter.refill:
                 break
-        return Gathered(kept[:wanted], sampled, rounds)
+        rest = [r for r in (*sampler.sampled, *sampler.demonstrated) if is_judged(r)]
+        self.reward([rest])
+        return Gathered(
+            groups=kept[:wanted],
+            judged=judged,
+            sampled=sampler.sampled,
+            demonstrated=sampler.demonstrated,
+            rounds=rounds,
+            counts=counts,
+            sampler=sampler,
+        )
 
-    def sample(
-        self,
-        examples: Sequence[Example],
-        step: int,
-        plan: StepPlan,
-        seen: Counter[str],
-        size: int,
-    ) -> list[list[Row]]:
-        """Return one judged group of ``size`` rows for each example.
-
-        ``seen`` counts how often each prompt was already drawn in this step.
-        """
-        limit = plan.max_new_tokens or self._parts.rollout.max_new_tokens
-        requests: list[Request] = []
-        for example in examples:
-            prompt = self._policy.encode_prompt(example.prompt, example.system)
-            first = seen[example.id] * size  # a prompt drawn twice in a step gets other answers
-            seen[example.id] += 1
-            requests += [
-                Request(
-                    example.id, index, prompt, row_seed(self._seed, step, example.id, index), limit
-                )
-                for index in range(first, first + size)
-            ]
-        answers = self._engine.sample(requests, temperature=plan.temperature)
-        rows = [
-            Row(
-                prompt_id=request.prompt_id,
-                index=request.index,
-                prompt=request.prompt,
-                sampled_prompt=request.prompt,
-                tokens=answer.tokens,
-                loss_mask=[1] * len(answer.tokens),
-                example=examples[position // size],
-                sampler_logprobs=list(answer.logprobs),
-                stop_reason=answer.stop_reason,
-                text=self._policy.decode(answer.tokens),
-            )
-            for position, (request, answer) in enumerate(zip(requests, answers, strict=True))
-        ]
-        self._verify(rows)
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-    def _verify(self, rows: Sequence[Row]) -> None:
+    def verify(self, rows: Sequence[Row]) -> None:
+        """Have the rows judged; each gets its verdict."""
         verdicts = self._judge.verify([candidate_of(row) for row in rows])
         for row, verdict in zip(rows, verdicts, strict=True):
             row.verdict = verdict
@@ -180,16 +165,3 @@ def _value(row: Row, metric: str) -> float:
     if metric == "reward" or row.verdict is None:
         return row.reward
     return row.verdict.parts[metric]
-
-
-def candidate_of(row: Row) -> Candidate:
-    """Return what a verifier sees of a row."""
-    return Candidate(
-        id=row.prompt_id,
-        index=row.index,
-        prompt=row.example.prompt,
-        response=row.text,
-        columns=row.example.columns,
-        stop_reason=row.stop_reason,
-        length=len(row.tokens),
-    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from etude.objective.batch import LossBatch, RolloutBatch, place_outcome
+from etude.objective.batch import LossBatch, RolloutBatch, place_outcome, totals_of
 from etude.randomness import seed_of
 from etude.rows import Row, StopReason
 
@@ -20,10 +19,13 @@ def pad(values: Sequence[Sequence[float]], dtype: torch.dtype = torch.float32) -
     return torch.tensor([[*row, *([0] * (width - len(row)))] for row in values], dtype=dtype)
 
 
-def rollout_batch(groups: Sequence[Sequence[Row]], width: int) -> RolloutBatch:
+def rollout_batch(
+    groups: Sequence[Sequence[Row]], width: int, *, seed: int = 0, step: int = 0, steps: int = 1
+) -> RolloutBatch:
     """Return the rows of a step as tensors; ``width`` is the configured longest response.
 
-    Old log-probs are the rows' own where a trainer pass filled them in, the engine's otherwise.
+    ``step`` of ``steps`` is the step's number in its stage. Old log-probs are the rows' own where a
+    trainer pass filled them in, the engine's otherwise.
     """
     rows = [row for group in groups for row in group]
     lengths = torch.tensor([len(row.tokens) for row in rows])
@@ -44,6 +46,29 @@ def rollout_batch(groups: Sequence[Sequence[Row]], width: int) -> RolloutBatch:
         parts={name: torch.tensor([part[name] for part in parts]) for name in names},
         reference_logprobs=pad(references) if len(references) == len(rows) else None,
         sampler_logprobs=pad([row.sampler_logprobs for row in rows]),
+        off_policy=pad([row.off_policy or [0] * len(row.tokens) for row in rows]),
+        row_seeds=row_seeds(rows, seed, step),
+        step=step,
+        steps=steps,
+    )
+
+
+def taught_batch(
+    rows: Sequence[Row], width: int, *, seed: int, step: int, steps: int, micro_batches: int = 1
+) -> LossBatch:
+    """Return demonstrations as one update batch: no advantages, every row a group of its own."""
+    mask = pad([row.loss_mask for row in rows])
+    groups = torch.arange(len(rows))
+    return LossBatch(
+        old_logprobs=torch.zeros_like(mask),
+        advantages=torch.zeros_like(mask),
+        mask=mask,
+        groups=groups,
+        row_seeds=row_seeds(rows, seed, step),
+        step=step,
+        steps=steps,
+        totals=totals_of(mask, groups, width=width, micro_batches=micro_batches),
+        off_policy=mask,
     )
 
 
@@ -58,9 +83,12 @@ def micro_batch(
 ) -> LossBatch:
     """Return some rows of an update batch, cut to ``width`` tokens, on ``device``."""
     rows = torch.tensor(part)
-    cut: dict[str, Any] = {
-        f.name: (value[rows, :width] if value.dim() == 2 else value[rows]).to(device)
-        for f in dataclasses.fields(update)
-        if isinstance(value := getattr(update, f.name), Tensor)
-    }
-    return dataclasses.replace(update, **cut)
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: cut(each) for name, each in value.items()}
+        if not value.dim():
+            return value.to(device)
+        return (value[rows, :width] if value.dim() == 2 else value[rows]).to(device)
+
+    return update.map(cut)

@@ -75,14 +75,19 @@ class Trainee:
             torch.manual_seed(seed_of("update", self._seed, step, part) % 2**63)
             yield
 
+    def optimizer_state(self) -> dict[str, Any]:
+        """Return the optimizer's state alone, for a second trainee of the same policy."""
+        return self._optimizer.state_dict()
+
+    def load_optimizer_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`optimizer_state` returned, to the bit."""
+        self._optimizer.load_state_dict(state)
+
     def state_dict(self) -> dict[str, Any]:
         """Return parameters, buffers and optimizer state."""
-        return {
-            "model": self.policy.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-        }
+        return {"model": self.policy.model.state_dict(), "optimizer": self.optimizer_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned, to the bit."""
         self.policy.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.load_optimizer_state(state["optimizer"])

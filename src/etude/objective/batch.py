@@ -11,7 +11,7 @@ micro-batch adds to the loss does not depend on where the cuts are.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -28,7 +28,8 @@ class Totals:
 
     ``tokens`` trained tokens; ``rows`` rows with at least one of them; ``all_rows`` rows with or
     without; ``groups`` prompt groups; ``width`` the configured maximum response length;
-    ``micro_batches`` into how many parts the update batch is cut (fidelity options only).
+    ``micro_batches`` into how many parts the update batch is cut (fidelity options only);
+    ``weight`` the summed weights of the trained tokens, where tokens of demonstrations have some.
     Totals of parts that share no group add up (``+``).
     """
 
@@ -38,6 +39,7 @@ class Totals:
     groups: int = 0
     all_rows: int = 0
     micro_batches: int = 1
+    weight: float = 0.0
 
     def __add__(self, other: Totals) -> Totals:
         """Return the totals of two parts of one update batch that share no group."""
@@ -48,6 +50,7 @@ class Totals:
             groups=self.groups + other.groups,
             all_rows=self.all_rows + other.all_rows,
             micro_batches=self.micro_batches + other.micro_batches,
+            weight=self.weight + other.weight,
         )
 
 
@@ -83,9 +86,10 @@ class RolloutBatch:
     ``groups [N]`` prompt-group ids; ``rewards [N]`` outcome of each row; ``parts`` the named raw
     rewards, each ``[N]``; ``token_rewards [N, T]`` the same reward spread over tokens (the outcome
     on the last token unless shaped); ``mask``, ``old_logprobs`` (trainer, at sampling),
-    ``reference_logprobs``, ``sampler_logprobs`` (engine) and ``values`` (critic) ``[N, T]``;
-    ``lengths [N]`` response lengths; ``truncated [N]`` whether the limit ended the row; ``width``
-    the configured maximum response length.
+    ``reference_logprobs``, ``sampler_logprobs`` (engine), ``values`` (critic) and ``off_policy``
+    (1 on tokens the policy did not sample) ``[N, T]``; ``lengths [N]`` response lengths;
+    ``truncated [N]`` whether the limit ended the row; ``width`` the configured maximum response
+    length. ``row_seeds [N]`` and the step's number ``step`` (of ``steps``) key random choices.
     """
 
     groups: Tensor
@@ -100,6 +104,10 @@ class RolloutBatch:
     reference_logprobs: Tensor | None = None
     sampler_logprobs: Tensor | None = None
     values: Tensor | None = None
+    off_policy: Tensor | None = None
+    row_seeds: Tensor | None = None
+    step: int = 0
+    steps: int = 1
 
     def add_outcome(self, change: Tensor) -> RolloutBatch:
         """Return the batch with ``change [N]`` added to every outcome and its last token."""
@@ -117,14 +125,24 @@ class RolloutBatch:
         )
 
 
+def _take(value: Any, rows: Tensor) -> Any:
+    """Return some rows of a field of a batch; numbers and 0-dim tensors belong to every row."""
+    if isinstance(value, Mapping):
+        return {name: _take(each, rows) for name, each in value.items()}
+    return value[rows] if isinstance(value, Tensor) and value.dim() else value
+
+
 @dataclass(frozen=True)
 class LossBatch:
     """A micro-batch of rows, as the policy loss and the regularisers see it.
 
     ``old_logprobs``, ``advantages``, ``mask``, ``reference_logprobs``, ``off_policy`` (1 on tokens
-    the policy did not sample) and ``rollout_weights`` (constant weights of the token losses) are
-    ``[N, T]``; ``groups [N]`` prompt-group ids; ``row_seeds [N]`` one seed a row and ``step`` the
-    number of the step, which key every random choice; ``totals`` are those of the update batch.
+    the policy did not sample), ``rollout_weights`` (constant weights of the token losses),
+    ``values`` (the critic's, before the update), ``returns`` and every tensor of
+    ``old_statistics`` (of the sampling policy, by name) are ``[N, T]``; ``groups``, ``rewards``,
+    ``lengths`` and every tensor of ``parts`` (the named raw rewards) are ``[N]``. ``row_seeds [N]``
+    and the step's number ``step`` (of ``steps``) key every random choice. ``marks`` are what parts
+    found out about the whole update batch (:meth:`mark`); ``totals`` are those of the update batch.
     """
 
     old_logprobs: Tensor
@@ -134,18 +152,40 @@ class LossBatch:
     row_seeds: Tensor
     step: int
     totals: Totals
+    steps: int = 1
     reference_logprobs: Tensor | None = None
     off_policy: Tensor | None = None
     rollout_weights: Tensor | None = None
+    values: Tensor | None = None
+    returns: Tensor | None = None
+    token_rewards: Tensor | None = None
+    rewards: Tensor | None = None
+    lengths: Tensor | None = None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    old_statistics: Mapping[str, Tensor] = field(default_factory=dict)
+    marks: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def map(self, change: Callable[[Any], Any]) -> LossBatch:
+        """Return the batch with ``change`` applied to every field that holds tensors."""
+        changed = {
+            f.name: change(value)
+            for f in dataclasses.fields(self)
+            if isinstance(value := getattr(self, f.name), (Tensor, Mapping))
+        }
+        return dataclasses.replace(self, **changed)
 
     def select(self, rows: Tensor) -> LossBatch:
         """Return the micro-batch of the given row numbers (or boolean mask), totals unchanged."""
-        tensors: dict[str, Any] = {
-            f.name: value[rows]
-            for f in dataclasses.fields(self)
-            if isinstance(value := getattr(self, f.name), Tensor)
-        }
-        return dataclasses.replace(self, **tensors)
+        return self.map(lambda value: _take(value, rows))
+
+    def mark(self, name: str, value: Tensor) -> LossBatch:
+        """Return the batch with a finding about the update batch: ``[N, T]``, ``[N]`` or 0-dim.
+
+        Raises ValueError for a name that is taken: two parts would read each other's findings.
+        """
+        if name in self.marks:
+            raise ValueError(f"the update batch already carries a mark {name!r}")
+        return dataclasses.replace(self, marks={**self.marks, name: value.detach()})
 
     def clean(self) -> LossBatch:
         """Return the batch as constants in float32 or float64, 0 wherever the mask is 0."""
@@ -163,6 +203,7 @@ class LossBatch:
             if self.reference_logprobs is None
             else tokens(self.reference_logprobs),
             rollout_weights=None if self.rollout_weights is None else tokens(self.rollout_weights),
+            old_statistics={name: tokens(x) for name, x in self.old_statistics.items()},
         )
 
 
@@ -176,6 +217,9 @@ class Forward(Protocol):
     def entropy(self) -> Tensor:
         """Return the entropy of every next-token distribution, with gradient, ``[N, T]``."""
 
+    def statistic(self, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return ``of`` (logits ``[m, V]`` ÷ temperature → ``[m]``) at every token, ``[N, T]``."""
+
     def logits(self) -> Tensor:
         """Return the logits divided by the sampling temperature, ``[N, T, V]``."""
 
@@ -185,6 +229,9 @@ class SupervisedForward(Forward, Protocol):
 
     def reference_logits(self) -> Tensor:
         """Return the frozen reference model's logits at the same positions, ``[N, T, V]``."""
+
+    def teacher_logits(self) -> Tensor:
+        """Return the frozen teacher's logits at the same positions, ``[N, T, V of the teacher]``."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +250,10 @@ class MaskedForward:
         """Return the token entropies, 0 where masked, ``[N, T]``."""
         return keep(as_float(self.forward.entropy()), self.mask)
 
+    def statistic(self, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return ``of`` (logits ``[m, V]`` → ``[m]``) at every token ``[N, T]``, 0 if masked."""
+        return keep(as_float(self.forward.statistic(of)), self.mask)
+
     def logits(self) -> Tensor:
         """Return the logits ``[N, T, V]``, 0 where masked."""
         return keep(as_float(self.forward.logits()), self.mask.unsqueeze(-1))
@@ -212,12 +263,14 @@ class MaskedForward:
 class SupervisedBatch:
     """A micro-batch of demonstrations: position t predicts ``labels[:, t]`` where ``mask`` is 1.
 
-    ``labels`` and ``mask`` are ``[N, T]``; ``totals`` are those of the update batch.
+    ``labels`` and ``mask`` are ``[N, T]``; ``totals`` are those of the update batch. ``weights
+    [N, T]`` say how much a token counts, in loss and denominator alike; None: all tokens alike.
     """
 
     labels: Tensor
     mask: Tensor
     totals: Totals
+    weights: Tensor | None = None
 
     @classmethod
     def of_sequences(cls, input_ids: Tensor, loss_mask: Tensor, totals: Totals) -> SupervisedBatch:

@@ -7,13 +7,18 @@ makes (:meth:`Part.make_state`); it is handed back at every call and travels in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from torch import Tensor
 
 from etude.objective.batch import Forward, LossBatch, RolloutBatch, Totals
-from etude.objective.loss import Estimate, ScalarLoss, TokenLoss
+from etude.objective.loss import Estimate, Loss, ScalarLoss, TokenLoss
+from etude.rows import Example, Row
+
+if TYPE_CHECKING:
+    from etude.optimizer.adamw import AdamW
 
 
 class PartState(Protocol):
@@ -26,6 +31,44 @@ class PartState(Protocol):
         """Restore what :meth:`state_dict` returned."""
 
 
+@dataclass(frozen=True)
+class Groups:
+    """Judged rows by prompt, and what the log wants: name → (sum, count), a mean in the end."""
+
+    rows: list[list[Row]]
+    counts: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+class Sampler(Protocol):
+    """What guidance may ask for within one step.
+
+    Rows come back judged (``row.verdict``); a row the verifier failed on says so there. Rewards are
+    combined later.
+    """
+
+    def sample(
+        self, examples: Sequence[Example], size: int, *, prefixes: Sequence[str] | None = None
+    ) -> list[list[Row]]:
+        """Return ``size`` new answers to each example's prompt.
+
+        Asked again for the same example id, it gives other answers, numbered on. ``prefixes`` are
+        forced heads of the responses, one an example; their tokens are marked ``off_policy``.
+        """
+
+    def demonstration(self, example: Example, *, share: float = 1.0) -> Row | None:
+        """Return the example's demonstration as a judged row, None when it has none.
+
+        Every token is marked ``off_policy``. With ``share`` below 1 only that share of its tokens
+        is given and the policy goes on from there.
+        """
+
+    def text(self, example: Example) -> str | None:
+        """Return the text of the example's demonstration, None when it has none."""
+
+    def context(self, example: Example) -> tuple[int, ...]:
+        """Return the tokens of the example's prompt."""
+
+
 class Part:
     """What all parts share; most have no state."""
 
@@ -33,16 +76,31 @@ class Part:
     whole_groups: ClassVar[bool] = False
     #: True when the part reads the trainer's log-probs of the sampling policy before the update.
     reads_old_logprobs: ClassVar[bool] = False
+    #: What :meth:`prepare` is given of the present policy: ``logprobs``, or a name of
+    #: ``primitives.distribution.STATISTICS``.
+    statistics: ClassVar[tuple[str, ...]] = ()
+    #: Names of ``STATISTICS`` of the sampling policy, for ``LossBatch.old_statistics``.
+    old_statistics: ClassVar[tuple[str, ...]] = ()
 
     def make_state(self) -> PartState | None:
         """Return the part's state at the start of a stage, or None when it has none."""
         return None
 
+    def prepare(self, batch: LossBatch, statistics: Mapping[str, Tensor], state: Any) -> LossBatch:
+        """Return the update batch with what must be known of all of it before it is cut.
+
+        ``statistics`` holds what the part asked for, each ``[N, T]``, without gradient. Findings
+        are left with :meth:`LossBatch.mark`; a changed ``mask`` changes the totals.
+        """
+        return batch
+
+    def observe(self, metrics: Mapping[str, float], state: Any) -> None:
+        """Learn from the metrics of a finished step (an adaptive coefficient moves on)."""
+
 
 class Shaping(Part, ABC):
     """Changes the rewards of a rollout batch before advantages are computed."""
 
-    @abstractmethod
     @abstractmethod
     def shape(self, batch: RolloutBatch, state: Any) -> tuple[RolloutBatch, dict[str, float]]:
         """Return the batch with its rewards changed, and numbers for the log."""
@@ -52,7 +110,6 @@ class Masking(Part, ABC):
     """Takes rows or tokens out of the loss; their rewards stay in the group's statistics."""
 
     @abstractmethod
-    @abstractmethod
     def mask(self, batch: RolloutBatch) -> Tensor:
         """Return the mask with tokens taken out, ``[N, T]``."""
 
@@ -60,7 +117,6 @@ class Masking(Part, ABC):
 class Advantage(Part, ABC):
     """Turns rewards into advantages, over the whole rollout batch."""
 
-    @abstractmethod
     @abstractmethod
     def estimate(self, batch: RolloutBatch, state: Any) -> Estimate:
         """Return the advantages of every token, detached."""
@@ -78,15 +134,31 @@ class GroupFilter(Part, ABC):
     max_batches: int
 
     @abstractmethod
-    @abstractmethod
     def keep(self, groups: Sequence[Sequence[float]]) -> list[bool]:
         """Return for each group (the metric of each of its rows) whether it is kept."""
+
+
+class Guidance(Part, ABC):
+    """Decides how the judged groups of a step come about: hints, demonstrations, more rollouts."""
+
+    @abstractmethod
+    def groups(
+        self, examples: Sequence[Example], size: int, sampler: Sampler, state: Any
+    ) -> Groups:
+        """Return one judged group for each example, in order, with numbers for the log."""
+
+
+class Selection(Part, ABC):
+    """Takes rows or tokens out of the loss once their advantages are known."""
+
+    @abstractmethod
+    def select(self, batch: RolloutBatch, advantages: Tensor, state: Any) -> Tensor:
+        """Return the mask of what is trained on, ``[N, T]``; what is dropped counts nowhere."""
 
 
 class PolicyLoss(Part, ABC):
     """The loss of the policy, to minimise, before aggregation."""
 
-    @abstractmethod
     @abstractmethod
     def loss(self, batch: LossBatch, forward: Forward) -> TokenLoss | ScalarLoss:
         """Return the loss of every token, or a scalar where the method has no token form."""
@@ -95,7 +167,6 @@ class PolicyLoss(Part, ABC):
 class Modifier(Part, ABC):
     """Changes single token losses after the policy loss (weights, penalties, dropped tokens)."""
 
-    @abstractmethod
     @abstractmethod
     def modify(
         self, tokens: TokenLoss, batch: LossBatch, forward: Forward, state: Any
@@ -106,7 +177,6 @@ class Modifier(Part, ABC):
 class Aggregation(Part, ABC):
     """Turns a matrix of token losses into one number: how much each token weighs."""
 
-    @abstractmethod
     @abstractmethod
     def weights(self, mask: Tensor, totals: Totals) -> Tensor:
         """Return the weight of every token, ``[N, T]``; the loss is the sum of weight × loss.
@@ -124,7 +194,6 @@ class Regularizer(Part, ABC):
         return True
 
     @abstractmethod
-    @abstractmethod
     def loss(self, batch: LossBatch, forward: Forward, state: Any) -> TokenLoss:
         """Return the term of every token, its coefficient included."""
 
@@ -133,6 +202,52 @@ class Auxiliary(Part, ABC):
     """A loss of its own beside the policy loss (a critic, imitation), with its own denominators."""
 
     @abstractmethod
-    @abstractmethod
     def loss(self, batch: LossBatch, forward: Forward, state: Any) -> ScalarLoss:
         """Return the loss, coefficient and denominators included; it adds over micro-batches."""
+
+
+class Imitation(Part, ABC):
+    """A second stream of rows in every update: demonstrations beside the policy's own answers."""
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """Return how many demonstrations join each update batch; 0 for none."""
+
+    @abstractmethod
+    def policy_weight(self, step: int) -> float:
+        """Return what the policy loss of step number ``step`` is multiplied by."""
+
+    @abstractmethod
+    def loss(self, batch: LossBatch, forward: Forward) -> Loss:
+        """Return the loss of demonstrations, weight included; it adds over micro-batches.
+
+        The batch holds demonstrations only, and its totals count nothing else.
+        """
+
+
+class ExtraUpdate(Part, ABC):
+    """Updates of the policy after the main one of a step, with an optimizer of their own."""
+
+    @abstractmethod
+    def optimizer(self) -> AdamW:
+        """Return the optimizer's settings; its state is kept apart from the policy's."""
+
+    @property
+    @abstractmethod
+    def gradient_clip(self) -> float | None:
+        """Return the largest norm of the gradient; None clips nothing."""
+
+    @abstractmethod
+    def collect(
+        self, groups: Sequence[Sequence[Row]], sampler: Sampler, state: Any
+    ) -> dict[str, float]:
+        """Take in what the step sampled (before the update); return numbers for the log."""
+
+    @abstractmethod
+    def batches(self, state: Any) -> list[list[Row]]:
+        """Return the rows of each update that is due now; what is returned is used up."""
+
+    @abstractmethod
+    def loss(self, batch: LossBatch, forward: Forward) -> Loss:
+        """Return the loss of these rows; it adds over micro-batches."""

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from etude.component import option, slot, slots
 from etude.errors import ConfigError, DataError, Fault
-from etude.objective.batch import Forward, LossBatch, MaskedForward, RolloutBatch
+from etude.objective.batch import Forward, LossBatch, MaskedForward, RolloutBatch, totals_of
 from etude.objective.loss import (
     Estimate,
     Loss,
@@ -33,13 +34,17 @@ from etude.objective.parts import (
     Advantage,
     Aggregation,
     Auxiliary,
+    ExtraUpdate,
     GroupFilter,
+    Guidance,
+    Imitation,
     Masking,
     Modifier,
     Part,
     PartState,
     PolicyLoss,
     Regularizer,
+    Selection,
     Shaping,
 )
 from etude.primitives.ratio import log_ratio, mismatch_weights
@@ -83,15 +88,19 @@ class PolicyGradient:
         "training",
     )
 
+    guidance: Guidance = slot("none", "how a step's groups come about: hints, demonstrations")
     shaping: Mapping[str, Shaping] = slots(doc="changes to rewards before advantages")
     filter: GroupFilter = slot("none", "which prompt groups are trained on")
     masking: Mapping[str, Masking] = slots(doc="rows and tokens taken out of the loss")
     advantage: Advantage = slot("grpo", "how rewards become advantages")
+    selection: Mapping[str, Selection] = slots(doc="rows and tokens taken out after advantages")
     policy_loss: PolicyLoss = slot("clipped", "what is minimised for every token")
     modifier: Mapping[str, Modifier] = slots(doc="changes to single token losses")
     aggregation: Aggregation = slot("token_mean", "how token losses become one number")
     regularizer: Mapping[str, Regularizer] = slots(doc="terms added to the loss (kl, entropy)")
     auxiliary: Mapping[str, Auxiliary] = slots(doc="losses beside the policy loss")
+    imitation: Imitation = slot("none", "demonstrations that join every update")
+    extra_update: Mapping[str, ExtraUpdate] = slots(doc="updates after the main one of a step")
     rollout_correction: float | None = option(
         None,
         "cap of the weights that undo differences between the rollout engine's log-probs and the "
@@ -118,7 +127,19 @@ class PolicyGradient:
     @property
     def reads_old_logprobs(self) -> bool:
         """Return whether a part reads the sampling policy's log-probs before the update."""
-        return any(part.reads_old_logprobs for part in self.parts().values())
+        parts = self.parts().values()
+        return any(part.reads_old_logprobs or part.old_statistics for part in parts)
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """Return what parts read of the present policy over an update batch before it is cut."""
+        return tuple(sorted({name for part in self.parts().values() for name in part.statistics}))
+
+    @property
+    def old_statistics(self) -> tuple[str, ...]:
+        """Return what parts read of the sampling policy's distributions."""
+        parts = self.parts().values()
+        return tuple(sorted({name for part in parts for name in part.old_statistics}))
 
     def make_state(self) -> ObjectiveState:
         """Return the state of the parts at the start of a stage."""
@@ -159,6 +180,53 @@ class PolicyGradient:
         """Return the advantages of every token, ``[N, T]``, detached and 0 off the mask."""
         return self.estimate(batch, state).advantages
 
+    def select(
+        self, batch: RolloutBatch, advantages: Tensor, state: ObjectiveState | None = None
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Return the mask of what is trained on, ``[N, T]``, and numbers for the log."""
+        state = state or self.make_state()
+        before = float(batch.mask.sum())
+        for key, selection in self.selection.items():
+            chosen = selection.select(batch, advantages, state.of(f"selection.{key}"))
+            batch = dataclasses.replace(batch, mask=batch.mask * chosen)
+        if not self.selection:
+            return batch.mask, {}
+        rows = (batch.mask.sum(-1) > 0).double().mean()
+        return batch.mask, {
+            "objective/selected_tokens": float(batch.mask.sum()) / max(before, 1.0),
+            "objective/selected_rows": float(rows),
+        }
+
+    def prepare(
+        self,
+        batch: LossBatch,
+        statistics: Mapping[str, Tensor],
+        state: ObjectiveState | None = None,
+    ) -> LossBatch:
+        """Return the update batch with what parts must know of all of it, before it is cut.
+
+        ``statistics`` are those that :attr:`statistics` names, ``[N, T]``, without gradient. Totals
+        are counted anew where a part changed the mask.
+        """
+        state = state or self.make_state()
+        mask = batch.mask
+        for key, part in self.parts().items():
+            batch = part.prepare(batch, statistics, state.of(key))
+        if batch.mask is mask:
+            return batch
+        totals = totals_of(
+            batch.mask,
+            batch.groups,
+            width=batch.totals.width,
+            micro_batches=batch.totals.micro_batches,
+        )
+        return dataclasses.replace(batch, totals=totals)
+
+    def observe(self, metrics: Mapping[str, float], state: ObjectiveState) -> None:
+        """Let stateful parts learn from the metrics of a finished step."""
+        for key, part in self.parts().items():
+            part.observe(metrics, state.of(key))
+
     def rollout_weights(self, batch: RolloutBatch) -> Tensor | None:
         """Return the constant weights of the token losses, ``[N, T]``, or None for no weights.
 
@@ -171,7 +239,12 @@ class PolicyGradient:
                 "objective.rollout_correction needs the rollout engine's log-probs, and these rows "
                 "have none; type objective.rollout_correction=null"
             )
-        return mismatch_weights(batch.old_logprobs, batch.sampler_logprobs, self.rollout_correction)
+        weights = mismatch_weights(
+            batch.old_logprobs, batch.sampler_logprobs, self.rollout_correction
+        )
+        if batch.off_policy is None:
+            return weights
+        return torch.where(batch.off_policy > 0, torch.ones_like(weights), weights)
 
     def loss(self, batch: LossBatch, forward: Forward, state: ObjectiveState | None = None) -> Loss:
         """Return the loss of a micro-batch; summed over the update batch it is the batch's loss."""
@@ -185,6 +258,7 @@ class PolicyGradient:
             -log_ratio(forward.logprobs, batch.old_logprobs), batch.mask
         )
         total = self._policy_total(policy, batch, forward, weights, state, metrics)
+        total = total * self.imitation.policy_weight(batch.step)
         for key, regularizer in self.regularizer.items():
             if regularizer.active:
                 term = regularizer.loss(batch, forward, state.of(f"regularizer.{key}"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from torch import Tensor
 
 from etude.primitives.masked import as_float
@@ -21,3 +23,16 @@ def entropy_of(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """
     scaled = as_float(logits) / temperature
     return scaled.logsumexp(-1) - (scaled.softmax(-1) * scaled).sum(-1)
+
+
+def mean_logprob_of(logits: Tensor) -> Tensor:
+    """Return the mean log-prob over the vocabulary, ``mean_v z − logsumexp z``, ``[…]``."""
+    scaled = as_float(logits)
+    return scaled.mean(-1) - scaled.logsumexp(-1)
+
+
+#: What a part may ask of every token's distribution, by name: logits ``[m, V]`` → ``[m]``.
+STATISTICS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "entropy": entropy_of,
+    "mean_logprob": mean_logprob_of,
+}

@@ -1,0 +1,143 @@
+"""What guidance asks of one step: answers, continuations and demonstrations, all judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from etude.curriculum.interface import StepPlan
+from etude.randomness import row_seed
+from etude.rows import Candidate, Example, Request, Row, StopReason
+
+if TYPE_CHECKING:
+    from etude.learner.rollouts import Rollouts
+
+
+class StepSampler:
+    """Samples for one step; the same prompt asked for again gets other answers.
+
+    Everything random about a row is keyed by (seed, step, prompt id, rollout index). ``sampled``
+    holds every row the policy wrote, ``demonstrated`` every one it was given.
+    """
+
+    def __init__(self, rollouts: Rollouts, step: int, plan: StepPlan) -> None:
+        self._rollouts = rollouts
+        self._plan = plan
+        self._next: Counter[str] = Counter()
+        self.step = step
+        self.sampled: list[Row] = []
+        self.demonstrated: list[Row] = []
+
+    def sample(
+        self, examples: Sequence[Example], size: int, *, prefixes: Sequence[str] | None = None
+    ) -> list[list[Row]]:
+        """Return ``size`` judged answers to each example, after forced prefixes if given."""
+        heads = [self._tokens(text) for text in prefixes] if prefixes else [()] * len(examples)
+        wanted = [
+            (example, head, self._index(example))
+            for example, head in zip(examples, heads, strict=True)
+            for _ in range(size)
+        ]
+        rows = self._answer(wanted)
+        self.sampled += rows
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+    def demonstration(self, example: Example, *, share: float = 1.0) -> Row | None:
+        """Return the example's demonstration as a judged row, None when it has none.
+
+        With ``share`` below 1 the policy goes on after that share of its tokens.
+        """
+        text = self.text(example)
+        if text is None:
+            return None
+        policy = self._rollouts.policy
+        tokens = policy.encode_response(text)
+        index = self._index(example)
+        if share < 1.0:
+            head = tokens[: int(share * len(tokens))]
+            (row,) = self._answer([(example, head, index)])
+        else:
+            tokens = tokens[: self._limit]
+            cut = len(policy.encode_response(text)) > len(tokens)
+            row = self._row(example, index, policy.encode_prompt(example.prompt, example.system))
+            row.tokens, row.loss_mask = tokens, [1] * len(tokens)
+            row.off_policy = [1] * len(tokens)
+            row.sampler_logprobs = [0.0] * len(tokens)
+            row.stop_reason = StopReason.LENGTH if cut else StopReason.STOP
+            row.text = policy.decode(tokens)
+            self._rollouts.verify([row])
+        self.demonstrated.append(row)
+        return row
+
+    def text(self, example: Example) -> str | None:
+        """Return the text of the example's demonstration, None when it has none."""
+        return self._rollouts.stream.demonstrations.of(example)
+
+    def context(self, example: Example) -> tuple[int, ...]:
+        """Return the tokens of the example's prompt."""
+        return self._rollouts.policy.encode_prompt(example.prompt, example.system)
+
+    @property
+    def _limit(self) -> int:
+        return self._plan.max_new_tokens or self._rollouts.max_new_tokens
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        return self._rollouts.policy.encode_response(text)[:-1]
+
+    def _index(self, example: Example) -> int:
+        self._next[example.id] += 1
+        return self._next[example.id] - 1
+
+    def _row(self, example: Example, index: int, prompt: tuple[int, ...]) -> Row:
+        return Row(
+            prompt_id=example.id,
+            index=index,
+            prompt=prompt,
+            sampled_prompt=prompt,
+            tokens=(),
+            loss_mask=[],
+            example=example,
+        )
+
+    def _answer(self, wanted: Sequence[tuple[Example, tuple[int, ...], int]]) -> list[Row]:
+        """Return judged answers to (example, forced head, index)."""
+        policy, seed = self._rollouts.policy, self._rollouts.seed
+        contexts = {(e.prompt, e.system): self.context(e) for e, _, _ in wanted}
+        requests = [
+            Request(
+                example.id,
+                index,
+                contexts[example.prompt, example.system],
+                row_seed(seed, self.step, example.id, index),
+                self._limit,
+                prefix=head[: self._limit],
+            )
+            for example, head, index in wanted
+        ]
+        answers = self._rollouts.engine.sample(requests, temperature=self._plan.temperature)
+        rows = []
+        for (example, head, index), answer in zip(wanted, answers, strict=True):
+            row = self._row(example, index, contexts[example.prompt, example.system])
+            row.tokens = answer.tokens
+            row.loss_mask = [1] * len(answer.tokens)
+            row.off_policy = [int(t < len(head)) for t in range(len(answer.tokens))]
+            row.sampler_logprobs = list(answer.logprobs)
+            row.stop_reason = answer.stop_reason
+            row.text = policy.decode(answer.tokens)
+            rows.append(row)
+        self._rollouts.verify(rows)
+        return rows
+
+
+def candidate_of(row: Row) -> Candidate:
+    """Return what a verifier sees of a row."""
+    return Candidate(
+        id=row.prompt_id,
+        index=row.index,
+        prompt=row.example.prompt,
+        response=row.text,
+        columns=row.example.columns,
+        stop_reason=row.stop_reason,
+        length=len(row.tokens),
+    )

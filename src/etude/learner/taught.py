@@ -1,0 +1,76 @@
+"""Demonstrations inside reinforcement learning: rows to imitate, and their losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from etude.learner.forward import forward
+from etude.learner.microbatch import collate, split
+from etude.learner.tensors import micro_batch, taught_batch
+from etude.model.policy import Policy
+from etude.objective.batch import Forward, LossBatch
+from etude.objective.loss import Loss, Metrics, add_metrics
+from etude.rows import Example, Row
+
+if TYPE_CHECKING:
+    from etude.learner.rollouts import Rollouts
+
+TaughtLoss = Callable[[LossBatch, Forward], Loss]
+
+
+def demonstration_row(policy: Policy, example: Example, text: str) -> Row:
+    """Return a worked solution as a row that is wholly off-policy and wholly taught."""
+    prompt = policy.encode_prompt(example.prompt, example.system)
+    tokens = policy.encode_response(text)
+    return Row(
+        prompt_id=example.id,
+        index=0,
+        prompt=prompt,
+        sampled_prompt=prompt,
+        tokens=tokens,
+        loss_mask=[1] * len(tokens),
+        off_policy=[1] * len(tokens),
+        example=example,
+        text=text,
+    )
+
+
+def demonstration_rows(rollouts: Rollouts, count: int) -> list[Row]:
+    """Return the next ``count`` demonstrations of the data mix."""
+    if not count:
+        return []
+    examples = rollouts.stream.demonstrations.next(count)
+    return [demonstration_row(rollouts.policy, e, e.response or "") for e in examples]
+
+
+def taught_losses(
+    loss: TaughtLoss,
+    rows: Sequence[Row],
+    policy: Policy,
+    metrics: Metrics,
+    *,
+    token_budget: int,
+    width: int,
+    temperature: float,
+    keys: tuple[int, int, int],
+) -> Iterator[Tensor]:
+    """Yield the loss of each micro-batch of demonstrations; they add to that of all ``rows``.
+
+    ``keys`` are the seed, the step and the number of steps of the stage; ``metrics`` grows.
+    """
+    seed, step, steps = keys
+    micro = split([len(row.prompt) + len(row.tokens) for row in rows], token_budget)
+    batch = taught_batch(rows, width, seed=seed, step=step, steps=steps, micro_batches=len(micro))
+    for part in micro:
+        chosen = [rows[i] for i in part]
+        longest = max(len(row.tokens) for row in chosen)
+        small = micro_batch(batch, part, longest, policy.device).clean()
+        passed = forward(policy, collate(chosen, pad_id=policy.pad_id), temperature)
+        found = loss(small, passed)
+        merged = add_metrics(metrics, found.metrics)
+        metrics.clear()
+        metrics.update(merged)
+        yield found.total

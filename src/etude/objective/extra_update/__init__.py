@@ -1,0 +1,1 @@
+"""Updates after the main one of a step."""

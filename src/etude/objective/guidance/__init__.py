@@ -1,0 +1,1 @@
+"""How the groups of a step come about."""

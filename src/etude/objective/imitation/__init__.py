@@ -1,0 +1,1 @@
+"""Demonstrations that join every update."""

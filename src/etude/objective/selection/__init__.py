@@ -1,0 +1,1 @@
+"""Which rows and tokens are trained on once advantages are known."""
