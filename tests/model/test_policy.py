@@ -221,8 +221,8 @@ def test_a_reference_is_frozen_and_from_where_it_was_asked(folder):
         "reference", TINY, start=None, seed=8, device=CPU
     )
     assert same(weights(other), weights(start))
-    with pytest.raises(ModelError, match=r"models\.critic is not set"):
-        models.open("critic", TINY, start=None, seed=8, device=CPU)
+    with pytest.raises(ModelError, match=r"models\.judge is not set"):
+        models.open("judge", TINY, start=None, seed=8, device=CPU)
     with pytest.raises(ModelError, match=r"models\.reference=/nowhere: there is no model"):
         replace(models, reference="/nowhere").open(
             "reference", TINY, start=None, seed=8, device=CPU

@@ -114,10 +114,14 @@ class ForwardPass:
 
     def logits(self) -> Tensor:
         """Return the logits ÷ temperature ``[N, T, V]``, 0 at tokens that are not trained."""
-        flat = self._whole if self._fits else self._logits(self._states)
-        rows, width = self._batch.targets.shape
-        empty = flat.new_zeros(rows * width, flat.shape[-1])
-        return empty.index_copy(0, self._batch.places, flat).view(rows, width, -1)
+        return self._spread(self._whole if self._fits else self._logits(self._states))
+
+    def read(self, head: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return ``head`` (decoder states ``[M, ·]`` → ``[M, m]``) at every token, ``[N, T, m]``.
+
+        The states are what :meth:`Policy.states` gives: hidden ones only where its head is plain.
+        """
+        return self._spread(head(self._states))
 
     @property
     def _fits(self) -> bool:
@@ -154,10 +158,14 @@ class ForwardPass:
         return torch.cat(found)
 
     def _spread(self, values: Tensor) -> Tensor:
-        """Return ``values [M]`` at their tokens in ``[N, T]``, 0 elsewhere."""
-        shape = self._batch.targets.shape
-        empty = values.new_zeros(shape.numel())
-        return empty.index_copy(0, self._batch.places, values).view(shape)
+        return spread(values, self._batch)
+
+
+def spread(values: Tensor, batch: MicroBatch) -> Tensor:
+    """Return ``values [M, …]`` of the trained tokens at their places, 0 elsewhere."""
+    shape, rest = batch.targets.shape, values.shape[1:]
+    empty = values.new_zeros(shape.numel(), *rest)
+    return empty.index_copy(0, batch.places, values).view(*shape, *rest)
 
 
 def _logprob(logits: Tensor, targets: Tensor | None) -> Tensor:

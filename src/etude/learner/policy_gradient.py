@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from etude.learner.clock import Clock
+from etude.learner.critic import open_critic
 from etude.learner.extra import ExtraUpdates
 from etude.learner.forward import forward, score
 from etude.learner.interface import StepResult, Tree
@@ -45,12 +46,14 @@ class PolicyGradientLearner:
         self.steps: int = parts.training.steps
         self.seed = context.seed
         self.policy = parts.policy(context.start, context.seed)
+        self.critic = open_critic(parts, context, self.policy)
         self.trainee = Trainee(
             self.policy,
             parts.optimizer,
             self.steps,
             parts.training.gradient_clip,
             context.seed,
+            head=self.critic.shared,
         )
         self.reference = parts.reference(context)
         self.temperature: float = parts.rollout.temperature
@@ -99,7 +102,8 @@ class PolicyGradientLearner:
 
     def _batch(self, groups: Groups, step: int) -> RolloutBatch:
         limit = self.parts.rollout.max_new_tokens
-        return rollout_batch(groups, limit, seed=self.seed, step=step, steps=self.steps)
+        batch = rollout_batch(groups, limit, seed=self.seed, step=step, steps=self.steps)
+        return self.critic.assess(batch, [row for group in groups for row in group])
 
     def _old_and_reference_logprobs(self, groups: Groups) -> None:
         """Fill in the log-probs of the policy at sampling and of the reference, where needed.
@@ -153,6 +157,7 @@ class PolicyGradientLearner:
             parts=batch.parts,
             old_statistics=old,
         )
+        whole = self.critic.aim(whole, batch, estimate)
         logged: list[dict[str, float]] = []
         for part, chosen in enumerate(self._update_batches(batch.groups, step)):
             some = [rows[i] for i in chosen.tolist()]
@@ -197,6 +202,7 @@ class PolicyGradientLearner:
                 )
 
         done = self.trainee.update(losses(), step, part)
+        done |= self.critic.update(update, rows, micro, step, part)
         numbers = {name: metric.value() for name, metric in metrics.items()}
         return {**done, **numbers, "update/skipped": 0.0}
 
@@ -226,10 +232,8 @@ class PolicyGradientLearner:
             if self.rollouts.on_policy and not self.recall.filled:
                 small = replace(small, old_logprobs=passed.logprobs.detach())
             loss = self.objective.loss(small, passed, self.state)
-            merged = add_metrics(metrics, loss.metrics)
-            metrics.clear()
-            metrics.update(merged)
-            yield loss.total
+            metrics.update(add_metrics(metrics, loss.metrics))
+            yield loss.total + self.critic.beside(passed, small, metrics)
 
     def _micro_batches(self, rows: Sequence[Row], groups: Tensor | None = None) -> list[list[int]]:
         lengths = [len(row.prompt) + len(row.tokens) for row in rows]
@@ -248,6 +252,7 @@ class PolicyGradientLearner:
             "curriculum": self.curriculum.state_dict(),
             "stream": self.rollouts.stream.state_dict(),
             "extra": self.extra.state_dict(),
+            "critic": self.critic.state_dict(),
         }
 
     def load_state_dict(self, state: Tree) -> None:
@@ -257,11 +262,13 @@ class PolicyGradientLearner:
         self.curriculum.load_state_dict(state["curriculum"])
         self.rollouts.stream.load_state_dict(state["stream"])
         self.extra.load_state_dict(state["extra"])
+        self.critic.load_state_dict(state["critic"])
         self.rollouts.sync(self.policy)
 
     def export(self, folder: Path) -> None:
-        """Write the trained model in Hugging Face format to ``folder/model``."""
+        """Write the model in Hugging Face format to ``folder/model``, a critic beside it."""
         self.policy.save(folder / "model")
+        self.critic.export(folder)
 
     def close(self) -> None:
         """End the engine and the verifier's workers."""

@@ -89,6 +89,6 @@ def micro_batch(
             return {name: cut(each) for name, each in value.items()}
         if not value.dim():
             return value.to(device)
-        return (value[rows, :width] if value.dim() == 2 else value[rows]).to(device)
+        return (value[rows, :width] if value.dim() > 1 else value[rows]).to(device)
 
     return update.map(cut)

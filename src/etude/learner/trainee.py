@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 from etude.errors import StageError
 from etude.model.policy import Policy
@@ -21,6 +22,7 @@ class Trainee:
     ``steps`` is the number of steps the schedule spans. Losses handed to :meth:`update` already
     carry the denominators of the whole update batch, so they add. ``seed`` is what the passes draw
     from where a model draws (the dropout of adapters), anew in every update.
+    ``head`` is a module on the policy's states that moves with it.
     """
 
     def __init__(
@@ -30,13 +32,17 @@ class Trainee:
         steps: int,
         gradient_clip: float | None,
         seed: int = 0,
+        head: nn.Module | None = None,
     ) -> None:
         self.policy = policy
+        self.head = head
         self.steps = steps
         self._seed = seed
         self._recipe = optimizer
         self._clip = gradient_clip
-        self._optimizer = optimizer.make(policy.trainable_parameters())
+        own = [] if head is None else list(head.parameters())
+        self._trained = [*policy.trainable_parameters(), *own]
+        self._optimizer = optimizer.make(self._trained)
 
     def update(self, losses: Iterable[torch.Tensor], step: int, part: int = 0) -> dict[str, float]:
         """Add the gradients of ``losses``, clip them, and step; return what a log wants.
@@ -51,7 +57,7 @@ class Trainee:
                 total += float(loss.detach())
                 if loss.requires_grad:
                     loss.backward()
-        parameters = [p for p in self.policy.model.parameters() if p.grad is not None]
+        parameters = [p for p in self._trained if p.grad is not None]
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
         if not math.isfinite(norm):
@@ -85,9 +91,15 @@ class Trainee:
 
     def state_dict(self) -> dict[str, Any]:
         """Return parameters, buffers and optimizer state."""
-        return {"model": self.policy.model.state_dict(), "optimizer": self.optimizer_state()}
+        return {
+            "model": self.policy.model.state_dict(),
+            "head": {} if self.head is None else self.head.state_dict(),
+            "optimizer": self.optimizer_state(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned, to the bit."""
         self.policy.model.load_state_dict(state["model"])
+        if self.head is not None:
+            self.head.load_state_dict(state["head"])
         self.load_optimizer_state(state["optimizer"])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from etude.model.policy import Policy
 
-_ROLES = ("reference",)
+_ROLES = ("reference", "critic")
 
 
 @component(
@@ -24,7 +24,7 @@ _ROLES = ("reference",)
 )
 @dataclass(frozen=True)
 class Default:
-    """Other models by role, loaded only when something asks for them, and never trained."""
+    """Other models by role, loaded only when something asks for them."""
 
     reference: str | None = option(
         "start",
@@ -32,13 +32,17 @@ class Default:
         "from), base (the model before any stage), a folder, or null for none",
     )
 
-    def open(
-        self, role: str, model: Any, *, start: Path | None, seed: int, device: torch.device
-    ) -> Policy:
-        """Return the frozen model of ``role``.
+    critic: str | None = option(
+        "start",
+        "what an own critic begins as (objective.critic.share=own): start (a copy of the model the "
+        "stage starts from), base, handed_on (the critic/ of the stage before), a folder, or null",
+    )
 
-        ``model`` is the stage's model component, ``start`` the folder the stage starts from (None:
-        the base model, seeded by ``seed``). Raises ModelError when the role has no model.
+    def folder(self, role: str, start: Path | None) -> Path | None:
+        """Return the folder of ``role``'s model, None for the base model.
+
+        ``start`` is the folder the stage starts from, None where that is the base model. Raises
+        ModelError when the role has no model.
         """
         chosen = getattr(self, role, None) if role in _ROLES else None
         if chosen is None:
@@ -46,12 +50,41 @@ class Default:
                 f"models.{role} is not set, and something in this stage asks for it "
                 f"(models.{role}=start, base or a folder; roles: {', '.join(_ROLES)})"
             )
-        if chosen == "base" or (chosen == "start" and start is None):
-            return model.create(seed, device).freeze()
-        folder = start if chosen == "start" and start is not None else Path(chosen).expanduser()
-        if not (folder / "config.json").is_file():
+        if chosen == "handed_on":
+            if start is None or not (start.parent / role).is_dir():
+                where = "the base model" if start is None else str(start)
+                raise ModelError(
+                    f"models.{role}=handed_on: the stage starts from {where}, and there is no "
+                    f"{role}/ beside it; type models.{role}=start"
+                )
+            return start.parent / role
+        if chosen == "base":
+            return None
+        return start if chosen == "start" else Path(chosen).expanduser()
+
+    def open(
+        self,
+        role: str,
+        model: Any,
+        *,
+        start: Path | None,
+        seed: int,
+        device: torch.device,
+        trained: bool = False,
+    ) -> Policy:
+        """Return the model of ``role``, frozen unless it is to be ``trained``.
+
+        ``model`` is the stage's model component, ``start`` the folder the stage starts from (None:
+        the base model, seeded by ``seed``). Raises ModelError when the role has no model.
+        """
+        folder = self.folder(role, start)
+        if folder is None:
+            opened = model.create(seed, device)
+        elif not any((folder / f"{name}.json").is_file() for name in ("config", "adapter_config")):
             raise ModelError(
-                f"models.{role}={chosen}: there is no model in {folder} (no config.json); "
-                "it is start, base or a folder in Hugging Face format"
+                f"models.{role}={getattr(self, role)}: there is no model in {folder} (no "
+                "config.json); it is start, base or a folder in Hugging Face format"
             )
-        return model.load(folder, device).freeze()
+        else:
+            opened = model.load(folder, device)
+        return opened if trained else opened.freeze()

@@ -21,6 +21,7 @@ from torch import Tensor
 from etude.component import option, slot, slots
 from etude.errors import ConfigError, DataError, Fault
 from etude.objective.batch import Forward, LossBatch, MaskedForward, RolloutBatch, totals_of
+from etude.objective.critic.kind import Critic
 from etude.objective.loss import (
     Estimate,
     Loss,
@@ -93,6 +94,7 @@ class PolicyGradient:
     filter: GroupFilter = slot("none", "which prompt groups are trained on")
     masking: Mapping[str, Masking] = slots(doc="rows and tokens taken out of the loss")
     advantage: Advantage = slot("grpo", "how rewards become advantages")
+    critic: Critic = slot("none", "what predicts the rewards to come, for advantages that ask")
     selection: Mapping[str, Selection] = slots(doc="rows and tokens taken out after advantages")
     policy_loss: PolicyLoss = slot("clipped", "what is minimised for every token")
     modifier: Mapping[str, Modifier] = slots(doc="changes to single token losses")

@@ -22,7 +22,8 @@ from etude.primitives.returns import generalised_advantages
 
 @component(
     source="arXiv 1506.02438",
-    requires=[Need("model:critic", why="whose values it compares the rewards with")],
+    requires=[Need("row:values", why="to compare rewards with")],
+    provides=["row:returns"],
 )
 @dataclass(frozen=True)
 class GeneralisedAdvantage(Advantage):
@@ -36,8 +37,9 @@ class GeneralisedAdvantage(Advantage):
         """Return the advantages and returns of every token; raises DataError without values."""
         if batch.values is None:
             raise DataError(
-                "objective/advantage=gae needs a critic's values, and these rows have none; "
-                "choose an advantage without a critic, e.g. objective/advantage=grpo"
+                "objective/advantage=gae needs a critic's values, and these rows have none; type "
+                "objective/critic=value, or choose an advantage without a critic "
+                "(objective/advantage=grpo)"
             )
         mask = as_float(batch.mask)
         rewards = keep(as_float(batch.token_rewards), mask)
@@ -46,7 +48,7 @@ class GeneralisedAdvantage(Advantage):
         if self.whiten:
             advantages = whiten(advantages, mask)
         variance = self._explained(values, returns, mask)
-        return Estimate(advantages, returns, {"objective/value_explained_variance": variance})
+        return Estimate(advantages, returns, {"critic/explained_variance": variance})
 
     @staticmethod
     def _explained(values: Any, returns: Any, mask: Any) -> float:

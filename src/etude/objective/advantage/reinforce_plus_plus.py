@@ -19,7 +19,7 @@ from etude.primitives.masked import as_float, keep, whiten
 from etude.primitives.returns import discounted_returns
 
 
-@component(source="arXiv 2501.03262")
+@component(source="arXiv 2501.03262", provides=["row:returns"])
 @dataclass(frozen=True)
 class WhitenedReturns(Advantage):
     """Discounted token returns, whitened over all response tokens of the batch."""

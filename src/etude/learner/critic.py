@@ -1,0 +1,213 @@
+"""The critic of a stage: values before the update, and its share of every update.
+
+The critic sees the rows, the masks, the update batches and the micro-batches of the policy.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from etude.errors import DataError, ModelError
+from etude.learner.forward import ForwardPass, spread
+from etude.learner.interface import Tree
+from etude.learner.microbatch import MicroBatch, collate, split
+from etude.learner.parts import StageParts
+from etude.learner.tensors import micro_batch
+from etude.learner.trainee import Trainee
+from etude.model.critic import ValueHead, hidden_states, value_head
+from etude.model.policy import Policy
+from etude.objective.batch import LossBatch, RolloutBatch
+from etude.objective.critic.kind import TARGETS
+from etude.objective.loss import Estimate, Metrics, ScalarLoss, add_metrics
+from etude.randomness import seed_of
+from etude.rows import Row
+
+if TYPE_CHECKING:
+    from etude.learner.make import StageContext
+
+
+class StageCritic:
+    """A stage without a critic: nothing is assessed, nothing is learned."""
+
+    #: A head that the policy's optimizer moves, where the critic shares the policy's trunk.
+    shared: ValueHead | None = None
+
+    def assess(self, batch: RolloutBatch, rows: Sequence[Row]) -> RolloutBatch:
+        """Return the rows of a step with the value of every token before the update."""
+        return batch
+
+    def aim(self, update: LossBatch, batch: RolloutBatch, estimate: Estimate) -> LossBatch:
+        """Return the rows of a step with what the critic should come to."""
+        return update
+
+    def beside(self, passed: ForwardPass, batch: LossBatch, metrics: Metrics) -> Tensor | float:
+        """Return what is added to the policy's loss of a micro-batch."""
+        return 0.0
+
+    def update(
+        self, batch: LossBatch, rows: Sequence[Row], micro: list[list[int]], step: int, part: int
+    ) -> dict[str, float]:
+        """Make the critic's own step on an update batch; return numbers for the log."""
+        return {}
+
+    def state_dict(self) -> Tree:
+        """Return what a resumed stage needs beside the policy's state."""
+        return {}
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Restore what :meth:`state_dict` returned, to the bit."""
+
+    def export(self, folder: Path) -> None:
+        """Write what the stage hands on of its critic to ``folder/critic``."""
+
+
+class ValueCritics(StageCritic):
+    """A value head on the policy's trunk, or on a model and an optimizer of its own."""
+
+    def __init__(self, parts: StageParts, context: StageContext, policy: Policy) -> None:
+        self._part = parts.objective.critic
+        self._aggregation = parts.objective.aggregation
+        self._budget: int = parts.execution.micro_batch_tokens
+        self._outputs = torch.zeros(0)
+        self._warned = False
+        self._own: Trainee | None = None
+        folder = self._folder(parts, context)
+        places = self._part.loss.places
+        if self._part.share == "head":
+            if not policy.plain_head:
+                raise ModelError(
+                    f"objective.critic.share=head reads the policy's last hidden states, and "
+                    f"{policy.name} scales or caps its logits, so they are not at hand; type "
+                    "objective.critic.share=own"
+                )
+            self._policy = policy
+            self._head = value_head(policy, places, folder)
+            self.shared = self._head
+            return
+        self._policy = parts.models.open(
+            "critic",
+            parts.model,
+            start=context.start,
+            seed=context.seed,
+            device=parts.device(),
+            trained=True,
+        )
+        self._head = value_head(self._policy, places, folder)
+        recipe = parts.optimizer
+        self._own = Trainee(
+            self._policy,
+            recipe if self._part.lr is None else replace(recipe, lr=self._part.lr),
+            parts.training.steps,
+            parts.training.gradient_clip,
+            seed_of("critic", context.seed),
+            head=self._head,
+        )
+
+    def _folder(self, parts: StageParts, context: StageContext) -> Path | None:
+        """Return where a trained head may lie; a shared head needs no model there."""
+        if self._part.share == "head" and parts.models.critic is None:
+            return None
+        folder: Path | None = parts.models.folder("critic", context.start)
+        return folder
+
+    def assess(self, batch: RolloutBatch, rows: Sequence[Row]) -> RolloutBatch:
+        """Return the rows of a step with the value of every token, ``[N, T]``, without gradient."""
+        lengths = [len(row.prompt) + len(row.tokens) for row in rows]
+        found = torch.zeros(*batch.mask.shape, self._head.places.numel())
+        with torch.no_grad(), self._policy.measuring():
+            for members in split(lengths, self._budget):
+                small = collate([rows[i] for i in members], pad_id=self._policy.pad_id)
+                outputs = self._read(small).cpu()
+                found = found.to(outputs.dtype)
+                found[members, : outputs.shape[1]] = outputs
+        self._outputs = found
+        return replace(batch, values=self._part.loss.values(found))
+
+    def _read(self, batch: MicroBatch) -> Tensor:
+        """Return the head's outputs at every trained token, ``[N, T, m]``."""
+        batch = batch.to(self._policy.device)
+        states = hidden_states(
+            self._policy, input_ids=batch.ids, position_ids=batch.positions, use_cache=False
+        )
+        needed = states.flatten(0, 1).index_select(0, batch.sources)
+        return spread(self._head(needed), batch)
+
+    def aim(self, update: LossBatch, batch: RolloutBatch, estimate: Estimate) -> LossBatch:
+        """Return the rows of a step with the critic's targets as a mark.
+
+        Raises DataError where the advantage gives no returns. Warns once of rewards that the
+        critic's support does not hold.
+        """
+        if estimate.returns is None:
+            raise DataError(
+                "a critic learns from returns, and the advantage gives none; choose one that does "
+                "(objective/advantage=gae) or objective/critic=none"
+            )
+        loss = self._part.loss
+        why = loss.uncovered(float(batch.rewards.min()), float(batch.rewards.max()))
+        if why and not self._warned:
+            warnings.warn(f"step {update.step}: {why}", RuntimeWarning, stacklevel=2)
+            self._warned = True
+        targets = loss.targets(batch, estimate.returns, self._outputs)
+        self._outputs = torch.zeros(0)
+        return update.mark(TARGETS, targets)
+
+    def beside(self, passed: ForwardPass, batch: LossBatch, metrics: Metrics) -> Tensor | float:
+        """Return the loss of a shared head on a micro-batch, 0 for a critic of its own."""
+        if self._own is not None:
+            return 0.0
+        return self._term(passed.read(self._head), batch, metrics)
+
+    def _term(self, outputs: Tensor, batch: LossBatch, metrics: Metrics) -> Tensor:
+        term: ScalarLoss = self._part.term(outputs, batch, self._aggregation)
+        metrics.update(add_metrics(metrics, term.metrics))
+        return term.loss
+
+    def update(
+        self, batch: LossBatch, rows: Sequence[Row], micro: list[list[int]], step: int, part: int
+    ) -> dict[str, float]:
+        """Make the step of a critic of its own on an update batch; return numbers for the log."""
+        if self._own is None:
+            return {}
+        metrics: Metrics = {}
+
+        def losses() -> Iterator[Tensor]:
+            for members in micro:
+                chosen = [rows[i] for i in members]
+                width = max(len(row.tokens) for row in chosen)
+                small = micro_batch(batch, members, width, self._policy.device)
+                outputs = self._read(collate(chosen, pad_id=self._policy.pad_id))
+                yield self._term(outputs, small, metrics)
+
+        done = self._own.update(losses(), step, part)
+        numbers = {name: metric.value() for name, metric in metrics.items()}
+        moved = {f"critic/{name}": done[name] for name in ("gradient_norm", "learning_rate")}
+        return numbers | moved
+
+    def state_dict(self) -> Tree:
+        """Return the state of a critic of its own; a shared head is in the policy's."""
+        return {} if self._own is None else self._own.state_dict()
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Restore what :meth:`state_dict` returned, to the bit."""
+        if self._own is not None:
+            self._own.load_state_dict(state)
+
+    def export(self, folder: Path) -> None:
+        """Write the critic's model, if it has one of its own, and its head to ``folder/critic``."""
+        if self._own is not None:
+            self._policy.save(folder / "critic")
+        self._head.save(folder / "critic")
+
+
+def open_critic(parts: StageParts, context: StageContext, policy: Policy) -> StageCritic:
+    """Return the critic that the objective asks for; one that does nothing where it asks none."""
+    part: Any = parts.objective.critic
+    return ValueCritics(parts, context, policy) if part.active else StageCritic()

@@ -1,0 +1,1 @@
+"""What predicts the rewards to come, for advantages that compare with it."""
