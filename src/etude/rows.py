@@ -12,12 +12,22 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Message:
+    """One message of a conversation: its text, and whose it is (user, assistant, tool, …)."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
 class Example:
     """One problem or demonstration from a source.
 
     ``id`` is stable (``<source>:<id of the row>``) whatever the order or mix. ``prompt`` is the
     finished user text (templates applied); ``response`` is the text a demonstration teaches, or
     None. ``columns`` holds every mapped column (``answer``, ``solution``, ``level``, …).
+    ``messages`` is the conversation that is gone on with, oldest message first; the model then
+    reads it in the place of ``prompt``.
     """
 
     id: str
@@ -26,6 +36,7 @@ class Example:
     response: str | None = None
     system: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[Message, ...] = ()
 
 
 class StopReason(StrEnum):

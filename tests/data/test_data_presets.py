@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from etude.build import build
@@ -19,9 +20,9 @@ needs_data = pytest.mark.skipif(
 
 def preset(group: str, name: str) -> DictConfig:
     """Return a preset with what its defaults list lays under it."""
-    node = OmegaConf.load(ROOT / "conf" / group / f"{name}.yaml")
-    below = [preset(group, entry) for entry in node.pop("defaults", []) if entry != "_self_"]
-    return OmegaConf.merge(*below, node)
+    with initialize_config_dir(str((ROOT / "conf").resolve()), version_base="1.3"):
+        composed = compose(overrides=[f"+{group}={name}"])[group]
+    return OmegaConf.create(OmegaConf.to_container(composed))
 
 
 def source(name: str, **changes):

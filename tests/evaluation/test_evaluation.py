@@ -20,7 +20,8 @@ torch.set_num_threads(1)
 def defaults(group, name, **changes):
     """Return a component's config node: every field with its default, some changed."""
     fields = schema.load().find(group, name).fields
-    node = {"name": name, **{key: copy.deepcopy(field.default) for key, field in fields.items()}}
+    plain = {key: field.default for key, field in fields.items() if not field.slots}
+    node = {"name": name, **copy.deepcopy(plain)}
     assert set(changes) <= set(node)
     return {**node, **changes}
 
@@ -58,6 +59,9 @@ class Policy:
     """A policy whose tokens are characters; only what an evaluation of samples needs."""
 
     pad_id = 0
+
+    def encode_example(self, example):
+        return self.encode_prompt(example.prompt, example.system)
 
     def encode_prompt(self, prompt, system=None):
         return tuple(map(ord, prompt))

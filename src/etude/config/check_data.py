@@ -27,8 +27,10 @@ def column(
     if what in has:
         return
     group = used.info.group.split("/")[0]
+    # What a part of the mix reads are rows that are trained on, also where an evaluation reads it.
     of_evaluation = bool(config.get("evaluation")) and (
-        group == "evaluation" or group in needs.evaluation_reads(config, installation.schema)
+        group == "evaluation"
+        or (group != "data_mix" and group in needs.evaluation_reads(config, installation.schema))
     )
     of_training = group != "evaluation" and (
         trained is None or group in trained or group == "objective"
@@ -136,8 +138,8 @@ def _mixes_of(key: str, installation: Installation) -> list[str]:
 
 def templates(config: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, str]]:
     """Yield a fault for each column that a template names and a source lacks."""
-    columns = needs.columns_of(config, schema, held_out=False)
     for key, named in needs.template_columns(config).items():
+        columns = needs.columns_of(config, schema, held_out=key == "held_out_template")
         for source, known in columns.items():
             for column in sorted(named - known) if "*" not in known else []:
                 yield (

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from etude.component import Need, component, option
+from etude.component import Need, component, option, slots
 from etude.data_mix.demonstrations import Demonstrations
+from etude.data_mix.filter.kind import RowFilter
 from etude.data_mix.form import Form
 from etude.data_mix.part import OpenPart, Part, open_part
 from etude.data_mix.stream import Findings, Stream
@@ -40,9 +41,15 @@ class Mix:
         "where objectives that mix imitation into reinforcement find the column solution, same "
         "keys: rows are matched by prompt; empty: in the training rows themselves",
     )
+    filter: Mapping[str, RowFilter] = slots(doc="which of the rows in train are trained on")
     prompt_template: str = option("{prompt}", "user text; {column} is a column of the row")
     response_template: str | None = option(
         None, "text a demonstration teaches ('{solution}', '{answer}'); null: prompts only"
+    )
+    held_out_template: str | None = option(
+        None,
+        "user text of held-out rows where it is another, which are then measured without a "
+        "demonstration; null: as in training",
     )
     system: str | None = option(
         None, "system text; null: the row's own column system, where there is one"
@@ -81,13 +88,46 @@ class Mix:
             for name, part in self.demonstrations.items()
         ]
         form = Form(self.prompt_template, self.response_template, self.system)
-        findings = self._compare(train, held_out)
+        measured = form
+        if self.held_out_template is not None:
+            measured = Form(self.held_out_template, None, self.system, "held_out_template")
+        filtered = self._filter(train)
+        findings = self._compare(train, held_out, filtered)
         for message in findings.warnings():
             warnings.warn(f"data_mix: {message}", stacklevel=2)
         shown = Demonstrations(worked or train, form, seed, matched=bool(worked))
-        return Stream(train, held_out, form, findings, shown, seed=seed, shuffle=self.shuffle)
+        return Stream(
+            train,
+            held_out,
+            form,
+            findings,
+            shown,
+            seed=seed,
+            shuffle=self.shuffle,
+            measured=measured,
+        )
 
-    def _compare(self, train: list[OpenPart], held_out: list[OpenPart]) -> Findings:
+    def _filter(self, train: list[OpenPart]) -> dict[str, float]:
+        """Drop the rows that a filter does not keep; return what was found, by name for the log."""
+        found: dict[str, float] = {}
+        for part in train:
+            for name, chosen in self.filter.items():
+                rows = {
+                    column: part.rows.column(column, part.positions) for column in chosen.columns()
+                }
+                result = chosen.choose(rows)
+                part.keep(result.kept)
+                found |= {f"data/{part.name}/{key}": x for key, x in result.findings.items()}
+                if len(part) == 0:
+                    raise DataError(
+                        f"data_mix.train.{part.name}: the filter {name} keeps none of its "
+                        f"{len(result.kept)} rows; see data_mix.filter.{name}"
+                    )
+        return found
+
+    def _compare(
+        self, train: list[OpenPart], held_out: list[OpenPart], filtered: Mapping[str, float]
+    ) -> Findings:
         """Drop duplicates and overlapping rows as configured; return what was found."""
         duplicates = overlap = 0
         if train and (held_out or self.deduplicate):
@@ -114,6 +154,7 @@ class Mix:
             duplicates=duplicates,
             overlap=overlap,
             removed=self.overlap == "remove",
+            filtered=filtered,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from etude.data_mix.demonstrations import Demonstrations
@@ -22,7 +22,7 @@ class Findings:
     """What opening the mix found: rows in each part, duplicates dropped, overlap with held-out.
 
     ``overlap`` counts training rows whose prompt is also held out; ``removed`` says whether they
-    were dropped.
+    were dropped. ``filtered`` are the numbers of the filters, by the name a log has for them.
     """
 
     train: Mapping[str, int]
@@ -30,6 +30,7 @@ class Findings:
     duplicates: int = 0
     overlap: int = 0
     removed: bool = False
+    filtered: Mapping[str, float] = field(default_factory=dict)
 
     def warnings(self) -> list[str]:
         """Return what a person should know, as sentences; empty when there is nothing."""
@@ -61,10 +62,12 @@ class Stream:
         *,
         seed: int,
         shuffle: bool,
+        measured: Form | None = None,
     ) -> None:
         self._train = train
         self._held_out = held_out
         self._form = form
+        self._measured = measured or form
         self.findings = findings
         self.demonstrations = demonstrations
         self._order = interleaved(train, seed, shuffle=shuffle) if train else None
@@ -119,7 +122,7 @@ class Stream:
             if place not in seen:
                 seen.add(place)
                 chosen.append(place)
-        return [self._form.example(self._held_out[part], position) for part, position in chosen]
+        return [self._measured.example(self._held_out[part], place) for part, place in chosen]
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the stream and its demonstrations stand."""

@@ -31,7 +31,7 @@ def held_out_loss(
     response before it. Demonstrations of more than ``max_length`` tokens are left out and counted.
     """
     rows = [
-        (policy.encode_prompt(example.prompt, example.system), response)
+        (policy.encode_example(example), response)
         for example in examples
         if example.response is not None
         for response in [policy.encode_response(example.response)]

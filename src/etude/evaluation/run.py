@@ -63,7 +63,7 @@ def evaluate_policy(
     """
     parts = Parts.build(config, stage_data)
     examples = parts.stream.held_out(parts.evaluation.problems)
-    prompts = [policy.encode_prompt(example.prompt, example.system) for example in examples]
+    prompts = [policy.encode_example(example) for example in examples]
     requests = parts.evaluation.requests(examples, prompts, parts.rollout.max_new_tokens)
     engine = (engine_factory or _engine)(parts.rollout, policy)
     try:

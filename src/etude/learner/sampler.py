@@ -60,7 +60,7 @@ class StepSampler:
         else:
             tokens = tokens[: self._limit]
             cut = len(policy.encode_response(text)) > len(tokens)
-            row = self._row(example, index, policy.encode_prompt(example.prompt, example.system))
+            row = self._row(example, index, policy.encode_example(example))
             row.tokens, row.loss_mask = tokens, [1] * len(tokens)
             row.off_policy = [1] * len(tokens)
             row.sampler_logprobs = [0.0] * len(tokens)
@@ -76,7 +76,7 @@ class StepSampler:
 
     def context(self, example: Example) -> tuple[int, ...]:
         """Return the tokens of the example's prompt."""
-        return self._rollouts.policy.encode_prompt(example.prompt, example.system)
+        return self._rollouts.policy.encode_example(example)
 
     @property
     def _limit(self) -> int:
@@ -103,12 +103,12 @@ class StepSampler:
     def _answer(self, wanted: Sequence[tuple[Example, tuple[int, ...], int]]) -> list[Row]:
         """Return judged answers to (example, forced head, index)."""
         policy, seed = self._rollouts.policy, self._rollouts.seed
-        contexts = {(e.prompt, e.system): self.context(e) for e, _, _ in wanted}
+        contexts = {(e.prompt, e.system, e.messages): self.context(e) for e, _, _ in wanted}
         requests = [
             Request(
                 example.id,
                 index,
-                contexts[example.prompt, example.system],
+                contexts[example.prompt, example.system, example.messages],
                 row_seed(seed, self.step, example.id, index),
                 self._limit,
                 prefix=head[: self._limit],
@@ -117,8 +117,8 @@ class StepSampler:
         ]
         answers = self._rollouts.engine.sample(requests, temperature=self._plan.temperature)
         rows = []
-        for (example, head, index), answer in zip(wanted, answers, strict=True):
-            row = self._row(example, index, contexts[example.prompt, example.system])
+        for (example, head, index), request, answer in zip(wanted, requests, answers, strict=True):
+            row = self._row(example, index, request.prompt)
             row.tokens = answer.tokens
             row.loss_mask = [1] * len(answer.tokens)
             row.off_policy = [int(t < len(head)) for t in range(len(answer.tokens))]

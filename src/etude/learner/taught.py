@@ -23,7 +23,7 @@ TaughtLoss = Callable[[LossBatch, Forward], Loss]
 
 def demonstration_row(policy: Policy, example: Example, text: str) -> Row:
     """Return a worked solution as a row that is wholly off-policy and wholly taught."""
-    prompt = policy.encode_prompt(example.prompt, example.system)
+    prompt = policy.encode_example(example)
     tokens = policy.encode_response(text)
     return Row(
         prompt_id=example.id,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from etude.errors import ModelError
 from etude.model import lora
+from etude.rows import Example, Message
 
 HandOn = Literal["merged", "adapter"]
 
@@ -62,11 +63,18 @@ class Policy:
 
     # Text ----------------------------------------------------------------------------------
 
-    def encode_prompt(self, prompt: str, system: str | None = None) -> tuple[int, ...]:
+    def encode_example(self, example: Example) -> tuple[int, ...]:
+        """Return the tokens that a response to an example follows."""
+        return self.encode_prompt(example.prompt, example.system, example.messages)
+
+    def encode_prompt(
+        self, prompt: str, system: str | None = None, messages: Sequence[Message] = ()
+    ) -> tuple[int, ...]:
         """Return the tokens a response follows: the chat template's, or plain text without one.
 
-        There is always at least one token. Raises ModelError when a system prompt is given and
-        the tokenizer has no chat template, or the template refuses the messages.
+        ``messages`` are a conversation that is gone on with, in the place of ``prompt``. There is
+        always at least one token. Raises ModelError when a system prompt or a conversation is given
+        and the tokenizer has no chat template, or the template refuses the messages.
         """
         if self.tokenizer.chat_template is None:
             if system is not None:
@@ -74,15 +82,23 @@ class Policy:
                     f"{self.name} has no chat template, so the system prompt {system[:40]!r} has "
                     "no place; give one (model.chat_template=FILE) or leave the system prompt out"
                 )
+            if messages:
+                raise ModelError(
+                    f"{self.name} has no chat template, so a conversation of {len(messages)} "
+                    "messages cannot be told apart; give one (model.chat_template=FILE)"
+                )
             return tuple(self.tokenizer(prompt)["input_ids"]) or (self._first_token(),)
-        messages = [{"role": "system", "content": system}] if system is not None else []
-        messages.append({"role": "user", "content": prompt})
-        roles = " and ".join(message["role"] for message in messages)
+        said = [Message("system", system)] if system is not None else []
+        said += messages or [Message("user", prompt)]
+        roles = " and ".join(dict.fromkeys(message.role for message in said))
         from jinja2 import TemplateError
 
         try:
             tokens = self.tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, return_dict=False, **self.chat_options
+                [asdict(message) for message in said],
+                add_generation_prompt=True,
+                return_dict=False,
+                **self.chat_options,
             )
         except TemplateError as error:
             raise ModelError(

@@ -1,0 +1,1 @@
+"""Which rows of a mix are trained on."""
