@@ -23,6 +23,12 @@ from etude.primitives.distribution import entropy_of, logprobs_of
 CONF = Path(schema.__file__).parent / "conf"
 WIDTH = 12  # the configured maximum response length, wider than any row here
 
+#: Preset → what its method needs to have signal on the rows of :func:`random_rows`.
+SUITED: dict[str, tuple[str, ...]] = {
+    # bundles of prompts have as many papers as their smallest group has rows
+    "riskpo": ("objective.advantage.bundle_size=2",),
+}
+
 
 @cache
 def presets(learner: str) -> tuple[str, ...]:
@@ -125,6 +131,7 @@ def random_rows(dtype: torch.dtype = torch.float64, seed: int = 0) -> Rows:
         truncated=lengths == 8,
         width=WIDTH,
         parts={"accuracy": (rewards == 1).to(dtype)},
+        row_seeds=torch.arange(rows),
     )
     return Rows(batch, logits, tokens)
 
@@ -153,12 +160,13 @@ def loss_and_gradient(
     """Return loss, gradient of the logits and metrics of one update, in the given micro-batches."""
     batch, _ = objective.shape(rows.batch)
     advantages = objective.advantages(batch)
+    assert batch.row_seeds is not None
     whole = LossBatch(
         old_logprobs=batch.old_logprobs,
         advantages=advantages,
         mask=batch.mask,
         groups=batch.groups,
-        row_seeds=torch.arange(len(batch.groups)),
+        row_seeds=batch.row_seeds,
         step=0,
         totals=totals_of(batch.mask, batch.groups, width=batch.width),
         reference_logprobs=batch.reference_logprobs,

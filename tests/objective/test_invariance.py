@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from objective_cases import Rows, composed, loss_and_gradient, presets, random_rows, with_everything
+from objective_cases import (
+    SUITED,
+    Rows,
+    composed,
+    loss_and_gradient,
+    presets,
+    random_rows,
+    with_everything,
+)
 
 torch.set_num_threads(1)
 
@@ -23,7 +31,7 @@ def choices() -> list[str]:
 
 def objective_of(choice: str):  # type: ignore[no-untyped-def]
     name, _, everything = choice.partition(" ")
-    objective = composed(f"objective={name}")
+    objective = composed(f"objective={name}", *SUITED.get(name, ()))
     return with_everything(objective) if everything else objective
 
 

@@ -54,6 +54,48 @@ PAPERS: dict[str, dict[str, Any]] = {
         "aggregation": "seq_mean_token_mean",
     },
     "cispo": {"policy_loss": "cispo", "policy_loss.max_ratio": 5.0, "aggregation": "token_mean"},
+    "bnpo": {
+        "advantage": "bnpo",
+        "advantage.weight_cap": 1e6,
+        "policy_loss.clip_low": 0.2,
+        "policy_loss.clip_high": 0.28,
+        "policy_loss.dual_clip": 10.0,
+        "aggregation": "seq_mean_token_sum",
+    },
+    "rec": {
+        "advantage": "rec",
+        "advantage.drop": "none",
+        "policy_loss": "rec",
+        "policy_loss.clip_mode": "none",
+        "policy_loss.weight": "none",
+        "policy_loss.regularizer": "none",
+        "aggregation": "token_mean",
+    },
+    "opmd": {
+        "advantage": "opmd",
+        "advantage.baseline": "mean",
+        "policy_loss": "opmd",
+        "policy_loss.tau": 1.0,
+        "aggregation": "token_mean",
+    },
+    "asymre": {
+        "advantage": "asymre",
+        "advantage.shift": -0.1,
+        "policy_loss": "opmd",
+        "policy_loss.tau": 1.0,
+        "aggregation": "token_mean",
+    },
+    "riskpo": {
+        "advantage": "riskpo",
+        "advantage.bundle_size": 5,
+        "advantage.alpha": 0.2,
+        "advantage.beta": 0.8,
+        "advantage.tail_weight": 1.5,
+        "policy_loss.clip_low": 0.2,
+        "policy_loss.clip_high": 0.2,
+        "policy_loss.dual_clip": 3.0,
+        "aggregation": "token_mean",
+    },
 }
 
 
