@@ -14,6 +14,7 @@ from etude.learner.interface import Learner
 #: Learner name → where its class lies; an objective names its learner.
 LEARNERS = {
     "supervised": "etude.learner.supervised:SupervisedLearner",
+    "preference": "etude.learner.preference:PreferenceLearner",
     "policy_gradient": "etude.learner.policy_gradient:PolicyGradientLearner",
     "generate": "etude.learner.generate:GenerateLearner",
 }

@@ -81,9 +81,10 @@ class SupervisedLearner:
         self.context = context
         self.objective = parts.objective
         self.training = parts.training
-        self.steps: int = parts.training.steps
         self.policy = parts.policy(context.start, context.seed)
         self.reference = parts.reference(context)
+        self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
+        self.steps: int = parts.training.steps_over(self.stream.size)
         self.trainee = Trainee(
             self.policy,
             parts.optimizer,
@@ -91,7 +92,6 @@ class SupervisedLearner:
             parts.training.gradient_clip,
             context.seed,
         )
-        self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
         self.dropped = 0
         self.anchor: list[Tensor] = []
         if self.objective.anchor_coef > 0:

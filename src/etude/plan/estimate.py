@@ -29,6 +29,8 @@ ASSUMED_RATE = {"cpu": 3.0e10, "cuda": 1.0e14}
 DECODE_OVERHEAD = {"cpu": 4e-4, "cuda": 3e-4}
 #: Tokens of a prompt where nothing says how long prompts are; answers cut shorter go with shorter.
 LONGEST_ASSUMED_PROMPT = 128
+#: Learners that read the rows they train on and sample none.
+_READERS = ("supervised", "preference")
 #: Bytes of one line of samples.jsonl beside its text.
 _SAMPLE_LINE = 400
 
@@ -164,7 +166,7 @@ def _memory(config: Config, learner: str, shape: Shape | None, total: int, train
     else:
         activations = tokens * wide * layers * kept
     cache = 0.0
-    if learner != "supervised":
+    if learner not in _READERS:
         rows = _rows(training, learner)
         budget = int(_node(config, "rollout").get("token_budget") or rows * _longest_row(config))
         held = min(rows * _longest_row(config), budget)
@@ -191,7 +193,7 @@ def _time(config: Config, learner: str, shape: Shape, outputs: Path) -> tuple[fl
     device = device_of(config)
     rate = ASSUMED_RATE[device] * _workers(config, device)
     seconds = operations / rate
-    if learner != "supervised":
+    if learner not in _READERS:
         seconds += _new_tokens(config) * shape.layers * DECODE_OVERHEAD[device]
     return steps * seconds, f"assuming {rate / 1e9:,.0f} Gflop/s; no earlier stage to measure"
 
@@ -207,7 +209,7 @@ def _operations_of_a_step(config: Config, learner: str, shape: Shape) -> float:
     tokens = _tokens_of_a_step(config, learner)
     work = float(shape.parameters)
     again = 8 if _node(config, "model").get("gradient_checkpointing") else 6
-    if learner == "supervised":
+    if learner in _READERS:
         return again * work * tokens
     sampled = 2.0 * work * tokens
     if learner == "generate":
@@ -245,9 +247,10 @@ def _trained_parameters(model: Config, shape: Shape | None, total: int) -> int:
 
 def _tokens_of_a_step(config: Config, learner: str) -> int:
     row = _prompt_tokens(config) + max(1, _new_tokens(config) // 2)
-    if learner == "supervised":
+    if learner in _READERS:
         row = min(row, int(_node(config, "training").get("max_length") or row))
-    return _rows(_node(config, "training"), learner) * row
+    sides = 2 if learner == "preference" else 1
+    return sides * _rows(_node(config, "training"), learner) * row
 
 
 def _longest_row(config: Config) -> int:

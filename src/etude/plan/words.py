@@ -29,6 +29,7 @@ _DENOMINATORS = {
     "per_sequence": "mean over rows of the mean over each row's trained tokens",
     "micro": "mean over the trained tokens of each micro-batch (depends on its size)",
 }
+_LEARNERS_WITH_EPOCHS = ("supervised", "preference")
 _LEARNERS_THAT_SAMPLE = ("policy_gradient", "generate")
 
 
@@ -54,6 +55,9 @@ class Words:
         """Return the rows of a step and of its updates, with the number of steps."""
         training = self._node("training")
         steps = counted(int(training.get("steps", 0)), "step")
+        epochs = training.get("epochs")
+        if epochs and self.learner in _LEARNERS_WITH_EPOCHS:
+            steps = f"{counted(int(epochs), 'epoch')}, at most {steps}"
         if self.learner != "policy_gradient":
             return f"{steps} × {self._rows_of_a_step():,} rows{self._micro_batches()}"
         prompts, rollouts = self._groups()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from etude.component import component, option
+from etude.errors import DataError
 
 _RL = ("policy_gradient",)
 _SFT = ("supervised",)
+_ROWS = ("supervised", "preference")
 
 
 @component()
@@ -17,7 +19,17 @@ class Standard:
 
     steps: int = option(150, "optimisation steps of the stage (generate: batches)", ge=1)
     rows_per_step: int = option(
-        128, "demonstrations of one update", ge=1, learners=("supervised", "generate")
+        128,
+        "demonstrations, or pairs, of one update (generate: prompts of one batch)",
+        ge=1,
+        learners=(*_ROWS, "generate"),
+    )
+    epochs: int | None = option(
+        None,
+        "passes over the rows, in whole updates: the stage ends after floor(rows / rows_per_step) "
+        "x epochs steps if that is sooner than steps; null: after steps",
+        ge=1,
+        learners=_ROWS,
     )
     prompts_per_step: int = option(32, "prompts of one rollout batch", ge=1, learners=_RL)
     rollouts_per_prompt: int = option(8, "answers sampled for each prompt", ge=1, learners=_RL)
@@ -29,13 +41,13 @@ class Standard:
         1.0, "largest norm of the gradient; null clips nothing", gt=0
     )
     max_length: int = option(
-        512, "longest demonstration in tokens, prompt included", ge=2, learners=_SFT
+        512, "longest demonstration in tokens, prompt included", ge=2, learners=_ROWS
     )
     too_long: str = option(
         "refuse",
         "what becomes of a longer demonstration: refuse | cut (its end) | drop",
         choices=("refuse", "cut", "drop"),
-        learners=_SFT,
+        learners=_ROWS,
     )
     packing: str = option(
         "none",
@@ -48,3 +60,19 @@ class Standard:
         "the model a finished stage hands on: last | best (of the evaluations during training)",
         choices=("last", "best"),
     )
+
+    def steps_over(self, rows: int) -> int:
+        """Return the number of steps of a stage whose mix has so many rows.
+
+        Raises DataError when a pass over them is not even one update.
+        """
+        if self.epochs is None:
+            return self.steps
+        passes = rows // self.rows_per_step
+        if passes == 0:
+            raise DataError(
+                f"the mix has {rows} rows, too few for one update of training.rows_per_step="
+                f"{self.rows_per_step}, so training.epochs={self.epochs} makes no step; lower "
+                "training.rows_per_step, or give the stage more rows"
+            )
+        return min(self.steps, passes * self.epochs)

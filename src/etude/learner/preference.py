@@ -1,0 +1,244 @@
+"""Preference learning: every step shows the next pairs of a better and a worse answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from etude.errors import DataError
+from etude.learner.clock import Clock
+from etude.learner.forward import ForwardPass, forward, score
+from etude.learner.interface import StepResult, Tree
+from etude.learner.make import StageContext
+from etude.learner.microbatch import collate, split
+from etude.learner.parts import StageParts
+from etude.learner.tensors import pad
+from etude.learner.trainee import Trainee
+from etude.objective.loss import Metrics, add_metrics
+from etude.objective.pairs import PairBatch, PairTotals, Side
+from etude.randomness import seed_of
+from etude.rows import Example
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer in its context, trained whole."""
+
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+
+    @property
+    def loss_mask(self) -> list[int]:
+        """Return 1 for every token of the answer."""
+        return [1] * len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one prompt."""
+
+    id: str
+    chosen: Answer
+    rejected: Answer
+
+
+class PreferenceLearner:
+    """Trains a policy on pairs of answers, held to the model it started from where asked."""
+
+    def __init__(self, parts: StageParts, context: StageContext) -> None:
+        self.parts = parts
+        self.context = context
+        self.objective = parts.objective
+        self.training = parts.training
+        self.policy = parts.policy(context.start, context.seed)
+        self.reference = parts.reference(context)
+        self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
+        self.steps: int = parts.training.steps_over(self.stream.size)
+        self.trainee = Trainee(
+            self.policy,
+            parts.optimizer,
+            self.steps,
+            parts.training.gradient_clip,
+            context.seed,
+        )
+        self.state = self.objective.make_state()
+        self.dropped = 0
+
+    def step(self, step: int) -> StepResult:
+        """Show the next ``rows_per_step`` pairs with one update."""
+        clock = Clock()
+        with clock.phase("data"):
+            pairs = self._draw(step)
+        sides = [side for pair in pairs for side in (pair.chosen, pair.rejected)]
+        with clock.phase("logprobs"):
+            known = self._reference_logprobs(sides)
+        lengths = [len(side.prompt) + len(side.tokens) for side in sides]
+        owners = [row // 2 for row in range(len(sides))]
+        micro = split(lengths, self.parts.execution.micro_batch_tokens, owners)
+        totals = PairTotals(
+            pairs=len(pairs),
+            chosen_tokens=sum(len(pair.chosen.tokens) for pair in pairs),
+            rejected_tokens=sum(len(pair.rejected.tokens) for pair in pairs),
+            micro_batches=len(micro),
+        )
+        metrics: Metrics = {}
+        with clock.phase("update"):
+            parts = [sorted({owners[row] for row in rows}) for rows in micro]
+            losses = self._losses(pairs, known, parts, totals, step, metrics)
+            done = self.trainee.update(losses, step)
+        values = {name: metric.value() for name, metric in metrics.items()}
+        counts = {
+            "tokens": float(totals.chosen_tokens + totals.rejected_tokens),
+            "pairs/dropped": float(self.dropped),
+        }
+        return StepResult({**done, **values, **counts}, [], clock.timing(sum(lengths)))
+
+    def _draw(self, step: int) -> list[Pair]:
+        """Return the next pairs; those that say nothing or do not fit are left out."""
+        pairs: list[Pair] = []
+        refused = 0
+        while len(pairs) < self.training.rows_per_step:
+            for example in self.stream.next(self.training.rows_per_step - len(pairs)):
+                pair = self._pair(example)
+                if pair is not None:
+                    pairs.append(pair)
+                else:
+                    refused += 1
+            if refused > max(self.stream.size, self.training.rows_per_step):
+                raise DataError(
+                    f"step {step}: no pair can be used: their answers are empty, equal, or longer "
+                    f"than training.max_length={self.training.max_length} allows"
+                )
+        self.dropped += refused
+        return pairs
+
+    def _pair(self, example: Example) -> Pair | None:
+        """Return a row as a pair; None for an empty answer, equal ones, or one that is too long."""
+        chosen, rejected = (self._side(example, name) for name in ("chosen", "rejected"))
+        if chosen is None or rejected is None or chosen.tokens == rejected.tokens:
+            return None
+        return Pair(example.id, chosen, rejected)
+
+    def _side(self, example: Example, name: str) -> Answer | None:
+        """Return one answer of a row, None when it is empty or dropped for its length."""
+        text = example.columns.get(name)
+        if text is None:
+            raise DataError(
+                f"row {example.id} has no column '{name}'; a row of pairs has a chosen and a "
+                f"rejected answer (sources.<name>.columns.{name}=<column>)"
+            )
+        prompt = self.policy.encode_example(example)
+        tokens = self.policy.encode_response(str(text))
+        if example.columns.get(f"{name}_open"):
+            tokens = tokens[:-1]
+        room = self.training.max_length - len(prompt)
+        if len(tokens) > room:
+            if self.training.too_long == "refuse":
+                raise DataError(
+                    f"the {name} answer of row {example.id} is {len(prompt) + len(tokens)} tokens "
+                    f"long with its prompt, more than training.max_length="
+                    f"{self.training.max_length}; raise it, or type training.too_long=drop "
+                    "(a cut answer may no longer deserve its label: training.too_long=cut)"
+                )
+            tokens = () if self.training.too_long == "drop" else tokens[: max(room, 0)]
+        return Answer(prompt, tokens) if tokens else None
+
+    def _reference_logprobs(self, sides: Sequence[Answer]) -> list[list[float]] | None:
+        if self.reference is None:
+            return None
+        budget = self.parts.execution.micro_batch_tokens
+        return score(self.reference, sides, token_budget=budget)
+
+    def _losses(
+        self,
+        pairs: Sequence[Pair],
+        known: list[list[float]] | None,
+        parts: list[list[int]],
+        totals: PairTotals,
+        step: int,
+        metrics: Metrics,
+    ) -> Iterator[Tensor]:
+        """Yield the loss of each micro-batch of whole pairs; their sum is the loss of the step."""
+        for part in parts:
+            rows = [pairs[i].chosen for i in part] + [pairs[i].rejected for i in part]
+            batch = collate(rows, pad_id=self.policy.pad_id).to(self.policy.device)
+            passed = forward(self.policy, batch)
+            reference: Tensor | None = None
+            if known is not None:
+                places = [2 * i for i in part] + [2 * i + 1 for i in part]
+                reference = pad([known[place] for place in places]).to(self.policy.device)
+            chosen, rejected = (
+                Side(
+                    Half(passed, half),
+                    batch.mask[half],
+                    None if reference is None else reference[half],
+                )
+                for half in (slice(0, len(part)), slice(len(part), None))
+            )
+            seeds = [seed_of("pair", self.context.seed, step, pairs[i].id) >> 1 for i in part]
+            small = PairBatch(
+                chosen, rejected, torch.tensor(seeds), totals, step=step, steps=self.steps
+            )
+            loss = self.objective.loss(small, self.state)
+            merged = add_metrics(metrics, loss.metrics)
+            metrics.clear()
+            metrics.update(merged)
+            yield loss.total
+
+    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Measure the policy as it stands on the held-out rows; changes no state."""
+        return self.parts.evaluate(self.policy, self.context)
+
+    def state_dict(self) -> Tree:
+        """Return all that a resumed stage needs."""
+        return {
+            "trainee": self.trainee.state_dict(),
+            "stream": self.stream.state_dict(),
+            "dropped": self.dropped,
+            "objective": None if self.state is None else self.state.state_dict(),
+        }
+
+    def load_state_dict(self, state: Tree) -> None:
+        """Restore what :meth:`state_dict` returned, to the bit."""
+        self.trainee.load_state_dict(state["trainee"])
+        self.stream.load_state_dict(state["stream"])
+        self.dropped = state["dropped"]
+        if self.state is not None:
+            self.state.load_state_dict(state["objective"])
+
+    def export(self, folder: Path) -> None:
+        """Write the trained model in Hugging Face format to ``folder/model``."""
+        self.policy.save(folder / "model")
+
+    def close(self) -> None:
+        """Nothing outlives a preference stage."""
+
+
+class Half:
+    """The chosen or the rejected rows of a forward pass over both."""
+
+    def __init__(self, passed: ForwardPass, rows: slice) -> None:
+        self._pass = passed
+        self._rows = rows
+
+    @property
+    def logprobs(self) -> Tensor:
+        """Return the log-probs of the response tokens, ``[P, T]``."""
+        return self._pass.logprobs[self._rows]
+
+    def entropy(self) -> Tensor:
+        """Return the entropy of every next-token distribution, ``[P, T]``."""
+        return self._pass.entropy()[self._rows]
+
+    def statistic(self, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return ``of`` (logits ``[m, V]`` → ``[m]``) at every token, ``[P, T]``."""
+        return self._pass.statistic(of)[self._rows]
+
+    def logits(self) -> Tensor:
+        """Return the logits, ``[P, T, V]``."""
+        return self._pass.logits()[self._rows]

@@ -1,0 +1,1 @@
+"""What a pair of a better and a worse answer costs."""
