@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from golden_objective import AGGREGATIONS
+import torch
+from golden_objective import AGGREGATIONS, loss_batch
 
-from etude.objective.batch import totals_of
-from etude.objective.loss import aggregate, token_metric
-from etude.primitives.value import clipped_value_loss
+from etude.objective.critic.kind import TARGETS
+from etude.objective.critic.loss.squared import SquaredError
+from etude.objective.critic.value import ValueCritic
 
 METHOD = "common_policy_gradient"
 CONFIG = {"cliprange_value"}
@@ -17,16 +18,13 @@ INPUTS = {"vpreds", "values"}
 
 def run(case: Any) -> None:
     predicted = case.inputs.tensor("vpreds").requires_grad_()
-    mask = case.inputs.tensor("mask")
-    losses, clipped = clipped_value_loss(
-        predicted,
-        case.inputs.tensor("values"),
-        case.inputs.tensor("returns"),
-        case.config.take("cliprange_value"),
-    )
+    mask, returns = case.inputs.tensor("mask"), case.inputs.tensor("returns")
+    zeros = torch.zeros_like(mask)
+    batch = loss_batch(mask, zeros, zeros, values=case.inputs.tensor("values"), returns=returns)
+    critic = ValueCritic(coef=1.0, loss=SquaredError(clip=case.config.take("cliprange_value")))
     aggregation = case.config.choose("aggregate", AGGREGATIONS)(None)
-    loss = aggregate(losses, aggregation.weights(mask, totals_of(mask, width=mask.shape[1])))
-    loss.backward()
-    case.check("loss", loss)
+    term = critic.term(predicted.unsqueeze(-1), batch.mark(TARGETS, returns), aggregation)
+    term.loss.backward()
+    case.check("loss", term.loss)
     case.check("grad_vpreds", predicted.grad)
-    case.check("clipfrac", token_metric(clipped, mask).value())
+    case.check("clipfrac", term.metrics["critic/clip_fraction"].value())
