@@ -18,7 +18,7 @@ from etude.build import build
 from etude.objective.batch import LossBatch, RolloutBatch, place_outcome, totals_of
 from etude.objective.loss import Loss, Metrics, add_metrics
 from etude.objective.policy_gradient import PolicyGradient
-from etude.primitives.distribution import entropy_of, logprobs_of
+from etude.primitives.distribution import STATISTICS, entropy_of, logprobs_of
 
 CONF = Path(schema.__file__).parent / "conf"
 WIDTH = 12  # the configured maximum response length, wider than any row here
@@ -59,21 +59,37 @@ def with_everything(objective: PolicyGradient) -> PolicyGradient:
         regularizer=extra.regularizer,
         shaping=extra.shaping,
         masking=extra.masking,
-        rollout_correction=2.0,
+        rollout_correction=2.0 if tokenwise(objective) else None,
     )
+
+
+def tokenwise(objective: PolicyGradient) -> bool:
+    """Return whether the policy loss has a value for every token, which weights can multiply."""
+    provided = type(objective.policy_loss).declaration.provides
+    return any(need.what == "loss:tokenwise" for need in provided)
 
 
 @dataclass
 class Rows:
-    """Random rows: a rollout batch, and logits ``[N, T, V]`` that play the policy's parameters."""
+    """Random rows: a rollout batch, and logits ``[N, T, V]`` that play the policy's parameters.
+
+    ``old_logits`` are the sampling policy's; None where a case gives old log-probs of its own.
+    """
 
     batch: RolloutBatch
     logits: Tensor
     tokens: Tensor
+    old_logits: Tensor | None = None
 
     def reordered(self, order: Tensor) -> Rows:
         """Return the same rows in another order."""
-        return Rows(take(self.batch, order), self.logits[order], self.tokens[order])
+        old = None if self.old_logits is None else self.old_logits[order]
+        return Rows(take(self.batch, order), self.logits[order], self.tokens[order], old)
+
+    def old_statistic(self, name: str) -> Tensor:
+        """Return a number of every token of the sampling policy, ``[N, T]``."""
+        given = self.logits if self.old_logits is None else self.old_logits
+        return STATISTICS[name](given)
 
     def padded(self, columns: int) -> Rows:
         """Return the same rows with more padding, full of numbers that must not be read."""
@@ -84,13 +100,15 @@ class Rows:
 
         changed = {
             name: pad(getattr(self.batch, name))
-            for name in ("old_logprobs", "reference_logprobs", "sampler_logprobs")
+            for name in ("old_logprobs", "reference_logprobs", "sampler_logprobs", "values")
         }
         zeros = self.batch.mask.new_zeros(self.batch.mask.shape[0], columns)
         changed["mask"] = torch.cat([self.batch.mask, zeros], 1)
-        changed["token_rewards"] = torch.cat([self.batch.token_rewards, zeros], 1)
+        for name in ("token_rewards", "off_policy"):
+            changed[name] = torch.cat([getattr(self.batch, name), zeros], 1)
         batch = dataclasses.replace(self.batch, **changed)
-        return Rows(batch, pad(self.logits), pad(self.tokens) % self.logits.shape[-1])
+        old = None if self.old_logits is None else pad(self.old_logits)
+        return Rows(batch, pad(self.logits), pad(self.tokens) % self.logits.shape[-1], old)
 
 
 def take(batch: RolloutBatch, order: Tensor) -> RolloutBatch:
@@ -105,7 +123,10 @@ def take(batch: RolloutBatch, order: Tensor) -> RolloutBatch:
 
 
 def random_rows(dtype: torch.dtype = torch.float64, seed: int = 0) -> Rows:
-    """Return 11 rows in groups of 4, 4, 2 and 1: one all right, one row empty, one truncated."""
+    """Return 11 rows in groups of 4, 4, 2 and 1: one all right, one row empty, one truncated.
+
+    One row is a demonstration and another begins with a given prefix.
+    """
     noise = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -115,25 +136,32 @@ def random_rows(dtype: torch.dtype = torch.float64, seed: int = 0) -> Rows:
     rows, width, vocabulary = len(lengths), 8, 5
     mask = (torch.arange(width) < lengths.unsqueeze(-1)).to(dtype)
     mask[2, 3] = 0  # a hole: a token the policy did not write
-    rewards = torch.tensor([1, 0, 0, 1, 1, 1, 1, 1, 0.5, 2, 0.3], dtype=dtype)
+    rewards = torch.tensor([1, 0, 0, 1, 1, 1, 1, 1, 0, 1, 0], dtype=dtype)
     logits = normal(rows, width, vocabulary)
     tokens = torch.randint(0, vocabulary, (rows, width), generator=noise)
     current = logprobs_of(logits, tokens)
+    old_logits = logits + 0.3 * normal(rows, width, vocabulary)
+    off_policy = torch.zeros_like(mask)
+    off_policy[3], off_policy[8, :2] = mask[3], 1
     batch = RolloutBatch(
         groups=torch.tensor([3, 3, 3, 3, 0, 0, 0, 0, 9, 9, 5]),
         rewards=rewards,
         token_rewards=place_outcome(rewards, lengths, width),
         mask=mask,
-        old_logprobs=current + 0.3 * normal(rows, width),
+        old_logprobs=logprobs_of(old_logits, tokens),
         reference_logprobs=current + 0.3 * normal(rows, width),
         sampler_logprobs=current + 0.3 * normal(rows, width),
         lengths=lengths,
         truncated=lengths == 8,
         width=WIDTH,
-        parts={"accuracy": (rewards == 1).to(dtype)},
-        row_seeds=torch.arange(rows),
+        values=normal(rows, width),
+        off_policy=off_policy,
+        row_seeds=torch.arange(1, rows + 1),
+        step=3,
+        steps=10,
+        parts={"accuracy": (rewards == 1).to(dtype), "format": (rewards >= 0).to(dtype)},
     )
-    return Rows(batch, logits, tokens)
+    return Rows(batch, logits, tokens, old_logits)
 
 
 @dataclass
@@ -150,31 +178,81 @@ class RowForward:
     def entropy(self) -> Tensor:
         return entropy_of(self.given)
 
+    def statistic(self, of: Any) -> Tensor:
+        return of(self.given)
+
     def logits(self) -> Tensor:
         return self.given
+
+
+def update_batch(objective: PolicyGradient, rows: Rows) -> LossBatch:
+    """Return all rows as one update batch, as the learner makes it, without what it prepares."""
+    batch, _ = objective.shape(rows.batch)
+    estimate = objective.estimate(batch)
+    mask, _ = objective.select(batch, estimate.advantages)
+    return LossBatch(
+        old_logprobs=batch.old_logprobs,
+        advantages=estimate.advantages,
+        mask=mask,
+        groups=batch.groups,
+        row_seeds=batch.row_seeds if batch.row_seeds is not None else torch.arange(len(mask)),
+        step=batch.step,
+        steps=batch.steps,
+        totals=totals_of(mask, batch.groups, width=batch.width),
+        reference_logprobs=batch.reference_logprobs,
+        off_policy=batch.off_policy,
+        rollout_weights=objective.rollout_weights(batch),
+        values=batch.values,
+        returns=estimate.returns,
+        token_rewards=batch.token_rewards,
+        rewards=batch.rewards,
+        lengths=batch.lengths,
+        parts=batch.parts,
+        old_statistics={name: rows.old_statistic(name) for name in objective.old_statistics},
+    )
+
+
+def present_statistics(
+    objective: PolicyGradient, logits: Tensor, tokens: Tensor
+) -> dict[str, Tensor]:
+    """Return what the objective's parts read of the present policy, each ``[N, T]``."""
+    return {
+        name: (STATISTICS[name](logits) if name in STATISTICS else logprobs_of(logits, tokens))
+        for name in objective.statistics
+    }
+
+
+def aligned(cuts: list[list[int]], groups: Tensor) -> list[list[int]]:
+    """Return the cuts with rows of one group kept together, in the place of the group's first."""
+    placed: dict[int, list[int]] = {}
+    of_cut: list[list[int]] = []
+    for cut in cuts:
+        mine: list[int] = []
+        for row in cut:
+            group = int(groups[row])
+            if group not in placed:
+                placed[group] = [i for i, g in enumerate(groups.tolist()) if g == group]
+                mine += placed[group]
+        of_cut.append(mine)
+    return [cut for cut in of_cut if cut]
 
 
 def loss_and_gradient(
     objective: PolicyGradient, rows: Rows, *, cuts: list[list[int]] | None = None
 ) -> tuple[Tensor, Tensor, Metrics]:
-    """Return loss, gradient of the logits and metrics of one update, in the given micro-batches."""
-    batch, _ = objective.shape(rows.batch)
-    advantages = objective.advantages(batch)
-    assert batch.row_seeds is not None
-    whole = LossBatch(
-        old_logprobs=batch.old_logprobs,
-        advantages=advantages,
-        mask=batch.mask,
-        groups=batch.groups,
-        row_seeds=batch.row_seeds,
-        step=0,
-        totals=totals_of(batch.mask, batch.groups, width=batch.width),
-        reference_logprobs=batch.reference_logprobs,
-        rollout_weights=objective.rollout_weights(batch),
-    )
+    """Return loss, gradient of the logits and metrics of one update, in the given micro-batches.
+
+    Where the objective needs whole groups, the cuts are moved to the borders of groups.
+    """
+    whole = update_batch(objective, rows)
+    cuts = cuts or [list(range(len(whole.groups)))]
+    if objective.whole_groups:
+        cuts = aligned(cuts, whole.groups)
+    statistics = present_statistics(objective, rows.logits, rows.tokens)
+    whole = objective.prepare(whole, statistics)
     logits = rows.logits.clone().requires_grad_()
     total, metrics = torch.zeros((), dtype=torch.float64), {}
-    for cut in cuts or [list(range(len(batch.groups)))]:
+    for cut in cuts:
         at = torch.tensor(cut)
         part: Loss = objective.loss(whole.select(at), RowForward(logits[at], rows.tokens[at]))
         part.total.backward()

@@ -133,7 +133,8 @@ def test_whitening_needs_two_tokens() -> None:
 
 
 def test_missing_log_probs_and_values_are_named() -> None:
-    batch = dataclasses.replace(random_rows().batch, reference_logprobs=None, sampler_logprobs=None)
+    missing = {"reference_logprobs": None, "sampler_logprobs": None, "values": None}
+    batch = dataclasses.replace(random_rows().batch, **missing)
     objective = composed("objective=grpo")
     with pytest.raises(DataError, match="reference"):
         dataclasses.replace(objective, shaping={"kl_penalty": KLPenalty()}).shape(batch)
