@@ -17,10 +17,18 @@ from etude.errors import ConfigError, Fault
 
 @dataclass(frozen=True)
 class TokenRow:
-    """A demonstration's tokens and its loss mask (``supervised.loss_mask_of``), equally long."""
+    """A demonstration's tokens and its loss mask (``supervised.loss_mask_of``), equally long.
+
+    ``weights`` say how much the prediction at each place counts; empty where all count alike.
+    """
 
     tokens: Sequence[int]
     mask: Sequence[int]
+    weights: Sequence[float] = ()
+
+    def part(self, start: int, end: int) -> TokenRow:
+        """Return the row from token ``start`` to before ``end``."""
+        return TokenRow(self.tokens[start:end], self.mask[start:end], self.weights[start:end])
 
 
 @dataclass(frozen=True)
@@ -66,10 +74,7 @@ def bins(rows: Sequence[TokenRow], strategy: str, seq_length: int) -> list[list[
 
 
 def _pieces(row: TokenRow, seq_length: int) -> list[TokenRow]:
-    return [
-        TokenRow(row.tokens[start : start + seq_length], row.mask[start : start + seq_length])
-        for start in range(0, len(row.tokens), seq_length)
-    ]
+    return [row.part(start, start + seq_length) for start in range(0, len(row.tokens), seq_length)]
 
 
 def _bfd(rows: Sequence[TokenRow], seq_length: int) -> list[list[TokenRow]]:
@@ -90,7 +95,7 @@ def _wrapped(rows: Sequence[TokenRow], seq_length: int) -> list[list[TokenRow]]:
                 bins.append([])
                 space = seq_length
             end = min(start + space, len(row.tokens))
-            bins[-1].append(TokenRow(row.tokens[start:end], row.mask[start:end]))
+            bins[-1].append(row.part(start, end))
             space -= end - start
             start = end
     return bins

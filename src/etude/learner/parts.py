@@ -64,10 +64,14 @@ class StageParts:
 
     def reference(self, context: StageContext) -> Any | None:
         """Return the frozen reference model, or None when no part of the objective asks for it."""
-        if not asks_for(self.objective, "model:reference"):
+        return self.frozen("reference", context)
+
+    def frozen(self, role: str, context: StageContext) -> Any | None:
+        """Return the frozen model of a role, or None when no part of the objective asks for it."""
+        if not asks_for(self.objective, f"model:{role}"):
             return None
         return self.models.open(
-            "reference", self.model, start=context.start, seed=context.seed, device=self.device()
+            role, self.model, start=context.start, seed=context.seed, device=self.device()
         )
 
     def policy(self, folder: Path | None, seed: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,23 +33,33 @@ class Piece:
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
     loss_mask: Sequence[int]
+    weights: Sequence[float]
 
     @classmethod
     def of(cls, row: TokenRow) -> Piece:
         """Return a packed piece as a context of one token and the tokens that follow it.
 
-        The mask of a :class:`TokenRow` stands at the position that predicts; here it stands at the
-        predicted token.
+        Mask and weights of a :class:`TokenRow` stand at the position that predicts; here they stand
+        at the predicted token.
         """
-        return cls(tuple(row.tokens[:1]), tuple(row.tokens[1:]), list(row.mask[:-1]))
+        return cls(
+            tuple(row.tokens[:1]), tuple(row.tokens[1:]), list(row.mask[:-1]), row.weights[:-1]
+        )
+
+    @property
+    def weight(self) -> float:
+        """Return the summed weights of the tokens that are taught."""
+        return sum(w for w, taught in zip(self.weights, self.loss_mask, strict=True) if taught)
 
 
 class Demonstrations:
-    """A forward pass over demonstrations, with the reference model's beside it when asked for."""
+    """A forward pass over demonstrations, with other models' beside it when they are asked for."""
 
-    def __init__(self, policy: Policy, reference: Policy | None, batch: MicroBatch) -> None:
+    def __init__(
+        self, policy: Policy, batch: MicroBatch, reference: Policy | None, teacher: Policy | None
+    ) -> None:
         self._pass = forward(policy, batch)
-        self._reference = reference
+        self._others = {"reference": reference, "teacher": teacher}
         self._batch = batch
 
     @property
@@ -65,12 +75,24 @@ class Demonstrations:
         """Return the logits, ``[N, T, V]``."""
         return self._pass.logits()
 
+    def statistic(self, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return ``of`` (logits ``[m, V]`` → ``[m]``) at every token, ``[N, T]``."""
+        return self._pass.statistic(of)
+
     def reference_logits(self) -> Tensor:
         """Return the frozen reference model's logits, ``[N, T, V]``; raises without a reference."""
-        if self._reference is None:
-            raise ModelError("a loss asks for the reference model and models.reference is null")
+        return self._logits_of("reference")
+
+    def teacher_logits(self) -> Tensor:
+        """Return the frozen teacher's logits, ``[N, T, V]``; raises without a teacher."""
+        return self._logits_of("teacher")
+
+    def _logits_of(self, role: str) -> Tensor:
+        model = self._others[role]
+        if model is None:
+            raise ModelError(f"a loss asks for the model {role} and models.{role} is null")
         with torch.no_grad():
-            return forward(self._reference, self._batch).logits()
+            return forward(model, self._batch).logits()
 
 
 class SupervisedLearner:
@@ -83,6 +105,7 @@ class SupervisedLearner:
         self.training = parts.training
         self.policy = parts.policy(context.start, context.seed)
         self.reference = parts.reference(context)
+        self.teacher = _of_one_tokenizer(parts.frozen("teacher", context), self.policy)
         self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
         self.steps: int = parts.training.steps_over(self.stream.size)
         self.trainee = Trainee(
@@ -107,18 +130,21 @@ class SupervisedLearner:
         micro = split(lengths, self.parts.execution.micro_batch_tokens)
         pieces = [piece for line in lines for piece in line]
         trained = sum(sum(piece.loss_mask) for piece in pieces)
+        weighted = any(piece.weights for piece in pieces)
         totals = Totals(
             tokens=trained,
             rows=sum(1 for piece in pieces if any(piece.loss_mask)),
             width=self.training.max_length,
             all_rows=len(pieces),
             micro_batches=len(micro),
+            weight=sum(piece.weight for piece in pieces) if weighted else float(trained),
         )
         metrics: Metrics = {}
         with clock.phase("update"):
             done = self.trainee.update(self._losses(lines, micro, totals, metrics), step)
         values = {name: metric.value() for name, metric in metrics.items()}
         counts = {"tokens": float(trained), "rows/dropped": float(self.dropped)}
+        counts |= self.stream.findings.filtered
         tokens = sum(len(row.prompt) + len(row.tokens) for row in rows)
         return StepResult({**done, **values, **counts}, [], clock.timing(tokens))
 
@@ -149,7 +175,7 @@ class SupervisedLearner:
                 f"row {example.id} has nothing to teach: data_mix.response_template is null; type "
                 "data_mix.response_template='{solution}' (or another column)"
             )
-        prompt = self.policy.encode_prompt(example.prompt, example.system)
+        prompt = self.policy.encode_example(example)
         response = self.policy.encode_response(example.response)
         room = self.training.max_length - len(prompt)
         if len(response) > room:
@@ -173,15 +199,34 @@ class SupervisedLearner:
 
     def _lines(self, rows: Sequence[Row]) -> list[list[Piece]]:
         """Return what shares each line of tokens: single rows, or pieces as packing places them."""
+        weights = self._weights(rows)
         if self.training.packing == "none":
-            return [[Piece(row.prompt, row.tokens, row.loss_mask)] for row in rows]
+            return [
+                [Piece(row.prompt, row.tokens, row.loss_mask, own)]
+                for row, own in zip(rows, weights, strict=True)
+            ]
         whole = [
-            TokenRow((*row.prompt, *row.tokens), loss_mask_of(len(row.prompt), len(row.tokens)))
-            for row in rows
+            TokenRow(
+                (*row.prompt, *row.tokens),
+                loss_mask_of(len(row.prompt), len(row.tokens)),
+                (*[1.0] * (len(row.prompt) - 1), *own, 1.0) if own else (),
+            )
+            for row, own in zip(rows, weights, strict=True)
         ]
         return [
             [Piece.of(piece) for piece in line]
             for line in bins(whole, self.training.packing, self.training.max_length)
+        ]
+
+    def _weights(self, rows: Sequence[Row]) -> list[Sequence[float]]:
+        """Return the weights of each row's tokens; empty for all where no token is preferred."""
+        weigh = self.objective.token_weights.weigh
+        found = [weigh(row.tokens, row.example.columns, self.policy) for row in rows]
+        if all(weights is None for weights in found):
+            return [()] * len(rows)
+        return [
+            [1.0] * len(row.tokens) if weights is None else weights
+            for row, weights in zip(rows, found, strict=True)
         ]
 
     def _losses(
@@ -199,8 +244,9 @@ class SupervisedLearner:
             packed = self.training.packing != "none"
             batch = collate(pieces, pad_id=self.policy.pad_id, lines=shared if packed else None)
             batch = batch.to(self.policy.device)
-            passed = Demonstrations(self.policy, self.reference, batch)
-            loss = self.objective.loss(SupervisedBatch(batch.targets, batch.mask, totals), passed)
+            passed = Demonstrations(self.policy, batch, self.reference, self.teacher)
+            taught = SupervisedBatch(batch.targets, batch.mask, totals, _placed(pieces, batch))
+            loss = self.objective.loss(taught, passed)
             merged = add_metrics(metrics, loss.metrics)
             metrics.clear()
             metrics.update(merged)
@@ -234,3 +280,24 @@ class SupervisedLearner:
 
     def close(self) -> None:
         """Nothing outlives a supervised stage."""
+
+
+def _placed(pieces: Sequence[Piece], batch: MicroBatch) -> Tensor | None:
+    """Return the weights of the pieces' tokens, ``[N, T]``, None where they have none."""
+    if not any(piece.weights for piece in pieces):
+        return None
+    weights = torch.zeros(batch.targets.shape)
+    for row, piece in enumerate(pieces):
+        weights[row, : len(piece.weights)] = torch.tensor(piece.weights)
+    return weights.to(batch.targets.device)
+
+
+def _of_one_tokenizer(teacher: Policy | None, policy: Policy) -> Policy | None:
+    """Return the teacher; raises ModelError where its tokens mean something else."""
+    if teacher is not None and teacher.tokenizer.get_vocab() != policy.tokenizer.get_vocab():
+        raise ModelError(
+            f"models.teacher={teacher.name} has another tokenizer than {policy.name}, so their "
+            "distributions cannot be compared; sample its answers instead (objective=generate) and "
+            "learn those (objective.token_loss.alpha=0)"
+        )
+    return teacher

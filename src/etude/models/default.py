@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from etude.model.policy import Policy
 
-_ROLES = ("reference", "critic")
+_ROLES = ("reference", "critic", "teacher")
 
 
 @component(
@@ -30,6 +30,12 @@ class Default:
         "start",
         "what the trained model is held to: start (a frozen copy of the model the stage starts "
         "from), base (the model before any stage), a folder, or null for none",
+    )
+
+    teacher: str | None = option(
+        None,
+        "whose distributions the trained model imitates, of the same tokenizer: a folder, start, "
+        "base, or null for none",
     )
 
     critic: str | None = option(

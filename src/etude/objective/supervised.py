@@ -3,7 +3,8 @@
     L = Σ_{i,t} w_it · token_loss_it  +  kl_coef · Σ_{i,t} w_it · KL(π‖ref)_it
       (+ anchor_coef · Σ (θ − θ₀)², added once an update by the learner through :meth:`anchor`)
 
-The KL is over the whole vocabulary, the student first. The weights w come from ``denominator``.
+The KL is over the whole vocabulary, the student first. The weights w come from ``token_weights``,
+divided by their sum as ``denominator`` says.
 """
 
 from __future__ import annotations
@@ -16,15 +17,24 @@ import torch
 from torch import Tensor
 
 from etude.component import Need, option, slot
-from etude.objective.batch import MaskedForward, SupervisedBatch, SupervisedForward
-from etude.objective.loss import Loss, aggregate, token_metric
-from etude.objective.token_loss.kind import DemonstrationLoss
+from etude.objective.batch import SupervisedBatch, SupervisedForward
+from etude.objective.loss import Loss, Metrics, aggregate, token_metric
+from etude.objective.token_loss.kind import DemonstrationLoss, Taught
+from etude.objective.token_weights.kind import TokenWeights
 from etude.primitives.kl import full_kl
-from etude.primitives.masked import as_float, keep
+from etude.primitives.masked import as_float
 
 #: What the two optional terms need; a preset hands them to ``component``.
 SUPERVISED_NEEDS = (
     Need("model:reference", when="kl_coef > 0", why="whose distributions it stays close to"),
+)
+
+#: What :attr:`Supervised.denominator` may be, and what it means.
+DENOMINATORS = ("global_tokens", "per_sequence", "micro")
+DENOMINATOR = (
+    "what the loss is divided by: global_tokens (all trained tokens of the update) | "
+    "per_sequence (mean of row means) | micro (tokens of the micro-batch: a fidelity option, "
+    "the result then depends on the micro-batch size)"
 )
 
 
@@ -56,13 +66,8 @@ class Supervised:
     )
 
     token_loss: DemonstrationLoss = slot("standard", "what one demonstrated token costs")
-    denominator: str = option(
-        "global_tokens",
-        "what the loss is divided by: global_tokens (all trained tokens of the update) | "
-        "per_sequence (mean of row means) | micro (tokens of the micro-batch: a fidelity option, "
-        "the result then depends on the micro-batch size)",
-        choices=("global_tokens", "per_sequence", "micro"),
-    )
+    token_weights: TokenWeights = slot("uniform", "how much each demonstrated token counts")
+    denominator: str = option("global_tokens", DENOMINATOR, choices=DENOMINATORS)
     kl_coef: float = option(
         0.0, "weight of the full-vocabulary KL to the reference model (0.05 is usual)", ge=0
     )
@@ -73,31 +78,35 @@ class Supervised:
     def loss(self, batch: SupervisedBatch, forward: SupervisedForward) -> Loss:
         """Return the loss of a micro-batch; summed over the update batch it is the batch's loss.
 
-        ``forward.logprobs`` are those of the labels; ``logits`` and ``reference_logits`` are asked
-        for only when ``kl_coef`` is not 0.
+        ``forward.logprobs`` are those of the labels; ``logits``, ``reference_logits`` and
+        ``teacher_logits`` are asked for only when a term reads them.
         """
         mask = as_float(batch.mask)
-        masked = MaskedForward(forward, mask)
-        mask = mask.to(masked.logprobs.dtype)
+        taught = Taught(forward, mask)
+        mask = mask.to(taught.logprobs.dtype)
         weights = self.weights(batch, mask)
-        total = aggregate(self.token_loss.loss(masked.logprobs), weights)
-        metrics = {"objective/token_nll": token_metric(-masked.logprobs, mask)}
+        tokens = self.token_loss.loss(taught)
+        total = aggregate(tokens.loss, weights)
+        metrics = {
+            "objective/token_nll": token_metric(-taught.logprobs, mask),
+            **tokens.metrics,
+            **_weight_metrics(batch.weights, mask),
+        }
         if self.kl_coef > 0:
-            with torch.no_grad():
-                reference = keep(as_float(forward.reference_logits()), mask.unsqueeze(-1))
-            kl = full_kl(masked.logits(), reference)
+            kl = full_kl(taught.logits(), taught.reference_logits())
             total = total + self.kl_coef * aggregate(kl, weights)
             metrics["objective/kl_reference"] = token_metric(kl, mask)
         return Loss(total, metrics)
 
     def weights(self, batch: SupervisedBatch, mask: Tensor) -> Tensor:
-        """Return the weight of every token, ``[N, T]``."""
+        """Return what multiplies the loss of every token, ``[N, T]``."""
         totals = batch.totals
+        own = mask if batch.weights is None else mask * batch.weights.to(mask.dtype)
         if self.denominator == "per_sequence":
-            return mask / (mask.sum(-1, keepdim=True).clamp(min=1) * max(totals.rows, 1))
+            return own / (_or_one(own.sum(-1, keepdim=True)) * max(totals.rows, 1))
         if self.denominator == "micro":
-            return mask / (mask.sum().clamp(min=1) * totals.micro_batches)
-        return mask / max(totals.tokens, 1)
+            return own / (_or_one(own.sum()) * totals.micro_batches)
+        return own / ((totals.tokens if batch.weights is None else totals.weight) or 1)
 
     def anchor(self, parameters: Iterable[Tensor], start: Iterable[Tensor]) -> Tensor:
         """Return ``anchor_coef · Σ (θ − θ₀)²`` over all parameters; not divided by anything."""
@@ -106,3 +115,19 @@ class Supervised:
             for now, before in zip(parameters, start, strict=True)
         ]
         return self.anchor_coef * torch.stack(distances).sum()
+
+
+def _or_one(sums: Tensor) -> Tensor:
+    """Return sums with 1 in the place of 0, where there is nothing to divide."""
+    return torch.where(sums > 0, sums, torch.ones_like(sums))
+
+
+def _weight_metrics(weights: Tensor | None, mask: Tensor) -> Metrics:
+    """Return the share of tokens that count more than others, and their mean weight."""
+    if weights is None:
+        return {}
+    raised = (weights > 1).to(mask.dtype) * mask
+    return {
+        "objective/key_share": token_metric(raised, mask),
+        "objective/key_weight": token_metric(weights, raised),
+    }

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from etude.component import component, option
-from etude.objective.token_loss.kind import DemonstrationLoss
+from etude.objective.loss import TokenLoss
+from etude.objective.token_loss.kind import DemonstrationLoss, Taught
 
 
 @component(source="arXiv 2510.00237")
@@ -22,7 +21,7 @@ class AFT(DemonstrationLoss):
 
     power: float = option(1.0, "exponent of 1 - p", ge=0)
 
-    def loss(self, logprobs: Tensor) -> Tensor:
+    def loss(self, taught: Taught) -> TokenLoss:
         """Return −ℓ·(1 − sg[p])^power, ``[N, T]``."""
-        missing = (1.0 - logprobs.detach().exp()).clamp(min=0.0)
-        return -logprobs * missing.pow(self.power)
+        missing = (1.0 - taught.logprobs.detach().exp()).clamp(min=0.0)
+        return TokenLoss(-taught.logprobs * missing.pow(self.power))

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from etude.component import component, option
-from etude.objective.token_loss.kind import DemonstrationLoss
+from etude.objective.loss import TokenLoss
+from etude.objective.token_loss.kind import DemonstrationLoss, Taught
 
 
 @component(source="arXiv 2508.05629")
@@ -23,6 +22,6 @@ class DFT(DemonstrationLoss):
 
     floor: float = option(1e-4, "added to the probability", ge=0)
 
-    def loss(self, logprobs: Tensor) -> Tensor:
+    def loss(self, taught: Taught) -> TokenLoss:
         """Return −ℓ·(floor + sg[p]), ``[N, T]``."""
-        return -logprobs * (self.floor + logprobs.detach().exp())
+        return TokenLoss(-taught.logprobs * (self.floor + taught.logprobs.detach().exp()))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from etude.component import component
-from etude.objective.token_loss.kind import DemonstrationLoss
+from etude.objective.loss import TokenLoss
+from etude.objective.token_loss.kind import DemonstrationLoss, Taught
 
 
 @component()
@@ -15,6 +14,6 @@ from etude.objective.token_loss.kind import DemonstrationLoss
 class Standard(DemonstrationLoss):
     """Every token costs its negative log-likelihood."""
 
-    def loss(self, logprobs: Tensor) -> Tensor:
+    def loss(self, taught: Taught) -> TokenLoss:
         """Return −ℓ, ``[N, T]``."""
-        return -logprobs
+        return TokenLoss(-taught.logprobs)

@@ -1,0 +1,1 @@
+"""How much each token of a demonstration counts."""
