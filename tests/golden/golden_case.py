@@ -97,7 +97,12 @@ def compare(where: str, actual: Any, expected: Any, rtol: float, atol: float) ->
         assert len(actual) == len(expected), f"{where}: {len(actual)} instead of {len(expected)}"
         for i, (a, e) in enumerate(zip(actual, expected, strict=True)):
             compare(f"{where}[{i}]", a, e, rtol, atol)
-    elif isinstance(expected, bool) or isinstance(actual, bool) or expected is None:
+    elif isinstance(expected, dict):
+        assert isinstance(actual, dict), f"{where}: expected an object, got {actual!r}"
+        assert sorted(actual) == sorted(expected), f"{where}: {sorted(actual)}"
+        for key, value in expected.items():
+            compare(f"{where}.{key}", actual[key], value, rtol, atol)
+    elif isinstance(expected, (bool, str)) or isinstance(actual, (bool, str)) or expected is None:
         assert actual == expected, f"{where}: {actual!r} instead of {expected!r}"
     else:
         close = abs(actual - expected) <= atol + rtol * abs(expected)

@@ -60,13 +60,15 @@ def test_every_claimed_method_has_own_cases() -> None:
 
 
 def spoilt(value: Any) -> Any:
-    """Return the value with one number in it changed by more than the tolerance."""
+    """Return the value with one number in it changed by more than the tolerance, or one text."""
     if isinstance(value, dict):
         key = next(iter(value))
         return {**value, key: spoilt(value[key])}
     if isinstance(value, list):
         at = max(range(len(value)), key=lambda i: isinstance(value[i], (list, dict)))
         return [*value[:at], spoilt(value[at]), *value[at + 1 :]]
+    if isinstance(value, str):
+        return value + "?"
     return not value if isinstance(value, bool) else value + 1e-3 + 1e-3 * abs(value)
 
 
