@@ -75,7 +75,10 @@ def places_of(key: str, schema: Schema, root: Mapping[str, object]) -> list[str]
             if info.many:
                 node = at(root, inside)
             here = isinstance(node, Mapping) and node.get("name") == name
-            (chosen if here else others).append(f"{inside}.{key}")
+            place = f"{inside}.{key}"
+            # Where another part is chosen the place alone would be what was typed already.
+            taken = not here and not info.many and isinstance(node, Mapping)
+            (chosen if here else others).append(f"{place} of {group}={name}" if taken else place)
     return list(dict.fromkeys([*found, *chosen])) or list(dict.fromkeys(others))
 
 
