@@ -70,17 +70,10 @@ class PolicyGradientLearner:
         self.temperature = plan.temperature or self.parts.rollout.temperature
         with clock.phase("rollout"):
             gathered = self.rollouts.gather(step, plan, self.state.of("guidance"))
-        groups = gathered.groups
-        with clock.phase("logprobs"):
-            self._old_and_reference_logprobs(groups)
-        batch, shaped = self.objective.shape(self._batch(groups, step), self.state)
-        estimate = self.objective.estimate(batch, self.state)
-        mask, selected = self.objective.select(batch, estimate.advantages, self.state)
         collected = self.extra.collect(gathered.judged, gathered.sampler)
+        trained = self.learn(gathered.groups, step, clock)
         with clock.phase("update"):
-            trained = self._train(groups, replace(batch, mask=mask), estimate, step)
             extra = self.extra.update(step, self.temperature)
-        self.objective.observe(trained, self.state)
         self.rollouts.sync(self.policy)
         self.curriculum.observe(step, gathered.sampled)
 
@@ -89,16 +82,25 @@ class PolicyGradientLearner:
             **group_metrics(gathered.judged),
             **guidance_metrics(gathered.counts, gathered.demonstrated),
             "groups/rounds": float(gathered.rounds),
-            **shaped,
-            **estimate.metrics,
-            **selected,
             **trained,
             **collected,
             **extra,
         }
         tokens = sum(len(row.tokens) for row in gathered.sampled)
-        shown = [row for group in groups for row in group][: self.parts.execution.samples]
+        shown = [row for group in gathered.groups for row in group][: self.parts.execution.samples]
         return StepResult(metrics, [sample_record(row) for row in shown], clock.timing(tokens))
+
+    def learn(self, groups: Groups, step: int, clock: Clock) -> dict[str, float]:
+        """Update the policy on rewarded groups and return what the log wants."""
+        with clock.phase("logprobs"):
+            self._old_and_reference_logprobs(groups)
+        batch, shaped = self.objective.shape(self._batch(groups, step), self.state)
+        estimate = self.objective.estimate(batch, self.state)
+        mask, selected = self.objective.select(batch, estimate.advantages, self.state)
+        with clock.phase("update"):
+            trained = self._train(groups, replace(batch, mask=mask), estimate, step)
+        self.objective.observe(trained, self.state)
+        return {**shaped, **estimate.metrics, **selected, **trained}
 
     def _batch(self, groups: Groups, step: int) -> RolloutBatch:
         limit = self.parts.rollout.max_new_tokens
