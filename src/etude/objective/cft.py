@@ -3,16 +3,17 @@
     L = 1/tokens Σ_i Σ_t −ℓ_it        over the tokens of a critique, the end-of-text token included
 
 The context is a question with somebody's solution, the demonstration is a teacher's critique of
-it, and nothing of the context is trained. The loss is plain supervised learning: what makes the
-method is the data (``data_mix=critiques``), many solutions to few problems, right and wrong, and
-critiques whose verdict agrees with the check of the solution. The model is then asked to solve, not
-to criticise. Rows that are too long are dropped, never cut (``training.too_long=drop``): a critique
-without its end has no verdict.
+it, and nothing of the context is trained. The loss is plain supervised learning; the method is its
+data (``data_mix=critiques``, or ``arithmetic_critiques``): many solutions to few problems, right
+and wrong, and critiques whose verdict agrees with the check of the solution. The trained model is
+asked to solve, not to criticise. Rows that are too long are dropped, never cut
+(``training.too_long=drop``): a critique without its end has no verdict.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from etude.component import Need, component
 from etude.objective.supervised import SUPERVISED_NEEDS, Supervised
@@ -25,3 +26,5 @@ from etude.objective.supervised import SUPERVISED_NEEDS, Supervised
 @dataclass(frozen=True)
 class CFT(Supervised):
     """Supervised learning of critiques of right and wrong solutions."""
+
+    example: ClassVar[str] = "recipe=sft objective=cft data_mix=arithmetic_critiques"

@@ -2,12 +2,12 @@
 
     L = 1/tokens Σ_i Σ_t  α·τ²·KL(teacher ‖ student)_it + (1 − α)·(−ℓ_it)
 
-With α = 0, the default, it is supervised learning of what a teacher wrote (``data_mix=teacher``,
-or the rows of a ``generate`` stage), and which of it is kept is up to the data mix's filter. With
-α > 0 the student also matches the distributions of a model of its own tokenizer
-(``models.teacher=FOLDER objective.token_loss.alpha=0.5``). Whether a teacher brought new abilities
-or only a habit shows in the evaluation: ``accuracy`` is the share of right answers, ``capability``
-the share of problems with a right answer among all tries.
+With α = 0, the default, it is supervised learning of what a teacher wrote
+(``data_mix=arithmetic_teacher``, or the rows of a ``generate`` stage); which of it is kept is up to
+the filter of the data mix. With α > 0 the student also matches the distributions of a model of its
+own tokenizer (``models.teacher=FOLDER objective.token_loss.alpha=0.5``). Whether a teacher brought
+new abilities or only a habit shows in the evaluation: avg@k is the accuracy, pass@k of all k tries
+the capability.
 """
 
 from __future__ import annotations

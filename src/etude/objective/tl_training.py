@@ -4,14 +4,16 @@
 
 The weights favour the tokens that decide which tool is called (``token_weights=key_tokens``), up to
 nine times the others; the published code takes one row a device, so rows count alike. Turns whose
-call failed are context and no demonstration: that is a filter of the data mix
-(``data_mix=tool_calls`` has it). The method's second stage is reinforcement learning with
-``verifier=tool_call``, whose part ``tool_call`` grades a call by what is wrong with it.
+call failed are context and no demonstration: that is a filter of the data mix, which
+``data_mix=trajectories`` and ``arithmetic_tools`` have. The method's second stage is reinforcement
+learning with ``verifier=tool_call``, whose part ``tool_call`` grades a call by what is wrong with
+it (``reward_weighting=tool_call``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from etude.component import component, option, slot
 from etude.objective.supervised import DENOMINATOR, DENOMINATORS, SUPERVISED_NEEDS, Supervised
@@ -22,6 +24,8 @@ from etude.objective.token_weights.kind import TokenWeights
 @dataclass(frozen=True)
 class TLTraining(Supervised):
     """Supervised learning of tool calls, the tokens that decide on a tool weighed up."""
+
+    example: ClassVar[str] = "recipe=sft objective=tl_training data_mix=arithmetic_tools"
 
     token_weights: TokenWeights = slot("key_tokens", "how much each demonstrated token counts")
     denominator: str = option("per_sequence", DENOMINATOR, choices=DENOMINATORS)

@@ -201,9 +201,10 @@ class Words:
             part = self._part(objective, slot)
             if part:
                 yield form.format(self.component(f"objective/{slot}", part))
-        chosen = self._part(objective, "filter")
-        if chosen and chosen.get("name") != "none":
-            yield f"filter {self.component('objective/filter', chosen)}"
+        for slot, form in (("filter", "filter {}"), ("critic", "{}")):
+            chosen = self._part(objective, slot)
+            if chosen and chosen.get("name") != "none":
+                yield form.format(self.component(f"objective/{slot}", chosen))
         for slot in ("modifier", "auxiliary", "masking"):
             yield from self._many(slot)
 
@@ -211,9 +212,10 @@ class Words:
         objective = self._node("objective")
         denominator = str(objective.get("denominator", "global_tokens"))
         yield _DENOMINATORS.get(denominator, f"divided by {denominator}")
-        token_loss = self._part(objective, "token_loss")
-        if token_loss and token_loss.get("name") != "standard":
-            yield f"tokens weighed by {self.component('objective/token_loss', token_loss)}"
+        for slot, plain in (("token_loss", "standard"), ("token_weights", "uniform")):
+            part = self._part(objective, slot)
+            if part and part.get("name") != plain:
+                yield f"tokens weighed by {self.component(f'objective/{slot}', part)}"
         for key, value in objective.items():
             if isinstance(value, float) and value:
                 yield f"{key.replace('_', ' ')} {number(value)}"

@@ -101,7 +101,7 @@ class ArithmeticRows(Sequence[Mapping[str, Any]]):
 
     def __getitem__(self, position: int) -> Mapping[str, Any]:  # type: ignore[override]
         """Return id, prompt, answer, solution and level of the problem at ``position``."""
-        expression = self._expression(position)
+        expression = self.expression(position)
         answer = str(expression.answer)
         final = self._source.answer_format.replace("{answer}", answer)
         return {
@@ -116,9 +116,9 @@ class ArithmeticRows(Sequence[Mapping[str, Any]]):
         """Return one column; a column but the solution is made without working it out."""
         cheap: dict[str, Callable[[int], Any]] = {
             "level": lambda place: int(self._levels[place]),
-            "id": lambda place: str(self._expression(place)),
-            "prompt": lambda place: self._prompt(self._expression(place)),
-            "answer": lambda place: str(self._expression(place).answer),
+            "id": lambda place: str(self.expression(place)),
+            "prompt": lambda place: self._prompt(self.expression(place)),
+            "answer": lambda place: str(self.expression(place).answer),
             "solution": lambda place: self[place]["solution"],
         }
         if name not in cheap:
@@ -126,7 +126,8 @@ class ArithmeticRows(Sequence[Mapping[str, Any]]):
         places = range(len(self)) if positions is None else positions
         return [cheap[name](int(place)) for place in places]
 
-    def _expression(self, position: int) -> Expression:
+    def expression(self, position: int) -> Expression:
+        """Return the problem at ``position`` as an expression."""
         if not 0 <= position < len(self):
             raise IndexError(position)
         return LEVELS[int(self._levels[position]) - 1].expression(int(self._codes[position]))

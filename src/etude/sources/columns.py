@@ -127,7 +127,7 @@ class MappedRows(Sequence[Mapping[str, Any]]):
             row["solution"] = self._remove.sub("", solution)
         if "level" in row:
             row["level"] = as_level(row["level"])
-        if not row.get("prompt"):
+        if "prompt" in self._columns and not row.get("prompt"):
             raise DataError(
                 f"sources.{self._key}: row {row['id']} of the split {self._split} has no prompt"
                 f" (column '{self._columns['prompt']}')"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class Dataset:
     counts. A column ``id`` is used where there is one; otherwise a row is known by its place. A
     path replaces the hub, so a preset serves both.
     """
+
+    needs_prompt: ClassVar[bool] = True
 
     hub: str | None = option(None, "name of the set on the Hugging Face hub (openai/gsm8k)")
     config: str | None = option(None, "configuration of the hub set (main)")
@@ -155,7 +157,7 @@ class Dataset:
             for name, names in self.columns.items()
             if names is not None
         }
-        if "prompt" not in columns:
+        if self.needs_prompt and "prompt" not in columns:
             raise DataError(f"sources.{key}.columns maps no prompt: add columns.prompt=NAME")
         if "id" not in columns and "id" in available:
             columns["id"] = "id"

@@ -11,6 +11,7 @@ arXiv 2505.14216 and arXiv 2306.02707 do, and no teacher is loaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from etude.component import Need, component, option
 from etude.objective.loss import TokenLoss, token_metric
@@ -25,6 +26,8 @@ from etude.primitives.kl import full_kl
 @dataclass(frozen=True)
 class Distilled(DemonstrationLoss):
     """KL from a teacher's distributions beside the negative log-likelihood of its text."""
+
+    words: ClassVar[str] = "likelihood[, {alpha} of it the teacher's at temperature {tau}]"
 
     alpha: float = option(
         0.0, "share of the teacher's logits; 0: its text alone, without a teacher", ge=0, le=1

@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.objective.token_weights.kind import Spelling, TokenWeights
@@ -54,6 +54,8 @@ class KeyTokens(TokenWeights):
     The response is a call, ``name(key = 'value', …)``, or a name and a JSON object; a response
     without a bracket is no call and its tokens count alike.
     """
+
+    words: ClassVar[str] = "key tokens (up to {max_weight})"
 
     max_weight: float = option(9.0, "largest weight of a key token; 1 weighs all alike", ge=1)
 

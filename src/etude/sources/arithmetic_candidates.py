@@ -1,0 +1,128 @@
+"""Several solutions to each arithmetic problem, right and wrong, and a critique of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from etude.component import component, option
+from etude.errors import DataError
+from etude.randomness import generator
+from etude.sources.arithmetic import Arithmetic, ArithmeticRows
+from etude.sources.arithmetic_levels import Expression
+
+COLUMNS = ("id", "prompt", "solution", "solution_correct", "critique", "answer", "level")
+
+
+@component(provides=[f"column:{name}" for name in COLUMNS])
+@dataclass(frozen=True)
+class ArithmeticCandidates:
+    """Generated solutions to arithmetic problems, as several models would give, with critiques.
+
+    A right solution is worked out step by step or states its answer at once; a wrong one has one
+    wrong step and another answer. The critique repeats the steps, marks each (``ok`` or ``no`` and
+    the right value), states the answer and ends with ``Conclusion: right [END]`` or ``wrong``; a
+    share of critics errs. Problems are those of the source ``arithmetic``.
+    """
+
+    seed: int = option(0, "draws the problems, their solutions and the errors of critics", ge=0)
+    levels: int = option(3, "levels 1 to this number are generated", ge=1)
+    problems: int = option(500, "problems of a split; 1 is one-shot critique fine-tuning", ge=1)
+    candidates: int = option(6, "solutions to each problem", ge=1)
+    wrong: float = option(0.5, "share of wrong solutions", ge=0, le=1)
+    mistaken: float = option(
+        0.1, "share of critiques with the wrong verdict, or (every second) with none", ge=0, le=1
+    )
+
+    def rows(
+        self, split: str, seed: int, folder: Path | None = None, key: str = "arithmetic_candidates"
+    ) -> CandidateRows:
+        """Return the solutions to the problems of ``train`` or ``test``, problem by problem."""
+        problems = Arithmetic(
+            seed=self.seed,
+            levels=self.levels,
+            train_size=self.problems,
+            test_size=self.problems,
+        ).rows(split, seed, folder, key)
+        return CandidateRows(self, problems, key)
+
+    def files(self) -> list[Path]:
+        """Return nothing: the solutions are made, not read."""
+        return []
+
+
+class CandidateRows(Sequence[Mapping[str, Any]]):
+    """Generated solutions; texts are made when a row is read."""
+
+    def __init__(self, source: ArithmeticCandidates, problems: ArithmeticRows, key: str) -> None:
+        self._source = source
+        self._problems = problems
+        self._key = key
+        self._count = min(source.problems, len(problems))
+
+    def __len__(self) -> int:
+        return self._count * self._source.candidates
+
+    def __getitem__(self, position: int) -> Mapping[str, Any]:  # type: ignore[override]
+        """Return one solution with its problem, whether it is right, and a critique of it."""
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        place, number = divmod(position, self._source.candidates)
+        problem = self._problems[place]
+        expression = self._problems.expression(place)
+        random = generator("candidate", self._source.seed, str(expression), number)
+        right = bool(random.random() >= self._source.wrong)
+        steps = expression.steps() if random.random() < 0.5 else stated(expression)
+        given, answer = steps, expression.answer
+        if not right:
+            given, answer = spoilt(steps, answer, random)
+        return {
+            **problem,
+            "id": f"{problem['id']}#{number}",
+            "solution": " ".join([*given, f"A:{answer}"]),
+            "solution_correct": right,
+            "critique": " ".join([*marked(given, steps), f"A:{expression.answer}"])
+            + self._conclusion(right, random),
+        }
+
+    def column(self, name: str, positions: Iterable[int] | None = None) -> Sequence[Any]:
+        """Return one column of the solutions at ``positions`` (None: of all)."""
+        if name not in COLUMNS:
+            raise DataError(
+                f"sources.{self._key} has no column '{name}'; it has {', '.join(COLUMNS)}"
+            )
+        places = range(len(self)) if positions is None else positions
+        return [self[int(place)][name] for place in places]
+
+    def _conclusion(self, right: bool, random: np.random.Generator) -> str:
+        if random.random() < self._source.mistaken:
+            if random.random() < 0.5:
+                return ""
+            right = not right
+        return f" Conclusion: {'right' if right else 'wrong'} [END]"
+
+
+def stated(expression: Expression) -> list[str]:
+    """Return a problem's answer as its only step."""
+    return [f"{expression}={expression.answer}"]
+
+
+def spoilt(steps: Sequence[str], answer: int, random: np.random.Generator) -> tuple[list[str], int]:
+    """Return steps of which one is wrong, and another answer."""
+    place = int(random.integers(len(steps)))
+    left, _, value = steps[place].rpartition("=")
+    change = int(random.integers(1, 10))
+    wrong = f"{left}={int(value) + change}"
+    return [*steps[:place], wrong, *steps[place + 1 :]], answer + change
+
+
+def marked(given: Sequence[str], right: Sequence[str]) -> list[str]:
+    """Return each step that was given, followed by ``ok``, or by ``no`` and the right value."""
+    return [
+        f"{step} ok" if step == wanted else f"{step} no {wanted.rpartition('=')[2]}"
+        for step, wanted in zip(given, right, strict=True)
+    ]
