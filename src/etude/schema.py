@@ -107,6 +107,7 @@ class ComponentInfo:
     reads: tuple[str, ...] | None
     words: str
     depends_on_steps: bool
+    example: str
     package: str
 
     @classmethod
@@ -129,6 +130,7 @@ class ComponentInfo:
             words=entry.get("words", ""),
             # A schedule that does not say is taken to end where the stage ends.
             depends_on_steps=entry.get("depends_on_steps", group == "optimizer/schedule"),
+            example=entry.get("example", ""),
             package=package,
         )
 

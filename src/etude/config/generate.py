@@ -218,9 +218,15 @@ def main(argv: list[str]) -> int:
         keep_failed(found, json.loads(schema_path.read_text(encoding="utf-8")))
     files = planned_files(found, folder)
     if args.package == "etude":
-        from etude.config import root_yaml
+        from etude import schema
+        from etude.config import methods_page, root_yaml
 
         files[folder / "conf" / "etude.yaml"] = root_yaml.text()
+        docs = folder.parent.parent / "docs"
+        if docs.is_dir():  # a checkout; an installed package has no docs beside it
+            known = schema.parse(as_json(found))
+            recipes = folder / "conf" / "recipe"
+            files[docs / "methods.md"] = methods_page.page(known, recipes)
     changed = [
         path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text
     ]

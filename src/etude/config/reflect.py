@@ -211,7 +211,7 @@ def describe_component(cls: type) -> dict[str, Any]:
         "provides": _needs(declaration.provides),
         "conflicts": _needs(declaration.conflicts),
     }
-    for extra in ("learner", "reads", "words", "depends_on_steps"):
+    for extra in ("learner", "reads", "words", "depends_on_steps", "example"):
         value = getattr(cls, extra, None)
         if value is not None and extra not in entry["fields"]:
             entry[extra] = plain(value)

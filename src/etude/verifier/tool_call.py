@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, Verdict
@@ -44,6 +44,8 @@ class ToolCall(Verifier):
     same call, ``tool_name`` for the right tool, ``parameters`` for the right names of parameters,
     and every fault is a part of its own.
     """
+
+    example: ClassVar[str] = "recipe=rl verifier=tool_call data_mix=arithmetic_tools"
 
     malformed: float = option(-2.0, "grade of a text that is no call")
     unknown_tool: float = option(-2.0, "grade of a tool that is not there")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class CritiqueVerdict(RowFilter):
     The last verdict counts; a critique without one is dropped. The log says what share of rows was
     kept, and how many of the kept solutions are right: a mix of both is what the method rests on.
     """
+
+    example: ClassVar[str] = "recipe=sft objective=cft data_mix=arithmetic_critiques"
 
     pattern: str = option(
         r"conclusion\s*:\W*(right|wrong)\b",

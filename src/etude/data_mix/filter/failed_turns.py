@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -58,6 +58,8 @@ class FailedTurns(RowFilter):
     ``reply`` is the message after the turn and ``reply_role`` whose it is, both null after the last
     turn: the columns that sources of conversations give.
     """
+
+    example: ClassVar[str] = "recipe=sft objective=tl_training data_mix=arithmetic_tools"
 
     markers: list[str] = option(list(MARKERS), "signs of failure in a reply")
     reply_roles: list[str] = option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class TeacherResponses(RowFilter):
     A prompt without a right response is not trained on unless all are kept, which favours easy
     prompts: the log has the share of prompts that are covered.
     """
+
+    example: ClassVar[str] = "recipe=sft objective=distillation data_mix=arithmetic_teacher"
 
     keep: str = option(
         "correct_only",

@@ -1,0 +1,26 @@
+"""Every command of docs/methods.md is one that `train` takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from etude import schema
+from etude.config.prepare import prepare
+
+PAGE = Path(schema.__file__).parents[2] / "docs" / "methods.md"
+COMMANDS = sorted(set(re.findall(r"`train ([^`]+)` \|", PAGE.read_text(encoding="utf-8"))))
+
+
+def test_every_objective_has_a_line() -> None:
+    chosen = {override for command in COMMANDS for override in shlex.split(command)}
+    named = {override.removeprefix("objective=") for override in chosen}
+    assert set(schema.load().components["objective"]) <= named
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_command_is_taken(command: str) -> None:
+    assert prepare(shlex.split(command)).runs
