@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,8 @@ class Step:
     """A stage's place in the pipeline.
 
     ``overlay`` is its key in `stages`; ``renamed`` maps the keys of repeated stages to the copies
-    that this stage means by them.
+    that this stage means by them. ``redraw`` is the number of a round after the first in which the
+    stage takes another seed, else 0.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Step:
     after: tuple[str, ...] = ()
     start_from: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    redraw: int = 0
 
 
 def expand(root: Mapping[str, Any]) -> list[Step]:
@@ -37,14 +40,13 @@ def expand(root: Mapping[str, Any]) -> list[Step]:
     if faults:
         raise ConfigError(faults)
     places = _copies(names, overlays, faults)
-    last = {overlay: name for name, overlay, _ in places}
+    last = {overlay: name for name, overlay, *_ in places}
     steps: list[Step] = []
-    for position, (name, overlay, renamed) in enumerate(places):
+    for position, (name, overlay, renamed, redraw) in enumerate(places):
         means = {**last, **renamed}
         previous = places[position - 1][0] if position else None
-        steps.append(
-            _step(name, overlay, means, previous, overlays, root.get("start_from"), faults)
-        )
+        step = _step(name, overlay, means, previous, overlays, root.get("start_from"), faults)
+        steps.append(dataclasses.replace(step, redraw=redraw))
     faults += _circles(steps, overlays)
     if faults:
         raise ConfigError(faults)
@@ -74,30 +76,35 @@ def _selected(
 
 def _copies(
     names: list[str], overlays: Mapping[str, Any], faults: list[Fault]
-) -> list[tuple[str, str, dict[str, str]]]:
-    """Return (name, overlay, what repeated names mean here) of every stage, in order."""
-    blocks: dict[str, tuple[int, list[str]]] = {}
+) -> list[tuple[str, str, dict[str, str], int]]:
+    """Return (name, overlay, what repeated names mean here, redraw) of every stage, in order."""
+    blocks: dict[str, tuple[int, list[str], list[str]]] = {}
     for name in names:
         repeat = (overlays.get(name) or {}).get("repeat")
         if isinstance(repeat, Mapping):
             times = repeat.get("times", 1)
             inner = [str(stage) for stage in repeat.get("stages") or [name]]
+            redrawn = [str(stage) for stage in repeat.get("redraw") or []]
+            for stage in redrawn:
+                if stage not in inner:
+                    message = f"the rounds have no stage '{stage}', only {listed(inner)}."
+                    faults.append(Fault(f"stages.{name}.repeat.redraw", message))
             for stage in inner:
                 if stage not in overlays:
                     near = did_you_mean(stage, overlays) or f" There is {listed(overlays)}."
                     faults.append(
                         Fault(f"stages.{name}.repeat.stages", f"there is no stage '{stage}'.{near}")
                     )
-            blocks[name] = (int(times) if isinstance(times, (int, float)) else 1, inner)
-    inside = {stage for name, (_, inner) in blocks.items() for stage in inner if stage != name}
-    places: list[tuple[str, str, dict[str, str]]] = []
+            blocks[name] = (int(times) if isinstance(times, (int, float)) else 1, inner, redrawn)
+    inside = {stage for name, (_, inner, _) in blocks.items() for stage in inner if stage != name}
+    places: list[tuple[str, str, dict[str, str], int]] = []
     for name in names:
         if name in inside:
             continue
         if name not in blocks:
-            places.append((name, name, {}))
+            places.append((name, name, {}, 0))
             continue
-        times, inner = blocks[name]
+        times, inner, redrawn = blocks[name]
         for number in range(1, times + 1):
             for index, stage in enumerate(inner):
                 # A stage that comes later in the block means its copy of the round before; in
@@ -108,7 +115,8 @@ def _copies(
                     else ""
                     for before, other in enumerate(inner)
                 }
-                places.append((f"{stage}-{number}", stage, means))
+                redraw = number if number > 1 and stage in redrawn else 0
+                places.append((f"{stage}-{number}", stage, means, redraw))
     return places
 
 

@@ -75,6 +75,10 @@ def stage_config(
     raw = interpolated(raw, member.root, step.name)
     conformer = Conformer(schema, raw)
     config = conform_stage(raw, conformer)
+    if step.redraw:
+        from etude.randomness import seed_of  # brings numpy, which most commands need not wait for
+
+        config["seed"] = seed_of("round", config["seed"], step.redraw) % 2**31
     own = {
         # Whether these fit is judged with the root, where their path is known.
         key: Conformer(schema).field(

@@ -71,6 +71,9 @@ class Repeat:
 
     times: int = option(1, "how often", ge=1)
     stages: list[str] = option([], "the stages repeated together, in order; empty: this one")
+    redraw: list[str] = option(
+        [], "those of them that draw other rows and random numbers in each round (another seed)"
+    )
 
 
 @dataclass(frozen=True)

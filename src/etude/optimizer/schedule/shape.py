@@ -21,9 +21,12 @@ class Schedule:
 
     def factor(self, step: int, steps: int) -> float:
         """Return the factor for step number ``step`` (from 0) of a stage of ``steps`` steps."""
-        if step < self.warmup_steps:
-            return (step + 1) / self.warmup_steps
-        return self.shape(step, steps)
+        warmup = self.warmup(steps)
+        return (step + 1) / warmup if step < warmup else self.shape(step, steps)
+
+    def warmup(self, steps: int) -> int:
+        """Return how many of a stage's steps are warm-up."""
+        return self.warmup_steps
 
     def shape(self, step: int, steps: int) -> float:
         """Return the factor after the warm-up."""
@@ -37,11 +40,18 @@ class Decay(Schedule):
     depends_on_steps: ClassVar[bool] = True
 
     final_factor: float = option(0.0, "factor reached at the last step", ge=0.0, le=1.0)
+    warmup_share: float = option(
+        0.0, "warm-up as a share of the stage's steps, where warmup_steps is fewer", ge=0, lt=1
+    )
+
+    def warmup(self, steps: int) -> int:
+        """Return how many of a stage's steps are warm-up."""
+        return max(self.warmup_steps, math.ceil(self.warmup_share * steps))
 
     def shape(self, step: int, steps: int) -> float:
         """Return the factor after the warm-up: from 1 down to ``final_factor``."""
-        span = max(1, steps - self.warmup_steps)
-        progress = min(1.0, (step + 1 - self.warmup_steps) / span)
+        warmup = self.warmup(steps)
+        progress = min(1.0, (step + 1 - warmup) / max(1, steps - warmup))
         return self.final_factor + (1.0 - self.final_factor) * self.fall(progress)
 
     def fall(self, progress: float) -> float:
