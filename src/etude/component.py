@@ -44,7 +44,8 @@ class Need:
 
     ``what`` is ``kind:name``: ``column:solution``, ``model:reference``, ``row:old_logprobs``,
     ``part:accuracy``, ``statistic:entropy``, ``loss:tokenwise``, ``groups:whole``,
-    ``groups:fixed_size``, ``learner:policy_gradient``, or ``component:<group>=<name>``.
+    ``groups:fixed_size``, ``learner:policy_gradient``, ``trained:critic`` (another model that the
+    stage trains, provided by what trains it), or ``component:<group>=<name>``.
     ``when`` limits it to configs where ``<field> <op> <literal>`` holds (``coef > 0``,
     ``mode == 'reward'``); ``why`` completes the sentence "<component> needs <what> …".
     """

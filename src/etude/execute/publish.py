@@ -18,7 +18,7 @@ from etude.plan.digest import sha256_of
 from etude.plan.nodes import StageNode
 
 #: What a learner may hand on, by the name of the folder it writes.
-HANDED_ON = ("model", "data")
+HANDED_ON = ("model", "data", "critic")
 
 
 def publish(

@@ -119,7 +119,8 @@ def estimate(config: Config, learner: str, outputs: Path, schema: Schema) -> Sta
     shape = shape_of(model)
     total, origin = parameters_of(model)
     total = total or 0
-    trained = _trained_parameters(model, shape, total) if learner != "generate" else 0
+    models = 1 + _models_trained_beside(config, schema)
+    trained = models * _trained_parameters(model, shape, total) if learner != "generate" else 0
     memory = _memory(config, learner, shape, total, trained) if total else None
     seconds, rate_from = _time(config, learner, shape, outputs) if shape is not None else (None, "")
     return StageEstimate(
@@ -138,6 +139,17 @@ def _models_needed(config: Config, schema: Schema) -> Config:
         if need.what.startswith("model:")
     }
     return {role: node for role, node in _node(config, "models").items() if role in needed}
+
+
+def _models_trained_beside(config: Config, schema: Schema) -> int:
+    """Return how many other models the stage trains (``trained:critic``)."""
+    from etude.config.needs import active, used_by
+
+    return sum(
+        need.what.startswith("trained:")
+        for used in used_by({"sources": {}, **config}, schema)
+        for need in active(used.info.provides, used)
+    )
 
 
 def free_space(outputs: Path) -> int:

@@ -32,7 +32,10 @@ from etude.primitives.masked import as_float, keep
         Need("model:critic", when="share == 'own'", why="to start from"),
         Need("row:returns", why="to learn"),
     ],
-    provides=["row:values"],
+    provides=[
+        "row:values",
+        Need("trained:critic", when="share == 'own'", why="with an optimizer of its own"),
+    ],
 )
 @dataclass(frozen=True)
 class ValueCritic(Critic):
