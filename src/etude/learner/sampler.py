@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from etude.curriculum.interface import StepPlan
+from etude.learner.taught import demonstration_row
 from etude.randomness import row_seed
 from etude.rows import Candidate, Example, Request, Row, StopReason
 
@@ -28,6 +29,11 @@ class StepSampler:
         self.step = step
         self.sampled: list[Row] = []
         self.demonstrated: list[Row] = []
+
+    @property
+    def seed(self) -> int:
+        """Return the run's seed."""
+        return self._rollouts.seed
 
     def sample(
         self, examples: Sequence[Example], size: int, *, prefixes: Sequence[str] | None = None
@@ -70,9 +76,24 @@ class StepSampler:
         self.demonstrated.append(row)
         return row
 
+    def taught(self, example: Example) -> Row | None:
+        """Return the example's demonstration to imitate, not judged; None when it has none.
+
+        A longer one than an answer may be is cut, and its last token then ends it.
+        """
+        text = self.text(example)
+        if text is None:
+            return None
+        return demonstration_row(self._rollouts.policy, example, text, limit=self._limit)
+
     def text(self, example: Example) -> str | None:
         """Return the text of the example's demonstration, None when it has none."""
         return self._rollouts.stream.demonstrations.of(example)
+
+    def beginning(self, text: str, share: float) -> str:
+        """Return the beginning of a text: that share of the policy's tokens, rounded."""
+        tokens = self._tokens(text)
+        return self._rollouts.policy.decode(tokens[: round(share * len(tokens))])
 
     def context(self, example: Example) -> tuple[int, ...]:
         """Return the tokens of the example's prompt."""

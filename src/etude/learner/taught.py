@@ -13,6 +13,7 @@ from etude.learner.tensors import micro_batch, taught_batch
 from etude.model.policy import Policy
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import Loss, Metrics, add_metrics
+from etude.primitives.ending import ended
 from etude.rows import Example, Row
 
 if TYPE_CHECKING:
@@ -21,10 +22,16 @@ if TYPE_CHECKING:
 TaughtLoss = Callable[[LossBatch, Forward], Loss]
 
 
-def demonstration_row(policy: Policy, example: Example, text: str) -> Row:
-    """Return a worked solution as a row that is wholly off-policy and wholly taught."""
+def demonstration_row(
+    policy: Policy, example: Example, text: str, *, limit: int | None = None
+) -> Row:
+    """Return a worked solution as a row that is wholly off-policy and wholly taught.
+
+    Of more than ``limit`` tokens the first are kept, and the last of them ends the text.
+    """
     prompt = policy.encode_example(example)
-    tokens = policy.encode_response(text)
+    *words, end = policy.encode_response(text)
+    tokens = ended(words, end, limit)
     return Row(
         prompt_id=example.id,
         index=0,

@@ -46,6 +46,13 @@ class Sampler(Protocol):
     combined later.
     """
 
+    #: Number of the step, from 0.
+    step: int
+
+    @property
+    def seed(self) -> int:
+        """Return the run's seed, to key random choices by, with the step and the row."""
+
     def sample(
         self, examples: Sequence[Example], size: int, *, prefixes: Sequence[str] | None = None
     ) -> list[list[Row]]:
@@ -62,8 +69,17 @@ class Sampler(Protocol):
         is given and the policy goes on from there.
         """
 
+    def taught(self, example: Example) -> Row | None:
+        """Return the example's demonstration to imitate, not judged; None when it has none.
+
+        A longer one than an answer may be is cut, and its last token then ends it.
+        """
+
     def text(self, example: Example) -> str | None:
         """Return the text of the example's demonstration, None when it has none."""
+
+    def beginning(self, text: str, share: float) -> str:
+        """Return the beginning of a text: that share of the policy's tokens, rounded."""
 
     def context(self, example: Example) -> tuple[int, ...]:
         """Return the tokens of the example's prompt."""
@@ -145,7 +161,10 @@ class Guidance(Part, ABC):
     def groups(
         self, examples: Sequence[Example], size: int, sampler: Sampler, state: Any
     ) -> Groups:
-        """Return one judged group for each example, in order, with numbers for the log."""
+        """Return the judged groups of the examples, in order, with numbers for the log.
+
+        An example may have several groups: rows are compared with those of their group.
+        """
 
 
 class Selection(Part, ABC):
