@@ -112,12 +112,14 @@ class PolicyGradientLearner:
 
         With one update a step the trained policy is the sampling policy, so the loss's own forward
         pass gives the old log-probs and no pass is spent on them here. Where another model samples,
-        the old log-probs are that model's.
+        the old log-probs are that model's; tokens that nobody sampled have those of this policy.
         """
         rows = [row for group in groups for row in group]
         self.recall.clear()
         if self.rollouts.on_policy and self._old_pass_needed(rows):
             self.recall.fill(rows, self.temperature)
+        elif not self.rollouts.on_policy and self.objective.reads_old_logprobs:
+            self.recall.fill_given(rows, self.temperature)
         if self.reference is not None:
             budget = self.parts.execution.micro_batch_tokens
             known = score(self.reference, rows, temperature=self.temperature, token_budget=budget)
@@ -150,6 +152,7 @@ class PolicyGradientLearner:
             totals=totals_of(batch.mask, batch.groups, width=batch.width),
             reference_logprobs=batch.reference_logprobs,
             off_policy=batch.off_policy,
+            moved=batch.moved,
             rollout_weights=self.objective.rollout_weights(batch),
             values=batch.values,
             returns=estimate.returns,

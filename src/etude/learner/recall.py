@@ -63,6 +63,21 @@ class Recall:
                 row.extras[name] = found[name][number]
         self.filled = True
 
+    def fill_given(self, rows: Sequence[Row], temperature: float) -> None:
+        """Give the tokens that no model sampled the present policy's log-probs as old ones.
+
+        The other tokens keep those of the model that sampled them.
+        """
+        given = [row for row in rows if any(row.off_policy)]
+        if not given:
+            return
+        found = measure(
+            self._policy, given, ["logprobs"], temperature=temperature, token_budget=self._budget
+        )
+        for row, known in zip(given, found["logprobs"], strict=True):
+            mixed = zip(row.off_policy, known, row.sampler_logprobs, strict=True)
+            row.old_logprobs = [own if is_given else other for is_given, own, other in mixed]
+
     def present(self, rows: Sequence[Row], update: int, temperature: float) -> dict[str, Tensor]:
         """Return what parts ask of the present policy, each ``[N, T]``.
 

@@ -114,7 +114,7 @@ class Rollouts:
         rest = [r for r in (*sampler.sampled, *sampler.demonstrated) if is_judged(r)]
         self.reward([rest])
         return Gathered(
-            groups=kept[:wanted],
+            groups=kept[:wanted] if group_filter.refill else kept,
             judged=judged,
             sampled=sampler.sampled,
             demonstrated=sampler.demonstrated,

@@ -33,6 +33,7 @@ def rollout_batch(
     mask = pad([row.loss_mask for row in rows])
     parts = [row.verdict.parts if row.verdict is not None else {} for row in rows]
     names = sorted(set.intersection(*(set(part) for part in parts)))
+    moved = [float(row.prompt != (row.sampled_prompt or row.prompt)) for row in rows]
     references = [row.reference_logprobs for row in rows if row.reference_logprobs is not None]
     return RolloutBatch(
         groups=torch.tensor([g for g, group in enumerate(groups) for _ in group]),
@@ -47,6 +48,7 @@ def rollout_batch(
         reference_logprobs=pad(references) if len(references) == len(rows) else None,
         sampler_logprobs=pad([row.sampler_logprobs for row in rows]),
         off_policy=pad([row.off_policy or [0] * len(row.tokens) for row in rows]),
+        moved=torch.tensor(moved) if any(moved) else None,
         row_seeds=row_seeds(rows, seed, step),
         step=step,
         steps=steps,

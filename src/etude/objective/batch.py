@@ -89,7 +89,9 @@ class RolloutBatch:
     ``reference_logprobs``, ``sampler_logprobs`` (engine), ``values`` (critic) and ``off_policy``
     (1 on tokens the policy did not sample) ``[N, T]``; ``lengths [N]`` response lengths;
     ``truncated [N]`` whether the limit ended the row; ``width`` the configured maximum response
-    length. ``row_seeds [N]`` and the step's number ``step`` (of ``steps``) key random choices.
+    length. ``moved [N]`` is 1 on rows trained in another context than they were sampled in, None
+    where no row is. ``row_seeds [N]`` and the step's number ``step`` (of ``steps``) key random
+    choices.
     """
 
     groups: Tensor
@@ -105,6 +107,7 @@ class RolloutBatch:
     sampler_logprobs: Tensor | None = None
     values: Tensor | None = None
     off_policy: Tensor | None = None
+    moved: Tensor | None = None
     row_seeds: Tensor | None = None
     step: int = 0
     steps: int = 1
@@ -140,9 +143,10 @@ class LossBatch:
     the policy did not sample), ``rollout_weights`` (constant weights of the token losses),
     ``values`` (the critic's, before the update), ``returns`` and every tensor of
     ``old_statistics`` (of the sampling policy, by name) are ``[N, T]``; ``groups``, ``rewards``,
-    ``lengths`` and every tensor of ``parts`` (the named raw rewards) are ``[N]``. ``row_seeds [N]``
-    and the step's number ``step`` (of ``steps``) key every random choice. ``marks`` are what parts
-    found out about the whole update batch (:meth:`mark`); ``totals`` are those of the update batch.
+    ``lengths``, ``moved`` (1 on rows trained in another context than they were sampled in) and
+    every tensor of ``parts`` (the named raw rewards) are ``[N]``. ``row_seeds [N]`` and the step's
+    number ``step`` (of ``steps``) key every random choice. ``marks`` are what parts found out about
+    the whole update batch (:meth:`mark`); ``totals`` are those of the update batch.
     """
 
     old_logprobs: Tensor
@@ -155,6 +159,7 @@ class LossBatch:
     steps: int = 1
     reference_logprobs: Tensor | None = None
     off_policy: Tensor | None = None
+    moved: Tensor | None = None
     rollout_weights: Tensor | None = None
     values: Tensor | None = None
     returns: Tensor | None = None

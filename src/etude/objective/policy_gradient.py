@@ -25,6 +25,7 @@ from etude.objective.critic.kind import Critic
 from etude.objective.loss import (
     Estimate,
     Loss,
+    Metrics,
     ScalarLoss,
     TokenLoss,
     add_metrics,
@@ -48,7 +49,7 @@ from etude.objective.parts import (
     Selection,
     Shaping,
 )
-from etude.primitives.ratio import log_ratio, mismatch_weights
+from etude.primitives.ratio import log_ratio, mismatch_weights, token_ratio
 
 
 @dataclass
@@ -287,6 +288,8 @@ class PolicyGradient:
         for key, modifier in self.modifier.items():
             policy = modifier.modify(policy, batch, forward, state.of(f"modifier.{key}"))
         metrics |= policy.metrics
+        if batch.moved is not None:
+            metrics |= moved_metrics(policy, batch, forward)
         tokens = policy.loss
         if batch.rollout_weights is not None:
             tokens = tokens * batch.rollout_weights
@@ -306,3 +309,14 @@ class PolicyGradient:
             )
         if faults:
             raise ConfigError(faults)
+
+
+def moved_metrics(tokens: TokenLoss, batch: LossBatch, forward: Forward) -> Metrics:
+    """Return ratio and clipped share of the rows trained in another context than sampled in."""
+    assert batch.moved is not None  # narrows the type; the caller has looked
+    counted = batch.mask * batch.moved.to(batch.mask).unsqueeze(-1)
+    ratio = token_ratio(forward.logprobs, batch.old_logprobs)
+    metrics = {"objective/moved_ratio": token_metric(ratio, counted)}
+    if tokens.clipped is not None:
+        metrics["objective/moved_clip_fraction"] = token_metric(tokens.clipped, counted)
+    return metrics
