@@ -115,6 +115,20 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def stage_from(taught: Path, tmp_path: Path) -> Iterator[Build]:
+    """Return a function that builds a stage which starts from the taught model."""
+    opened: list[Any] = []
+
+    def build(*overrides: str) -> Any:
+        opened.append(_build(("recipe=rl", *TAUGHT, *TAUGHT_RL, *overrides), tmp_path, taught))
+        return opened[-1]
+
+    yield build
+    for made in opened:
+        made.close()
+
+
+@pytest.fixture
 def short_run(taught: Path, tmp_path: Path) -> Callable[..., list[dict[str, float]]]:
     """Return a function that trains a few steps of a stage and returns each step's metrics.
 
