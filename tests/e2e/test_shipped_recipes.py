@@ -13,8 +13,26 @@ from etude.config.prepare import prepare
 pytestmark = pytest.mark.slow
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-#: What a recipe needs besides a very small model and few rows.
-MORE = {"gsm8k": ["model.tokenizer=bytes", "sources.gsm8k.path=word-problems"]}
+WORD_PROBLEMS = ["model.tokenizer=bytes", "sources.gsm8k.path=word-problems"]
+#: What a recipe needs besides a very small model and few rows: one that was hardly trained solves
+#: nothing, so what would be left out for that is kept.
+MORE = {
+    "gsm8k": WORD_PROBLEMS,
+    "expert_iteration": ["stages.sample.objective.keep=all"],
+    "expert_iteration/paper": [
+        *WORD_PROBLEMS,
+        "stages.sample.objective.keep=all",
+        "stages.sample.objective.samples_per_prompt=2",
+        "stages.sample.training.rows_per_step=8",
+        "stages.improve.repeat.times=2",
+    ],
+    "raft/paper": [*WORD_PROBLEMS, "stages.improve.repeat.times=2"],
+    "per_step_negatives": [
+        "stages.build.objective.positives=demonstrations",
+        "stages.build.objective.drop_uninformative=false",
+        "stages.dpo.training.rows_per_step=8",
+    ],
+}
 
 
 def sizes(recipe: str) -> list[str]:
@@ -59,6 +77,9 @@ def test_a_shipped_recipe_runs(here: Place, recipe: str) -> None:
         assert stage["state"] == "done"
         lines = (Path(stage["folder"]) / "metrics.jsonl").read_text().splitlines()
         assert len(lines) == 2
+        if (Path(stage["folder"]) / "data").is_dir():
+            assert (Path(stage["folder"]) / "data" / "rows.jsonl").stat().st_size
+            continue  # a stage that hands on rows has no model of its own to measure
         measured = json.loads((Path(stage["after"]["folder"]) / "result.json").read_text())
         assert 0 <= measured["metrics"]["pass@1"]["value"] <= 1
     assert ended.err == ""
