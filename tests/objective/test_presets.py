@@ -124,6 +124,24 @@ PAPERS: dict[str, dict[str, Any]] = {
         "policy_loss.dual_clip": 3.0,
         "aggregation": "token_mean",
     },
+    "chord": {
+        "advantage": "grpo",
+        "policy_loss.clip_low": 0.2,
+        "policy_loss.clip_high": 0.2,
+        "policy_loss.dual_clip": 3.0,
+        "aggregation": "token_mean",
+        "imitation": "chord",
+        "imitation.mu_peak": 0.1,
+        "imitation.mu_valley": 0.1,
+        "imitation.phi": True,
+    },
+    "relift": {
+        "advantage": "dr_grpo",
+        "policy_loss.clip_low": 1.0,
+        "aggregation.divide_by_rows": False,
+        "auxiliary": ["token_mean_entropy"],
+        "extra_update": ["relift"],
+    },
 }
 
 

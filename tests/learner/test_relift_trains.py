@@ -1,0 +1,35 @@
+"""ReLIFT on a short stage: unsolved questions are collected and learned by a second optimizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HARD = ("data_mix.train.arithmetic.levels=[3]", "objective=relift")
+
+
+def test_unsolved_questions_wait_in_the_buffer_and_are_taught(short_run: Any) -> None:
+    metrics = short_run(
+        *HARD,
+        "objective.extra_update.relift.size=10",
+        "objective.extra_update.relift.mini_batch=5",
+        "objective.extra_update.relift.lr=1e-3",
+        "rollout.max_new_tokens=30",
+    )
+    first, second, third = metrics
+    assert 0 < first["extra/relift/unsolved"] <= 8
+    assert first["extra/relift/updates"] == 0  # fewer than 10 wait
+    assert second["extra/relift/updates"] == 2  # ten in two mini-batches, and the rest waits
+    assert second["extra/relift/nll"] > 0 and second["extra/relift/entropy"] > 0
+    assert second["extra/relift/gradient_norm"] > 0
+    assert second["extra/relift/without_solution"] == 0
+    waiting = second["extra/relift/buffer"] - 10
+    assert third["extra/relift/buffer"] == waiting + third["extra/relift/unsolved"]
+    assert third["extra/relift/taught_share"] == 10 / 24
+
+
+def test_with_size_minus_one_the_stage_is_that_without_the_part_to_the_bit(short_run: Any) -> None:
+    plain = short_run(*HARD, "objective/extra_update=[]", steps=2)
+    silent = short_run(*HARD, "objective.extra_update.relift.size=-1", steps=2)
+    for one, other in zip(plain, silent, strict=True):
+        assert other.pop("extra/relift/updates") == 0
+        assert other == one
