@@ -69,6 +69,8 @@ def spoilt(value: Any) -> Any:
         return [*value[:at], spoilt(value[at]), *value[at + 1 :]]
     if isinstance(value, str):
         return value + "?"
+    if isinstance(value, str):
+        return f"{value}?"
     return not value if isinstance(value, bool) else value + 1e-3 + 1e-3 * abs(value)
 
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from etude.component import component, option
-from etude.errors import ConfigError, Fault
+from etude.errors import ConfigError, DataError, Fault
+from etude.evaluation.difficulty import by_difficulty, read_rates
 from etude.evaluation.interface import Answers, Result
-from etude.evaluation.statistics import bootstrap, majority_at_k, pass_at_k
+from etude.evaluation.statistics import (
+    bootstrap,
+    majority_at_k,
+    pass_at_k,
+    unreached,
+    unreached_bound,
+)
 from etude.randomness import generator, seed_of
 from etude.rows import Example, Outcome, Request, StopReason, Verdict
 
@@ -24,6 +32,9 @@ from etude.rows import Example, Outcome, Request, StopReason, Verdict
 class PassAtK:
     """Samples answers to held-out problems and estimates pass@k, avg@k and maj@k.
 
+    With k tries a problem avg@k is the accuracy and pass@k the capability (arXiv 2505.14216);
+    out_of_reach is the share of problems that no try solved. Given the samples of another model's
+    evaluation, ``base``, the change of the pass rate is told in bins of that model's pass rate.
     Intervals are percentile bootstraps over problems. The problems, their samples' random numbers
     and the resamples depend on this component's seed alone, so two models are measured on the same
     problems with the same draws, whatever the seeds they were trained with.
@@ -40,6 +51,11 @@ class PassAtK:
     greedy: bool = option(False, "one answer, the most likely token each time; samples is then 1")
     max_new_tokens: int | None = option(
         None, "tokens an answer may take; null: rollout.max_new_tokens", ge=1
+    )
+    base: str | None = option(
+        None,
+        "folder of another model's evaluation, whose pass rates say how hard a problem is "
+        "(outputs/evaluations/NAME)",
     )
     bootstrap: int = option(1000, "resamples behind each interval; 0 gives none", ge=0)
     seed: int = option(0, "draws samples and resamples", ge=0)
@@ -99,6 +115,8 @@ class PassAtK:
             if k > 1:
                 random = generator("majority", self.seed, k)
                 columns[f"maj@{k}"] = majority_at_k(votes, correct, k, random)
+        if tries > 1:
+            columns["out_of_reach"] = unreached(correct).astype(np.float64)
         columns["length"] = lengths.reshape(shape).mean(axis=1)
         columns["truncated"] = cut.reshape(shape).mean(axis=1)
         random = generator("bootstrap", self.seed)
@@ -108,6 +126,7 @@ class PassAtK:
         }
         if answers.loss is not None:
             metrics["loss"] = self._loss(answers.loss.losses, answers.loss.tokens)
+        metrics |= self._changes(answers, correct)
         counts = Counter(verdict.outcome for verdict in answers.verdicts)
         result = {
             "metrics": metrics,
@@ -115,9 +134,24 @@ class PassAtK:
             "problems": shape[0],
             "samples": tries,
             "k": list(asked),
+            "out_of_reach_below": unreached_bound(tries),
             "settings": self._settings(answers),
         }
         return Result(result, _records(answers, tries))
+
+    def _changes(self, answers: Answers, correct: np.ndarray) -> dict[str, dict[str, float]]:
+        """Return the change from the base model in bins of how hard it found the problems."""
+        if self.base is None:
+            return {}
+        base = read_rates(Path(self.base).expanduser())
+        rates = correct.mean(axis=1).tolist()
+        now = {e.id: rate for e, rate in zip(answers.examples, rates, strict=True)}
+        strata = by_difficulty(base, now, resamples=self.bootstrap, seed=self.seed)
+        if not strata:
+            raise DataError(
+                f"evaluation.base={self.base}: it was measured on none of these {len(now)} problems"
+            )
+        return {stratum.name: stratum.change.as_json() for stratum in strata}
 
     def _loss(self, losses: np.ndarray, tokens: np.ndarray) -> dict[str, float]:
         """Return the mean loss of a token, with an interval over demonstrations."""

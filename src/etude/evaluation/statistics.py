@@ -41,6 +41,24 @@ def pass_at_k(correct: NDArray[np.bool_], k: int) -> Floats:
     return 1.0 - np.prod(ratios, axis=0)
 
 
+def unreached(correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which problems no answer was right on, ``[P]`` from ``correct [P, n]``.
+
+    The mean over problems of :func:`pass_at_k` with k = n is the capability of arXiv 2505.14216:
+    the share of problems that this is false for.
+    """
+    return np.asarray(correct.sum(axis=1) == 0)
+
+
+def unreached_bound(n: int, level: float = 0.95) -> float:
+    """Return what the chance of a right answer is below where none of ``n`` answers was right.
+
+    With that confidence it is at most 1 − (1 − level)^(1/n). Raises ValueError without answers.
+    """
+    _check(1, n)
+    return float(1.0 - (1.0 - level) ** (1.0 / n))
+
+
 def majority_at_k(
     answers: NDArray[np.int64],
     correct: NDArray[np.bool_],

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from golden_sequences import GivenLogits
 
 from etude.objective.batch import SupervisedBatch, totals_of
 from etude.objective.sft import SFT
@@ -14,7 +13,6 @@ from etude.objective.supervised import loss_mask_of
 from etude.objective.token_loss.aft import AFT
 from etude.objective.token_loss.dft import DFT
 from etude.objective.token_loss.standard import Standard
-from etude.primitives.distribution import entropy_of, logprobs_of
 
 METHOD = "sft"
 CONFIG = {"sft_type"}
@@ -31,29 +29,6 @@ DENOMINATORS = {
     "global_tokens": "global_tokens",
     "per_sequence": "per_sequence",
 }
-
-
-@dataclass
-class GivenLogits:
-    """A forward pass that returns given logits."""
-
-    given: Tensor
-    labels: Tensor
-    reference: Tensor | None
-
-    @property
-    def logprobs(self) -> Tensor:
-        return logprobs_of(self.given, self.labels)
-
-    def entropy(self) -> Tensor:
-        return entropy_of(self.given)
-
-    def logits(self) -> Tensor:
-        return self.given
-
-    def reference_logits(self) -> Tensor:
-        assert self.reference is not None
-        return self.reference
 
 
 def run(case: Any) -> None:

@@ -1,0 +1,82 @@
+"""Where a model gained: its change on problems that were easy or hard for another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from etude.errors import DataError
+from etude.evaluation.statistics import Estimate, paired_difference
+
+#: Bounds of the other model's pass rate; the last bin holds 1 too.
+EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """The problems with a pass rate of the base model from ``low`` to below ``high``.
+
+    ``base`` and ``now`` are the mean pass rates of the two models, ``change`` the difference with
+    its interval over problems.
+    """
+
+    low: float
+    high: float
+    problems: int
+    base: float
+    now: float
+    change: Estimate
+
+    @property
+    def name(self) -> str:
+        """Return the bin as a metric's name: ``change/0.25-0.5``."""
+        return f"change/{self.low:g}-{self.high:g}"
+
+
+def by_difficulty(
+    base: Mapping[str, float],
+    now: Mapping[str, float],
+    edges: Sequence[float] = EDGES,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Stratum]:
+    """Return the change from ``base`` to ``now`` in bins of ``base``, by problem id.
+
+    Bins without a problem that both were measured on are left out.
+    """
+    found = []
+    for low, high in pairwise(edges):
+        last = high == edges[-1]
+        ids = [
+            n
+            for n in sorted(base.keys() & now.keys())
+            if low <= base[n] < high or (last and base[n] == high)
+        ]
+        if not ids:
+            continue
+        one, other = {n: base[n] for n in ids}, {n: now[n] for n in ids}
+        change = paired_difference(one, other, resamples, seed).estimate
+        means = [sum(rates.values()) / len(ids) for rates in (one, other)]
+        found.append(Stratum(low, high, len(ids), means[0], means[1], change))
+    return found
+
+
+def read_rates(path: Path) -> dict[str, float]:
+    """Return problem id → pass rate from the samples of an earlier evaluation.
+
+    ``path`` is its samples.jsonl, or the folder that holds it. Raises DataError when there is none.
+    """
+    from etude.evaluation.pass_at_k import correct_by_problem
+
+    file = path / "samples.jsonl" if path.is_dir() else path
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        return correct_by_problem([json.loads(line) for line in lines])
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"evaluation.base={path}: no samples of an evaluation can be read there ({error}); "
+            "name a folder outputs/evaluations/NAME, or the samples.jsonl in it"
+        ) from error
