@@ -122,6 +122,7 @@ def test_rewards_at_the_ends_of_a_support_are_pulled_inwards_and_padding_helps()
     found = padded.distribution(ends) @ padded.places
     assert (found - ends).abs().max() < 1e-6
     assert padded.uncovered(0.0, 1.0) == ""
+    assert padded.uncovered(-0.2, 1.0)
     assert padded.uncovered(0.0, 1.2)  # within the support and nearer than 3σ to its end
     assert LOSSES["two_hot"].uncovered(-0.5, 2.5) == ""
     assert LOSSES["two_hot"].uncovered(-0.6, 2.5)
@@ -378,6 +379,10 @@ def test_a_critic_without_returns_says_what_to_type() -> None:
 
 def test_rewards_are_clipped_on_the_last_token_alone() -> None:
     batch = random_rows().batch
+    lower = batch.add_outcome(torch.full_like(batch.rewards, -1.2))
+    assert torch.equal(
+        ClipReward(limit=0.5).shape(lower, None)[0].rewards, (batch.rewards - 1.2).clamp(-0.5, 0.5)
+    )
     shaped, metrics = ClipReward(limit=0.5).shape(batch, None)
     assert torch.equal(shaped.rewards, batch.rewards.clamp(-0.5, 0.5))
     assert torch.allclose(shaped.token_rewards.sum(-1)[:6], shaped.rewards[:6])
