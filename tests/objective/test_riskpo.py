@@ -194,3 +194,9 @@ def test_levels_in_the_wrong_order_are_refused_before_the_first_step() -> None:
 def test_the_script_for_dapo_math_is_a_preset() -> None:
     part = composed("objective=riskpo", "objective/advantage=riskpo_sum_mean").advantage
     assert (part.credit, part.natural_baseline) == ("sum_mean", False)
+
+
+def test_a_score_at_a_quantile_is_not_below_it() -> None:
+    tracker = QuantileTracker([1.0] * len(LEVELS))
+    tracker.update(torch.tensor([1.0, 1.0]), 0.1)
+    assert tracker.values == pytest.approx([1.0 + 0.1 * level for level in LEVELS])
