@@ -54,26 +54,46 @@ class StepSampler:
 
         With ``share`` below 1 the policy goes on after that share of its tokens.
         """
-        text = self.text(example)
-        if text is None:
-            return None
+        (row,) = self.demonstrations([example], [share])
+        return row
+
+    def demonstrations(
+        self, examples: Sequence[Example], shares: Sequence[float]
+    ) -> list[Row | None]:
+        """Return each example's demonstration as :meth:`demonstration` does, judged together."""
+        rows: dict[int, Row] = {}
+        whole: list[Row] = []
+        begun: dict[int, tuple[Example, tuple[int, ...], int]] = {}
+        for place, (example, share) in enumerate(zip(examples, shares, strict=True)):
+            text = self.text(example)
+            if text is None:
+                continue
+            tokens = self._rollouts.policy.encode_response(text)
+            index = self._index(example)
+            if share < 1.0:
+                begun[place] = (example, tokens[: int(share * len(tokens))], index)
+            else:
+                rows[place] = self._given(example, index, tokens)
+                whole.append(rows[place])
+        if whole:
+            self._rollouts.verify(whole)
+        if begun:
+            rows |= dict(zip(begun, self._answer(list(begun.values())), strict=True))
+        found = [rows.get(place) for place in range(len(examples))]
+        self.demonstrated += [row for row in found if row is not None]
+        return found
+
+    def _given(self, example: Example, index: int, tokens: tuple[int, ...]) -> Row:
+        """Return a row that the policy wrote nothing of, not yet judged."""
         policy = self._rollouts.policy
-        tokens = policy.encode_response(text)
-        index = self._index(example)
-        if share < 1.0:
-            head = tokens[: int(share * len(tokens))]
-            (row,) = self._answer([(example, head, index)])
-        else:
-            tokens = tokens[: self._limit]
-            cut = len(policy.encode_response(text)) > len(tokens)
-            row = self._row(example, index, policy.encode_example(example))
-            row.tokens, row.loss_mask = tokens, [1] * len(tokens)
-            row.off_policy = [1] * len(tokens)
-            row.sampler_logprobs = [0.0] * len(tokens)
-            row.stop_reason = StopReason.LENGTH if cut else StopReason.STOP
-            row.text = policy.decode(tokens)
-            self._rollouts.verify([row])
-        self.demonstrated.append(row)
+        row = self._row(example, index, policy.encode_example(example))
+        row.tokens = tokens[: self._limit]
+        row.loss_mask = [1] * len(row.tokens)
+        row.off_policy = [1] * len(row.tokens)
+        row.sampler_logprobs = [0.0] * len(row.tokens)
+        cut = len(tokens) > len(row.tokens)
+        row.stop_reason = StopReason.LENGTH if cut else StopReason.STOP
+        row.text = policy.decode(row.tokens)
         return row
 
     def taught(self, example: Example) -> Row | None:

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import torch
 from torch import Tensor
 
-from etude.objective.batch import Forward, LossBatch, RolloutBatch, Totals
+from etude.objective.batch import Forward, KnownLogprobs, LossBatch, RolloutBatch, Totals
 from etude.objective.loss import Estimate, Loss, ScalarLoss, TokenLoss
 from etude.rows import Example, Row
 
@@ -69,6 +70,11 @@ class Sampler(Protocol):
         is given and the policy goes on from there.
         """
 
+    def demonstrations(
+        self, examples: Sequence[Example], shares: Sequence[float]
+    ) -> list[Row | None]:
+        """Return each example's demonstration, as :meth:`demonstration` does, all at once."""
+
     def taught(self, example: Example) -> Row | None:
         """Return the example's demonstration to imitate, not judged; None when it has none.
 
@@ -97,6 +103,9 @@ class Part:
     statistics: ClassVar[tuple[str, ...]] = ()
     #: Names of ``STATISTICS`` of the sampling policy, for ``LossBatch.old_statistics``.
     old_statistics: ClassVar[tuple[str, ...]] = ()
+    #: True when :meth:`prepare` reads ``marks["clipped"]``: where the policy loss's clip removes
+    #: the gradient at the present log-probs, which ``statistics`` then names too.
+    reads_clipped: ClassVar[bool] = False
 
     def make_state(self) -> PartState | None:
         """Return the part's state at the start of a stage, or None when it has none."""
@@ -181,6 +190,15 @@ class PolicyLoss(Part, ABC):
     @abstractmethod
     def loss(self, batch: LossBatch, forward: Forward) -> TokenLoss | ScalarLoss:
         """Return the loss of every token, or a scalar where the method has no token form."""
+
+    def clipped_tokens(self, batch: LossBatch, logprobs: Tensor) -> Tensor:
+        """Return where a clip removes the gradient at the given log-probs, boolean ``[N, T]``.
+
+        A loss that reads more of a forward pass than log-probs says it in its own way.
+        """
+        loss = self.loss(batch, KnownLogprobs(logprobs))
+        clipped = loss.clipped if isinstance(loss, TokenLoss) else None
+        return torch.zeros_like(batch.mask, dtype=torch.bool) if clipped is None else clipped
 
 
 class Modifier(Part, ABC):
