@@ -172,9 +172,9 @@ class PolicyGradientLearner:
                 update.mask, update.groups, width=batch.width, micro_batches=len(micro)
             )
             update = replace(update, totals=totals)
-            if self.objective.statistics:
-                measured = self.recall.present(some, part, self.temperature)
-                update = self.objective.prepare(update, measured, self.state)
+            asked = self.objective.statistics
+            measured = self.recall.present(some, part, self.temperature) if asked else {}
+            update = self.objective.prepare(update, measured, self.state)
             logged.append(self._update(update, some, micro, step, part))
         names = dict.fromkeys(name for one in logged for name in one)
         return {

@@ -186,7 +186,8 @@ class LossBatch:
     def mark(self, name: str, value: Tensor) -> LossBatch:
         """Return the batch with a finding about the update batch: ``[N, T]``, ``[N]`` or 0-dim.
 
-        Raises ValueError for a name that is taken: two parts would read each other's findings.
+        A 0-dim finding is also a number for the log, ``objective/<name>``. Raises ValueError for a
+        name that is taken: two parts would read each other's findings.
         """
         if name in self.marks:
             raise ValueError(f"the update batch already carries a mark {name!r}")
@@ -227,6 +228,25 @@ class Forward(Protocol):
 
     def logits(self) -> Tensor:
         """Return the logits divided by the sampling temperature, ``[N, T, V]``."""
+
+
+@dataclass(frozen=True)
+class KnownLogprobs:
+    """A forward pass of which nothing but the log-probs ``[N, T]`` is known."""
+
+    logprobs: Tensor
+
+    def entropy(self) -> Tensor:
+        """Raise LookupError: entropies are not known."""
+        raise LookupError("only log-probs are known here, entropies are not")
+
+    def statistic(self, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Raise LookupError: distributions are not known."""
+        raise LookupError("only log-probs are known here, distributions are not")
+
+    def logits(self) -> Tensor:
+        """Raise LookupError: logits are not known."""
+        raise LookupError("only log-probs are known here, logits are not")
 
 
 class SupervisedForward(Forward, Protocol):

@@ -25,6 +25,7 @@ from etude.objective.critic.kind import Critic
 from etude.objective.loss import (
     Estimate,
     Loss,
+    Metric,
     Metrics,
     ScalarLoss,
     TokenLoss,
@@ -49,6 +50,7 @@ from etude.objective.parts import (
     Selection,
     Shaping,
 )
+from etude.primitives.masked import as_float, keep, row_mean
 from etude.primitives.ratio import log_ratio, mismatch_weights, token_ratio
 
 
@@ -188,7 +190,7 @@ class PolicyGradient:
     ) -> tuple[Tensor, dict[str, float]]:
         """Return the mask of what is trained on, ``[N, T]``, and numbers for the log."""
         state = state or self.make_state()
-        before = float(batch.mask.sum())
+        before = batch.mask
         for key, selection in self.selection.items():
             chosen = selection.select(batch, advantages, state.of(f"selection.{key}"))
             batch = dataclasses.replace(batch, mask=batch.mask * chosen)
@@ -196,8 +198,10 @@ class PolicyGradient:
             return batch.mask, {}
         rows = (batch.mask.sum(-1) > 0).double().mean()
         return batch.mask, {
-            "objective/selected_tokens": float(batch.mask.sum()) / max(before, 1.0),
+            "objective/selected_tokens": float(batch.mask.sum()) / max(float(before.sum()), 1.0),
             "objective/selected_rows": float(rows),
+            "objective/advantage_variance": _row_variance(advantages, before),
+            "objective/selected_advantage_variance": _row_variance(advantages, batch.mask),
         }
 
     def prepare(
@@ -214,6 +218,8 @@ class PolicyGradient:
         state = state or self.make_state()
         mask = batch.mask
         for key, part in self.parts().items():
+            if part.reads_clipped and "clipped" not in batch.marks:
+                batch = self._mark_clipped(batch, statistics["logprobs"])
             batch = part.prepare(batch, statistics, state.of(key))
         if batch.mask is mask:
             return batch
@@ -223,7 +229,13 @@ class PolicyGradient:
             width=batch.totals.width,
             micro_batches=batch.totals.micro_batches,
         )
-        return dataclasses.replace(batch, totals=totals)
+        share = batch.mask.double().sum() / mask.double().sum().clamp(min=1)
+        return dataclasses.replace(batch, totals=totals).mark("kept_tokens", share)
+
+    def _mark_clipped(self, batch: LossBatch, logprobs: Tensor) -> LossBatch:
+        clean = batch.clean()
+        known = keep(as_float(logprobs), clean.mask)
+        return batch.mark("clipped", self.policy_loss.clipped_tokens(clean, known))
 
     def observe(self, metrics: Mapping[str, float], state: ObjectiveState) -> None:
         """Let stateful parts learn from the metrics of a finished step."""
@@ -260,6 +272,9 @@ class PolicyGradient:
         metrics["objective/approx_kl"] = token_metric(
             -log_ratio(forward.logprobs, batch.old_logprobs), batch.mask
         )
+        for name, mark in batch.marks.items():
+            if mark.dim() == 0:
+                metrics[f"objective/{name}"] = Metric(mark, torch.ones_like(mark))
         total = self._policy_total(policy, batch, forward, weights, state, metrics)
         total = total * self.imitation.policy_weight(batch.step)
         for key, regularizer in self.regularizer.items():
@@ -320,3 +335,9 @@ def moved_metrics(tokens: TokenLoss, batch: LossBatch, forward: Forward) -> Metr
     if tokens.clipped is not None:
         metrics["objective/moved_clip_fraction"] = token_metric(tokens.clipped, counted)
     return metrics
+
+
+def _row_variance(advantages: Tensor, mask: Tensor) -> float:
+    """Return the population variance of the mean advantages of rows that have tokens."""
+    rows = row_mean(advantages.double(), mask.double())[mask.sum(-1) > 0]
+    return float(rows.var(correction=0)) if rows.numel() else 0.0
