@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from etude.build import build
+from etude.config.prepare import prepare
 from etude.objective.advantage.grpo import GroupRelative
 from etude.objective.aggregation.fixed_length import FixedLength
 from etude.objective.aggregation.seq_mean_token_mean import SequenceMeanTokenMean
@@ -40,6 +43,15 @@ def objective(**parts: Any) -> PolicyGradient:
         "imitation": NoImitation(),
     }
     return PolicyGradient(**{**plain, **parts})
+
+
+@cache
+def composed(preset: str) -> PolicyGradient:
+    """Return a preset objective as the command line composes it."""
+    ((_, (stage,)),) = prepare(["recipe=rl", f"objective={preset}"]).runs
+    made = build(stage.config["objective"], "objective")
+    assert isinstance(made, PolicyGradient)
+    return made
 
 
 @dataclass
