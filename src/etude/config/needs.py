@@ -31,7 +31,7 @@ _SAID = {
     "statistic": "the token statistic '{}'",
     "learner": "a {} stage",
     "component": "{}",
-    "loss": "a {} loss",
+    "loss": "a policy loss that is {}",
     "groups": "{} groups",
 }
 
@@ -105,7 +105,8 @@ def said(what: str) -> str:
     """Return a requirement in words."""
     kind, _, name = what.partition(":")
     return (
-        _SAID.get(kind, "{}").format(name.replace("_", " ") if kind == "groups" else name) or what
+        _SAID.get(kind, "{}").format(name.replace("_", " ") if kind in ("groups", "loss") else name)
+        or what
     )
 
 

@@ -256,7 +256,7 @@ class SupervisedForward(Forward, Protocol):
         """Return the frozen reference model's logits at the same positions, ``[N, T, V]``."""
 
     def teacher_logits(self) -> Tensor:
-        """Return the frozen teacher's logits at the same positions, ``[N, T, V of the teacher]``."""
+        """Return the frozen teacher's logits at the same positions, ``[N, T, its V]``."""
 
 
 @dataclass(frozen=True)
