@@ -201,7 +201,7 @@ class Words:
             part = self._part(objective, slot)
             if part:
                 yield form.format(self.component(f"objective/{slot}", part))
-        for slot, form in (("filter", "filter {}"), ("critic", "{}")):
+        for slot, form in (("guidance", "{}"), ("filter", "filter {}"), ("critic", "{}")):
             chosen = self._part(objective, slot)
             if chosen and chosen.get("name") != "none":
                 yield form.format(self.component(f"objective/{slot}", chosen))
