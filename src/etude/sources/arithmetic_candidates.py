@@ -96,6 +96,9 @@ class CandidateRows(Sequence[Mapping[str, Any]]):
                 f"sources.{self._key} has no column '{name}'; it has {', '.join(COLUMNS)}"
             )
         places = range(len(self)) if positions is None else positions
+        if name in ("prompt", "answer", "level"):  # the problem's own: no solution is made for them
+            problems = [int(place) // self._source.candidates for place in places]
+            return self._problems.column(name, problems)
         return [self[int(place)][name] for place in places]
 
     def _conclusion(self, right: bool, random: np.random.Generator) -> str:

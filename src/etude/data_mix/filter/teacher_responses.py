@@ -47,7 +47,9 @@ class TeacherResponses(RowFilter):
     def choose(self, rows: Mapping[str, Sequence[Any]]) -> Filtered:
         """Return which responses are kept, in the order of the rows."""
         prompts, responses = rows["prompt"], rows["solution"]
-        right = [truth(value) for value in rows.get("solution_correct", [True] * len(prompts))]
+        right = [
+            self.keep == "all" or truth(rows["solution_correct"][i]) for i in range(len(prompts))
+        ]
         seen: set[tuple[Any, Any]] = set()
         counts: Counter[Any] = Counter()
         kept = np.zeros(len(prompts), dtype=bool)
