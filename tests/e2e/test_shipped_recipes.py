@@ -14,9 +14,16 @@ pytestmark = pytest.mark.slow
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 WORD_PROBLEMS = ["model.tokenizer=bytes", "sources.gsm8k.path=word-problems"]
+COMPETITION = [
+    "model.tokenizer=bytes",
+    "sources.openr1_math.path=competition",
+    "sources.math_500.path=competition",
+]
 #: What a recipe needs besides a very small model and few rows: one that was hardly trained solves
 #: nothing, so what would be left out for that is kept.
 MORE = {
+    "chord/paper": COMPETITION,
+    "relift/paper": COMPETITION,
     "gsm8k": WORD_PROBLEMS,
     "expert_iteration": ["stages.sample.objective.keep=all"],
     "expert_iteration/paper": [
@@ -59,6 +66,17 @@ def word_problems(folder: Path) -> None:
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def competition(folder: Path) -> None:
+    """Write solved problems with a column for each of answer, solution and level."""
+    folder.mkdir()
+    for split, first in (("train", 3), ("test", 40)):
+        rows = [
+            {"problem": f"Find {n}².", "solution": f"{n}·{n}={n * n}", "answer": n * n, "level": 1}
+            for n in range(first, first + 9)
+        ]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 @pytest.mark.parametrize(
     "recipe",
     sorted(
@@ -67,6 +85,7 @@ def word_problems(folder: Path) -> None:
 )
 def test_a_shipped_recipe_runs(here: Place, recipe: str) -> None:
     word_problems(here.folder / "word-problems")
+    competition(here.folder / "competition")
     more = MORE.get(recipe, [])
     command = ["debug=true", f"recipe={recipe}", *sizes(recipe), *more]
     ended = here.train(*command)
