@@ -70,7 +70,7 @@ def test_first_best_goes_by_group_ids_and_not_by_position() -> None:
 def test_rft_is_the_mean_of_right_tokens_and_wrong_rows_have_no_gradient() -> None:
     rows = random_rows()
     objective = composed("objective=rft")
-    loss, gradient, metrics = loss_and_gradient(objective, rows)
+    loss, gradient, _ = loss_and_gradient(objective, rows)
     right = rows.batch.parts["accuracy"].unsqueeze(-1) * rows.batch.mask
     logprobs = torch.log_softmax(rows.logits, -1).gather(-1, rows.tokens.unsqueeze(-1)).squeeze(-1)
     assert loss.item() == pytest.approx(-(logprobs * right).sum().item() / right.sum().item())

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from etude.errors import DataError
 from etude.learner.clock import Clock
-from etude.learner.forward import ForwardPass, forward, score
+from etude.learner.forward import ForwardPass, forward
 from etude.learner.interface import StepResult, Tree
 from etude.learner.make import StageContext
-from etude.learner.microbatch import collate, split
+from etude.learner.microbatch import MicroBatch, collate, split
 from etude.learner.parts import StageParts
-from etude.learner.tensors import pad
 from etude.learner.trainee import Trainee
 from etude.objective.loss import Metrics, add_metrics
 from etude.objective.pairs import PairBatch, PairTotals, Side
@@ -75,8 +74,6 @@ class PreferenceLearner:
         with clock.phase("data"):
             pairs = self._draw(step)
         sides = [side for pair in pairs for side in (pair.chosen, pair.rejected)]
-        with clock.phase("logprobs"):
-            known = self._reference_logprobs(sides)
         lengths = [len(side.prompt) + len(side.tokens) for side in sides]
         owners = [row // 2 for row in range(len(sides))]
         micro = split(lengths, self.parts.execution.micro_batch_tokens, owners)
@@ -89,7 +86,7 @@ class PreferenceLearner:
         metrics: Metrics = {}
         with clock.phase("update"):
             parts = [sorted({owners[row] for row in rows}) for rows in micro]
-            losses = self._losses(pairs, known, parts, totals, step, metrics)
+            losses = self._losses(pairs, parts, totals, step, metrics)
             done = self.trainee.update(losses, step)
         values = {name: metric.value() for name, metric in metrics.items()}
         counts = {
@@ -148,16 +145,9 @@ class PreferenceLearner:
             tokens = () if self.training.too_long == "drop" else tokens[: max(room, 0)]
         return Answer(prompt, tokens) if tokens else None
 
-    def _reference_logprobs(self, sides: Sequence[Answer]) -> list[list[float]] | None:
-        if self.reference is None:
-            return None
-        budget = self.parts.execution.micro_batch_tokens
-        return score(self.reference, sides, token_budget=budget)
-
     def _losses(
         self,
         pairs: Sequence[Pair],
-        known: list[list[float]] | None,
         parts: list[list[int]],
         totals: PairTotals,
         step: int,
@@ -168,10 +158,8 @@ class PreferenceLearner:
             rows = [pairs[i].chosen for i in part] + [pairs[i].rejected for i in part]
             batch = collate(rows, pad_id=self.policy.pad_id).to(self.policy.device)
             passed = forward(self.policy, batch)
-            reference: Tensor | None = None
-            if known is not None:
-                places = [2 * i for i in part] + [2 * i + 1 for i in part]
-                reference = pad([known[place] for place in places]).to(self.policy.device)
+            # The same rows side by side: at the start both models give the same bits.
+            reference = self._reference_logprobs(batch)
             chosen, rejected = (
                 Side(
                     Half(passed, half),
@@ -189,6 +177,12 @@ class PreferenceLearner:
             metrics.clear()
             metrics.update(merged)
             yield loss.total
+
+    def _reference_logprobs(self, batch: MicroBatch) -> Tensor | None:
+        if self.reference is None:
+            return None
+        with torch.no_grad():
+            return forward(self.reference, batch).logprobs
 
     def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Measure the policy as it stands on the held-out rows; changes no state."""

@@ -68,7 +68,7 @@ class StepPairs(StepScoring):
                 "negatives/wrong": float(total),
                 "negatives/without_positive": (total - len(paired)) / max(total, 1),
                 "negatives/dropped": (len(scored) - len(rows)) / max(total, 1),
-                "negatives/pit": sum(pits) / max(len(pits), 1),
+                **({"negatives/pit": sum(pits) / len(pits)} if pits else {}),
             },
         )
 
