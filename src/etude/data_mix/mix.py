@@ -93,9 +93,10 @@ class Mix:
             measured = Form(self.held_out_template, None, self.system, "held_out_template")
         filtered = self._filter(train)
         findings = self._compare(train, held_out, filtered)
-        for message in findings.warnings():
+        for message in [*findings.warnings(), *self._keep_apart(worked, held_out)]:
             warnings.warn(f"data_mix: {message}", stacklevel=2)
-        shown = Demonstrations(worked or train, form, seed, matched=bool(worked))
+        kept = [part for part in worked if len(part)]
+        shown = Demonstrations(kept or train, form, seed, matched=bool(worked))
         return Stream(
             train,
             held_out,
@@ -106,6 +107,29 @@ class Mix:
             shuffle=self.shuffle,
             measured=measured,
         )
+
+    def _keep_apart(self, worked: list[OpenPart], held_out: list[OpenPart]) -> list[str]:
+        """Treat demonstrations of held-out prompts as ``overlap`` says; return what to warn of."""
+        if not worked or not held_out:
+            return []
+        shared = _shared(
+            [part.prompt_keys() for part in worked], [part.prompt_keys() for part in held_out]
+        )
+        count, total = int(sum(each.sum() for each in shared)), sum(map(len, worked))
+        if not count:
+            return []
+        if self.overlap == "refuse" or (self.overlap == "remove" and count == total):
+            raise DataError(
+                f"{count} demonstrations have a prompt that is held out (of {total} in"
+                " data_mix.demonstrations); data_mix.overlap=report goes on with them"
+            )
+        if self.overlap == "report":
+            done = "they teach what is measured; data_mix.overlap=remove drops them"
+        else:
+            done = "they were dropped"
+            for part, part_shared in zip(worked, shared, strict=True):
+                part.keep(~part_shared)
+        return [f"{count} of {total} demonstrations have a held-out prompt: {done}"]
 
     def _filter(self, train: list[OpenPart]) -> dict[str, float]:
         """Drop the rows that a filter does not keep; return what was found, by name for the log."""
