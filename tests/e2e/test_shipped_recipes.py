@@ -39,6 +39,12 @@ MORE = {
         "stages.build.objective.drop_uninformative=false",
         "stages.dpo.training.rows_per_step=8",
     ],
+    "per_step_negatives/paper": [
+        *WORD_PROBLEMS,
+        "stages.build.objective.positives=demonstrations",
+        "stages.build.objective.drop_uninformative=false",
+        "stages.build.training.rows_per_step=8",
+    ],
 }
 
 
