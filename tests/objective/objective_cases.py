@@ -201,6 +201,7 @@ def update_batch(objective: PolicyGradient, rows: Rows) -> LossBatch:
         totals=totals_of(mask, batch.groups, width=batch.width),
         reference_logprobs=batch.reference_logprobs,
         off_policy=batch.off_policy,
+        moved=batch.moved,
         rollout_weights=objective.rollout_weights(batch),
         values=batch.values,
         returns=estimate.returns,

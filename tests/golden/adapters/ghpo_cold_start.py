@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from golden_guidance import GivenAnswers, answer
-
 from etude.objective.guidance.hints import Hints
 from etude.rows import Example
+from given_answers import GivenAnswers, answer
 
 METHOD = "ghpo"
 CONFIG = {"start_hint_step"}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from golden_guidance import GivenAnswers, answer
 from golden_objective import objective, rollout_batch
 
 from etude.objective.advantage.grpo import GroupRelative
 from etude.objective.guidance.hints import Hints
 from etude.reward_weighting.weighted_sum import WeightedSum
 from etude.rows import Example, Row
+from given_answers import GivenAnswers, answer
 
 METHOD = "ghpo"
 CONFIG = {"hint_ratios"}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from golden_guidance import GivenAnswers, answer, tokens_of
 from golden_objective import GivenLogprobs, loss_batch, objective, rollout_batch
 
 from etude.objective.advantage.grpo import GroupRelative
 from etude.objective.guidance.guide import Guide
 from etude.objective.policy_loss.clipped import Clipped
 from etude.rows import Example, Row
+from given_answers import GivenAnswers, answer, tokens_of
 
 METHOD = "guide"
 CONFIG = {"group", "denominator_context"}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from golden_guidance import GivenAnswers, answer
-
 from etude.objective.guidance.guide import Guide
 from etude.rows import Example
+from given_answers import GivenAnswers, answer
 
 METHOD = "guide"
 CONFIG = {"failure_threshold"}

@@ -1,4 +1,4 @@
-"""A sampler whose answers are given, for golden cases of guidance."""
+"""A sampler whose answers are given: guidance without a model."""
 
 from __future__ import annotations
 
