@@ -158,6 +158,12 @@ def test_the_loss_of_demonstrations_does_not_depend_on_micro_batches(
         torch.testing.assert_close(gradient, whole[1])
 
 
+def test_rows_alike_is_the_mean_of_row_means() -> None:
+    part = Chord(denominator="per_sequence", phi=False, mu_valley=1.0)
+    means = [float(-logprobs()[i, :length].mean()) for i, length in enumerate(LENGTHS)]
+    assert split(part, [[0, 1], [2, 3, 4]])[0] == pytest.approx(sum(means) / 5, rel=1e-12)
+
+
 def test_the_fidelity_option_weighs_the_token_means_of_micro_batches_by_their_rows() -> None:
     part = Chord(denominator="micro_rows", phi=False, mu_valley=1.0)
     nll = -logprobs()
