@@ -246,6 +246,14 @@ PAPERS: dict[str, dict[str, Any]] = {
         "regularizer": ["entropy"],
         "aggregation": "token_mean",
     },
+    "rover": {
+        "advantage": "dr_grpo",
+        "policy_loss": "rover",
+        "policy_loss.rho": 1.0,
+        "policy_loss.next_value": 1.0,
+        "policy_loss.clip": None,
+        "aggregation": "token_mean",
+    },
 }
 
 
