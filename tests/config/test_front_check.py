@@ -350,6 +350,18 @@ def test_a_repeated_stage_reads_the_rows_of_its_own_round(run) -> None:
     assert stage(prepared, "rl-2").config["sources"]["sampled"]["from_stage"] == "sample-2"
 
 
+def test_a_round_that_redraws_has_another_seed_and_the_first_keeps_its_own(run) -> None:
+    words = (
+        "recipe=rl pipeline=[rl] +stages.sample={} data_mix.train={sampled:{source:sampled}}"
+        " stages.rl.repeat={times:3,stages:[sample,rl],redraw:[sample]}"
+    )
+    prepared = run(words)
+    seeds = {each.name: each.config["seed"] for each in prepared.runs[0][1]}
+    assert len({seeds[name] for name in ("sample-1", "sample-2", "sample-3")}) == 3
+    assert {seeds[name] for name in ("sample-1", "rl-1", "rl-2", "rl-3")} == {1}
+    assert stage(run(words), "sample-2").config["seed"] == seeds["sample-2"]
+
+
 def test_an_empty_group_is_none(run) -> None:
     assert stage(run("evaluation=null"), "rl").config["evaluation"] is None
 

@@ -78,6 +78,17 @@ def test_repeat_of_several_stages_means_the_copies_of_the_same_round() -> None:
     assert expanded[3].renamed["sample"] == "sample-2"
 
 
+def test_stages_that_redraw_are_told_the_number_of_their_round() -> None:
+    repeat = {"times": 3, "stages": ["sample", "improve"], "redraw": ["sample"]}
+    stages = {"sample": {}, "improve": {"repeat": repeat}}
+    expanded = expand({"pipeline": ["sample", "improve"], "stages": stages})
+    assert [step.redraw for step in expanded] == [0, 0, 2, 0, 3, 0]
+    repeat["redraw"] = ["smaple"]
+    assert messages(["improve"], stages) == [
+        "stages.improve.repeat.redraw  the rounds have no stage 'smaple', only sample, improve."
+    ]
+
+
 def test_circles_are_named_once() -> None:
     stages = {"a": {"after": ["c"]}, "b": {}, "c": {}}
     assert messages(["a", "b", "c"], stages) == ["stages.a.after  waits for itself: a → c → b → a."]
