@@ -173,7 +173,10 @@ class PolicyGradientLearner:
             )
             update = replace(update, totals=totals)
             asked = self.objective.statistics
-            measured = self.recall.present(some, part, self.temperature) if asked else {}
+            width = update.mask.shape[1]
+            measured = (
+                self.recall.present(some, part, self.temperature, width=width) if asked else {}
+            )
             update = self.objective.prepare(update, measured, self.state)
             logged.append(self._update(update, some, micro, step, part))
         names = dict.fromkeys(name for one in logged for name in one)

@@ -78,8 +78,10 @@ class Recall:
             mixed = zip(row.off_policy, known, row.sampler_logprobs, strict=True)
             row.old_logprobs = [own if is_given else other for is_given, own, other in mixed]
 
-    def present(self, rows: Sequence[Row], update: int, temperature: float) -> dict[str, Tensor]:
-        """Return what parts ask of the present policy, each ``[N, T]``.
+    def present(
+        self, rows: Sequence[Row], update: int, temperature: float, *, width: int
+    ) -> dict[str, Tensor]:
+        """Return what parts ask of the present policy, each ``[N, width]``.
 
         Before the first update of a step the old log-probs are the present ones.
         """
@@ -93,4 +95,4 @@ class Recall:
         )
         if len(asked) < len(names):
             found["logprobs"] = [row.old_logprobs for row in rows]
-        return {name: pad(found[name]) for name in names}
+        return {name: pad(found[name], width=width) for name in names}

@@ -13,9 +13,11 @@ from etude.randomness import seed_of
 from etude.rows import Row, StopReason
 
 
-def pad(values: Sequence[Sequence[float]], dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return ``[N, T]`` with each row's values at its head and 0 behind them."""
-    width = max((len(row) for row in values), default=0)
+def pad(
+    values: Sequence[Sequence[float]], dtype: torch.dtype = torch.float32, *, width: int = 0
+) -> Tensor:
+    """Return ``[N, T]``, each row's values at its head, 0 behind; T is at least ``width``."""
+    width = max(width, max((len(row) for row in values), default=0))
     return torch.tensor([[*row, *([0] * (width - len(row)))] for row in values], dtype=dtype)
 
 
