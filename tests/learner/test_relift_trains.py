@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+
+from etude.sources.arithmetic import Arithmetic
 
 HARD = ("data_mix.train.arithmetic.levels=[3]", "objective=relift")
 
@@ -33,3 +37,25 @@ def test_with_size_minus_one_the_stage_is_that_without_the_part_to_the_bit(short
     for one, other in zip(plain, silent, strict=True):
         assert other.pop("extra/relift/updates") == 0
         assert other == one
+
+
+def test_solutions_come_from_a_file_and_missing_ones_are_counted(
+    short_run: Any, tmp_path: Path
+) -> None:
+    rows = Arithmetic().rows("train", 0)
+    solved = [rows[n] for n in range(0, len(rows), 2)]
+    path = tmp_path / "solved.jsonl"
+    lines = [{"q": r["prompt"], "s": r["solution"], "a": r["answer"]} for r in solved]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    metrics = short_run(
+        *HARD,
+        "data_mix.demonstrations.dataset.split=train",
+        f"sources.dataset.path={path}",
+        "sources.dataset.columns={prompt: q, solution: s, answer: a}",
+        "objective.extra_update.relift.size=100",
+        steps=2,
+    )
+    unsolved = sum(step["extra/relift/unsolved"] for step in metrics)
+    missing = sum(step["extra/relift/without_solution"] for step in metrics)
+    assert 0 < missing < unsolved
+    assert metrics[-1]["extra/relift/buffer"] == unsolved - missing
