@@ -150,6 +150,30 @@ def test_chunks_of_logits_change_neither_values_nor_gradients():
         assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(results[0], other, strict=True))
 
 
+def test_positions_of_all_rows_are_seen_together_whatever_the_chunk():
+    policy, rows = make_policy(), make_rows()
+    seen = forward(policy, collate(rows), 0.9)
+
+    def spread(logits, columns):
+        assert logits.shape[1] == columns.stop - columns.start
+        return (logits - logits.mean(0)).square().sum(-1)
+
+    def gradients(values):
+        policy.model.zero_grad()
+        values.square().sum().backward()
+        return torch.cat([p.grad.flatten() for p in policy.trainable_parameters()])
+
+    whole = spread(seen.logits(), slice(0, seen.logits().shape[1]))
+    expected = gradients(whole)
+    for chunk in (1, 104 * len(rows) * 4, 1 << 20):
+        again = forward(policy, collate(rows), 0.9, chunk=chunk)
+        values = again.across(spread)
+        assert torch.allclose(values, whole, atol=1e-10)
+        assert torch.allclose(gradients(values), expected, atol=1e-10)
+        with torch.no_grad():
+            assert torch.allclose(again.across(spread), whole, atol=1e-10)
+
+
 def test_entropy_and_logits_belong_to_the_same_distribution_as_the_logprobs():
     policy, rows = make_policy(), make_rows()
     batch = collate(rows)

@@ -184,6 +184,10 @@ class RowForward:
     def logits(self) -> Tensor:
         return self.given
 
+    def across(self, of: Any) -> Tensor:
+        halves = (slice(0, 3), slice(3, self.given.shape[1]))
+        return torch.cat([of(self.given[:, half], half) for half in halves], 1)
+
 
 def update_batch(objective: PolicyGradient, rows: Rows) -> LossBatch:
     """Return all rows as one update batch, as the learner makes it, without what it prepares."""

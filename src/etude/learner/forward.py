@@ -116,6 +116,34 @@ class ForwardPass:
         """Return the logits ÷ temperature ``[N, T, V]``, 0 at tokens that are not trained."""
         return self._spread(self._whole if self._fits else self._logits(self._states))
 
+    def across(self, of: Callable[[Tensor, slice], Tensor]) -> Tensor:
+        """Return ``of`` (logits ÷ temperature ``[N, c, V]`` of some positions → ``[N, c]``).
+
+        As many positions at a time as :data:`CHUNK` allows; tokens that are not trained have logits
+        0. The logits are computed again in the backward pass.
+        """
+        rows, width = self._batch.targets.shape
+        row, column = self._batch.places // width, self._batch.places % width
+
+        def part(states: Tensor, places: Tensor, columns: slice) -> Tensor:
+            logits = self._logits(states)
+            count = columns.stop - columns.start
+            empty = logits.new_zeros(rows * count, logits.shape[-1])
+            return of(empty.index_copy(0, places, logits).view(rows, count, -1), columns)
+
+        found = []
+        step = max(1, self._rows // rows)
+        for start in range(0, width, step):
+            columns = slice(start, min(start + step, width))
+            here = ((column >= start) & (column < columns.stop)).nonzero().squeeze(-1)
+            places = row[here] * (columns.stop - start) + column[here] - start
+            if torch.is_grad_enabled():
+                states = self._states[here]
+                found.append(checkpoint(part, states, places, columns, use_reentrant=False))
+            else:
+                found.append(part(self._states[here], places, columns))
+        return torch.cat(found, 1)
+
     def read(self, head: Callable[[Tensor], Tensor]) -> Tensor:
         """Return ``head`` (decoder states ``[M, ·]`` → ``[M, m]``) at every token, ``[N, T, m]``.
 

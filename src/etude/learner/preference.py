@@ -236,3 +236,14 @@ class Half:
     def logits(self) -> Tensor:
         """Return the logits, ``[P, T, V]``."""
         return self._pass.logits()[self._rows]
+
+    def across(self, of: Callable[[Tensor, slice], Tensor]) -> Tensor:
+        """Return ``of`` (logits ``[P, c, V]`` of some positions → ``[P, c]``), ``[P, T]``."""
+
+        def half(logits: Tensor, columns: slice) -> Tensor:
+            found = of(logits[self._rows], columns)
+            whole = found.new_zeros(logits.shape[:2])
+            mine = torch.arange(len(whole), device=found.device)[self._rows]
+            return whole.index_copy(0, mine, found)
+
+        return self._pass.across(half)[self._rows]

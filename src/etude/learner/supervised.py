@@ -79,6 +79,10 @@ class Demonstrations:
         """Return ``of`` (logits ``[m, V]`` → ``[m]``) at every token, ``[N, T]``."""
         return self._pass.statistic(of)
 
+    def across(self, of: Callable[[Tensor, slice], Tensor]) -> Tensor:
+        """Return ``of`` (logits ``[N, c, V]`` of some positions → ``[N, c]``), ``[N, T]``."""
+        return self._pass.across(of)
+
     def reference_logits(self) -> Tensor:
         """Return the frozen reference model's logits, ``[N, T, V]``; raises without a reference."""
         return self._logits_of("reference")

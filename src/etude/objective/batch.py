@@ -229,6 +229,13 @@ class Forward(Protocol):
     def logits(self) -> Tensor:
         """Return the logits divided by the sampling temperature, ``[N, T, V]``."""
 
+    def across(self, of: Callable[[Tensor, slice], Tensor]) -> Tensor:
+        """Return what ``of`` makes of every position of all rows together, ``[N, T]``.
+
+        It is given the logits ÷ temperature ``[N, c, V]`` of c positions and which ones they are,
+        and returns ``[N, c]``; all logits at once may not fit into memory.
+        """
+
 
 @dataclass(frozen=True)
 class KnownLogprobs:
@@ -247,6 +254,10 @@ class KnownLogprobs:
     def logits(self) -> Tensor:
         """Raise LookupError: logits are not known."""
         raise LookupError("only log-probs are known here, logits are not")
+
+    def across(self, of: Callable[[Tensor, slice], Tensor]) -> Tensor:
+        """Raise LookupError: distributions are not known."""
+        raise LookupError("only log-probs are known here, distributions are not")
 
 
 class SupervisedForward(Forward, Protocol):
@@ -282,6 +293,14 @@ class MaskedForward:
     def logits(self) -> Tensor:
         """Return the logits ``[N, T, V]``, 0 where masked."""
         return keep(as_float(self.forward.logits()), self.mask.unsqueeze(-1))
+
+    def across(self, of: Callable[[Tensor, slice], Tensor]) -> Tensor:
+        """Return what ``of`` makes of positions of all rows, ``[N, T]``; logits 0 where masked."""
+
+        def masked(logits: Tensor, columns: slice) -> Tensor:
+            return of(keep(as_float(logits), self.mask[:, columns].unsqueeze(-1)), columns)
+
+        return keep(self.forward.across(masked), self.mask)
 
 
 @dataclass(frozen=True)
