@@ -201,11 +201,12 @@ class Words:
             part = self._part(objective, slot)
             if part:
                 yield form.format(self.component(f"objective/{slot}", part))
-        for slot, form in (("guidance", "{}"), ("filter", "filter {}"), ("critic", "{}")):
+        forms = {"guidance": "{}", "filter": "filter {}", "critic": "{}", "imitation": "{}"}
+        for slot, form in forms.items():
             chosen = self._part(objective, slot)
             if chosen and chosen.get("name") != "none":
                 yield form.format(self.component(f"objective/{slot}", chosen))
-        for slot in ("modifier", "auxiliary", "masking"):
+        for slot in ("modifier", "auxiliary", "masking", "extra_update"):
             yield from self._many(slot)
 
     def _supervised_parts(self) -> Iterator[str]:
