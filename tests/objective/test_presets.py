@@ -254,6 +254,15 @@ PAPERS: dict[str, dict[str, Any]] = {
         "policy_loss.clip": None,
         "aggregation": "token_mean",
     },
+    "drpo": {
+        "advantage": "none",
+        "policy_loss": "drpo",
+        "policy_loss.length_temperature": 0.1,
+        "policy_loss.tau": 10.0,
+        "policy_loss.delta": 1e-4,
+        "policy_loss.beta": 1e3,
+        "policy_loss.kl": "k1",
+    },
 }
 
 
