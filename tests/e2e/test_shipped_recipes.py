@@ -22,6 +22,11 @@ COMPETITION = [
 #: What a recipe needs besides a very small model and few rows: one that was hardly trained solves
 #: nothing, so what would be left out for that is kept.
 MORE = {
+    "cft/paper": [
+        "model.tokenizer=bytes",
+        "sources.one_shot_cft.path=critiques.jsonl",
+        "sources.math_500.path=competition",
+    ],
     "chord/paper": COMPETITION,
     "relift/paper": COMPETITION,
     "gsm8k": WORD_PROBLEMS,
@@ -83,6 +88,19 @@ def competition(folder: Path) -> None:
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def critiques(file: Path) -> None:
+    """Write conversations in which a solution is criticised."""
+    rows = []
+    for answer in range(16):
+        verdict = f"Conclusion: {'right' if answer == 9 else 'wrong'} [END]"
+        messages = [
+            {"role": "user", "content": f"Judge: 3·3={answer}"},
+            {"role": "assistant", "content": f"3·3 is 9. {verdict}"},
+        ]
+        rows.append({"messages": messages})
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 @pytest.mark.parametrize(
     "recipe",
     sorted(
@@ -92,6 +110,7 @@ def competition(folder: Path) -> None:
 def test_a_shipped_recipe_runs(here: Place, recipe: str) -> None:
     word_problems(here.folder / "word-problems")
     competition(here.folder / "competition")
+    critiques(here.folder / "critiques.jsonl")
     more = MORE.get(recipe, [])
     command = ["debug=true", f"recipe={recipe}", *sizes(recipe), *more]
     ended = here.train(*command)

@@ -23,7 +23,7 @@ TOOLS = [
 SYSTEM = "; ".join(f"{tool['name']}({', '.join(tool['parameters'])})" for tool in TOOLS)
 
 
-@component(provides=[f"column:{name}" for name in (*COLUMNS, "level")])
+@component(provides=[f"column:{name}" for name in (*COLUMNS, "solution", "level")])
 @dataclass(frozen=True)
 class ArithmeticTools:
     """Generated arithmetic worked out with tools, each turn of the assistant a row of its own.

@@ -9,35 +9,27 @@ from typing import Any
 from etude.errors import DataError
 from etude.sources.interface import Rows
 
-#: What rows of turns have beside the columns of their conversations.
-COLUMNS = (
-    "id",
-    "prompt",
-    "system",
-    "messages",
-    "solution",
-    "answer",
-    "tools",
-    "turn",
-    "reply_role",
-    "reply",
-)
+#: What rows of turns have beside the columns of their conversations and the turn's own text.
+COLUMNS = ("id", "prompt", "system", "messages", "answer", "tools", "turn", "reply_role", "reply")
 
 
 class TurnRows(Sequence[Mapping[str, Any]]):
     """The assistant's turns of conversations, in their order.
 
     A conversation is a row with a column ``messages`` (role and content each). A turn's row has the
-    messages before it, its own text as ``solution`` and ``answer``, and the message after it as
-    ``reply_role`` and ``reply`` (null after the last). The tools are those of the column ``tools``,
-    or the JSON list in the system message. ``reply_as`` is the role that replies of tools get in
-    ``messages``, as chat templates know few others.
+    messages before it, its own text as ``answer`` and in the column ``turn_as``, and the message
+    after it as ``reply_role`` and ``reply`` (null after the last). The tools are those of the
+    column ``tools``, or the JSON list in the system message. ``reply_as`` is the role that replies
+    of tools get in ``messages``, as chat templates know few others.
     """
 
-    def __init__(self, conversations: Rows, key: str, reply_as: str = "tool") -> None:
+    def __init__(
+        self, conversations: Rows, key: str, reply_as: str = "tool", turn_as: str = "solution"
+    ) -> None:
         self._conversations = conversations
         self._key = key
         self._reply_as = reply_as
+        self._turn_as = turn_as
         self._turns = [
             (place, at)
             for place, messages in enumerate(conversations.column("messages"))
@@ -70,7 +62,7 @@ class TurnRows(Sequence[Mapping[str, Any]]):
             "prompt": "\n".join(f"{each['role']}: {each['content']}" for each in said),
             "system": system,
             "messages": said,
-            "solution": messages[at]["content"],
+            self._turn_as: messages[at]["content"],
             "answer": messages[at]["content"],
             "tools": row["tools"] if row.get("tools") is not None else listed_tools(system),
             "turn": turn,
