@@ -206,7 +206,7 @@ class Words:
             chosen = self._part(objective, slot)
             if chosen and chosen.get("name") != "none":
                 yield form.format(self.component(f"objective/{slot}", chosen))
-        for slot in ("modifier", "auxiliary", "masking", "extra_update"):
+        for slot in ("modifier", "auxiliary", "masking", "selection", "extra_update"):
             yield from self._many(slot)
 
     def _supervised_parts(self) -> Iterator[str]:
