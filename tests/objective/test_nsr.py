@@ -95,6 +95,18 @@ def test_other_scales_are_cut_at_a_threshold() -> None:
     assert (strict.advantages(batch)[batch.mask > 0] == -1).all()
 
 
+def test_what_is_right_is_read_from_the_accuracy_part_not_from_the_reward() -> None:
+    rows = random_rows()
+    accuracy = 1 - rows.batch.rewards
+    batch = dataclasses.replace(rows.batch, parts={"accuracy": accuracy})
+    signs = without_bonus("w_reinforce").advantages(batch)
+    wrong = (rows.batch.rewards == 1).unsqueeze(-1) & (batch.mask > 0)
+    assert (signs[wrong] == -1).all()
+    assert (update_batch(without_bonus("nsr"), dataclasses.replace(rows, batch=batch)).mask > 0)[
+        wrong
+    ].all()
+
+
 @pytest.mark.parametrize(("name", "reward"), [("nsr", 1.0), ("psr", 0.0)])
 def test_a_batch_without_the_wanted_answers_has_no_tokens(name: str, reward: float) -> None:
     rows = random_rows()
