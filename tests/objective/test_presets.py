@@ -254,6 +254,22 @@ PAPERS: dict[str, dict[str, Any]] = {
         "policy_loss.clip": None,
         "aggregation": "token_mean",
     },
+    "pacs": {
+        "advantage": "none",
+        "policy_loss": "pacs",
+        "policy_loss.beta": 1.0,
+        "policy_loss.score": "log_ratio",
+        "policy_loss.baseline": "rloo",
+        "policy_loss.weights": "question",
+    },
+    "tw_grpo": {
+        "advantage.epsilon": 1e-4,
+        "policy_loss.clip_low": 0.2,
+        "policy_loss.clip_high": 0.28,
+        "policy_loss.dual_clip": None,
+        "modifier": ["tw_grpo"],
+        "aggregation": "token_mean",
+    },
     "drpo": {
         "advantage": "none",
         "policy_loss": "drpo",

@@ -142,7 +142,7 @@ class ForwardPass:
                 found.append(checkpoint(part, states, places, columns, use_reentrant=False))
             else:
                 found.append(part(self._states[here], places, columns))
-        return torch.cat(found, 1)
+        return torch.cat(found, 1) if found else self._states.new_zeros(rows, 0)
 
     def read(self, head: Callable[[Tensor], Tensor]) -> Tensor:
         """Return ``head`` (decoder states ``[M, ·]`` → ``[M, m]``) at every token, ``[N, T, m]``.

@@ -295,12 +295,15 @@ class MaskedForward:
         return keep(as_float(self.forward.logits()), self.mask.unsqueeze(-1))
 
     def across(self, of: Callable[[Tensor, slice], Tensor]) -> Tensor:
-        """Return what ``of`` makes of positions of all rows, ``[N, T]``; logits 0 where masked."""
+        """Return what ``of`` makes of positions of all rows, ``[N, T]``.
+
+        The logits it is given are 0 where masked; what it returns there is up to it.
+        """
 
         def masked(logits: Tensor, columns: slice) -> Tensor:
             return of(keep(as_float(logits), self.mask[:, columns].unsqueeze(-1)), columns)
 
-        return keep(self.forward.across(masked), self.mask)
+        return self.forward.across(masked)
 
 
 @dataclass(frozen=True)
