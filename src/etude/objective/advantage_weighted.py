@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -24,6 +25,8 @@ from etude.objective.token_weights.kind import TokenWeights
 @dataclass(frozen=True)
 class AdvantageWeighted(Supervised):
     """Cross-entropy weighted by what each step adds to the chance of a right answer."""
+
+    example: ClassVar[str] = "recipe=per_step_negatives/weighted"
 
     token_weights: TokenWeights = slot("step_advantages", "how much each demonstrated token counts")
 

@@ -9,6 +9,7 @@ The rejected answer may be cut after the step that ruins it (arXiv 2406.14532): 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from etude.component import component
 from etude.objective.preference import PREFERENCE_NEEDS, Preference
@@ -18,3 +19,5 @@ from etude.objective.preference import PREFERENCE_NEEDS, Preference
 @dataclass(frozen=True)
 class DPO(Preference):
     """Direct preference optimisation on rows with a chosen and a rejected answer."""
+
+    example: ClassVar[str] = "recipe=per_step_negatives"

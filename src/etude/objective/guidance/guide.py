@@ -52,6 +52,7 @@ _PATH = "objective.guidance"
 class Guide(Guidance):
     """Where all answers fail, learn for the plain prompt from answers that saw a hint."""
 
+    example: ClassVar[str] = "objective=guide"
     words: ClassVar[str] = "answers with a hint where all fail (group {group})"
 
     rollouts: int | None = option(
