@@ -29,14 +29,24 @@ def test_key_tokens_weigh_more_and_failed_calls_are_left_out(learner: Any, tmp_p
 
 def test_packing_keeps_the_weights_with_their_tokens(learner: Any) -> None:
     plain = learner(*CALLS, stage="sft").step(0).metrics
-    for packing in ("bfd", "wrapped"):
-        given = (f"training.packing={packing}", "training.max_length=2000")
-        packed = learner(*CALLS, *given, stage="sft").step(0).metrics
-        assert packed["objective/key_share"] == pytest.approx(plain["objective/key_share"])
-        assert packed["objective/key_weight"] == pytest.approx(plain["objective/key_weight"])
-        if packing == "bfd":  # wrapped cuts rows, and a row's mean is then another
-            assert packed["loss"] == pytest.approx(plain["loss"], rel=1e-5)
-            assert packed["gradient_norm"] == pytest.approx(plain["gradient_norm"], rel=1e-4)
+    packed = learner(*CALLS, "training.packing=bfd", stage="sft").step(0).metrics
+    for name in ("objective/key_share", "objective/key_weight", "loss"):
+        assert packed[name] == pytest.approx(plain[name], rel=1e-5)
+    assert packed["gradient_norm"] == pytest.approx(plain["gradient_norm"], rel=1e-4)
+    given = ("training.packing=wrapped", "training.max_length=300")
+    cut = learner(*CALLS, *given, stage="sft").step(0).metrics  # rows in pieces, each with its own
+    assert cut["objective/key_weight"] == pytest.approx(plain["objective/key_weight"], rel=0.3)
+    assert cut["objective/key_share"] == pytest.approx(plain["objective/key_share"], rel=0.3)
+
+
+def test_of_a_single_row_all_tokens_alike_and_rows_alike_are_one(learner: Any) -> None:
+    losses = [
+        learner(*CALLS, "training.rows_per_step=1", f"objective.denominator={name}", stage="sft")
+        .step(0)
+        .metrics["loss"]
+        for name in ("per_sequence", "global_tokens")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 def test_micro_batches_change_no_weighted_loss(learner: Any) -> None:

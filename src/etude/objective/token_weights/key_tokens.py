@@ -70,9 +70,9 @@ class KeyTokens(TokenWeights):
         name = "".join(pieces[:opened]).strip()
         keys = {0}
         for tool in tools_of(columns["tools"]):
-            shared = shared_prefix(tokens[:opened], spelling.encode_response(tool.name)[:-1])
-            if shared and tool.name != name:
-                keys.add(shared)
+            if tool.name != name:
+                spelled = spelling.encode_response(tool.name)[:-1]
+                keys.add(shared_prefix(tokens[:opened], spelled))
         return key_weights(len(tokens), keys, list(argument_ends(pieces, opened)), self.max_weight)
 
 
