@@ -29,6 +29,15 @@ MORE = {
     ],
     "chord/paper": COMPETITION,
     "relift/paper": COMPETITION,
+    "ghpo/paper": [
+        "model.tokenizer=bytes",
+        "sources.math3to5_olympiads_aime.path=competition",
+        "sources.math3to5_olympiads_aime.columns.answer=answer",
+        "sources.math3to5_olympiads_aime.columns.solution=solution",
+        "sources.math_500.path=competition",
+    ],
+    "luffy/paper": COMPETITION,
+    "rl_plus/paper": COMPETITION,
     "gsm8k": WORD_PROBLEMS,
     "expert_iteration": ["stages.sample.objective.keep=all"],
     "expert_iteration/paper": [
