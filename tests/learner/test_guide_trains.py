@@ -36,6 +36,14 @@ def test_failed_prompts_get_answers_with_a_hint(short_run: Any, group: str) -> N
         assert any(step["objective/moved_clip_fraction"] > 0 for step in metrics)
 
 
+def test_groups_apart_are_all_trained_on(stage_from: Any) -> None:
+    stage = stage_from("objective=guide", "objective.guidance.group=separate", *MIXED)
+    gathered = stage.rollouts.gather(0, stage.curriculum.plan(0), stage.state.of("guidance"))
+    triggered, prompts = gathered.counts["guidance/triggered"]
+    assert len(gathered.groups) == prompts + triggered > prompts
+    assert {id(row) for group in gathered.groups for row in group} == set(map(id, gathered.sampled))
+
+
 def test_without_correction_no_row_changes_context(short_run: Any) -> None:
     chosen = ("objective=guide", "objective.guidance.denominator_context=none")
     for step in short_run(*chosen, *MIXED, steps=2):

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from objective_cases import Rows, composed, loss_and_gradient, random_rows
+from objective_cases import (
+    RowForward,
+    Rows,
+    composed,
+    loss_and_gradient,
+    random_rows,
+    update_batch,
+)
 
 from etude.errors import DataError
 from etude.primitives.distribution import logprobs_of
@@ -24,8 +31,6 @@ def changed(objective: Any, **options: Any) -> Any:
 
 def token_gradient(objective: Any, rows: Rows) -> torch.Tensor:
     """Return dL/dℓ of every token, with advantages 1 and weights 1 (sum over tokens)."""
-    from objective_cases import RowForward
-
     batch = random_batch(rows)
     logprobs = logprobs_of(rows.logits, rows.tokens).requires_grad_()
     forward = RowForward(rows.logits, rows.tokens)
@@ -42,8 +47,6 @@ def token_gradient(objective: Any, rows: Rows) -> torch.Tensor:
 
 
 def random_batch(rows: Rows) -> Any:
-    from objective_cases import update_batch
-
     batch = update_batch(composed("objective=grpo"), rows)
     return dataclasses.replace(batch, advantages=batch.mask.clone())
 
@@ -72,6 +75,20 @@ def test_with_the_paper_s_clip_own_tokens_are_clipped_as_in_grpo() -> None:
         torch.testing.assert_close(found[1], expected[1])
         fraction = "objective/clip_fraction"
         assert found[2][fraction].value() == expected[2][fraction].value() > 0
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_only_own_tokens_count_as_clipped(name: str) -> None:
+    rows = random_rows()
+    rows = dataclasses.replace(
+        rows, batch=dataclasses.replace(rows.batch, old_logprobs=rows.batch.old_logprobs - 3.0)
+    )
+    loss = changed(composed(f"objective={name}"), clip=0.2).policy_loss
+    clipped = loss.loss(random_batch(rows), RowForward(rows.logits, rows.tokens)).clipped
+    own = rows.batch.off_policy == 0
+    assert clipped is not None
+    assert clipped[own & (rows.batch.mask > 0)].all()  # advantages are 1 and ratios far above 1
+    assert not clipped[~own].any()
 
 
 def test_luffy_with_plain_log_probs_and_advantage_1_has_the_gradient_of_sft() -> None:
