@@ -76,10 +76,6 @@ class GivenAnswers:
         """Return the tokens of the example's prompt."""
         return tokens_of(example.prompt)
 
-    def demonstration(self, example: Example, *, share: float = 1.0) -> Row | None:
-        """Return the example's demonstration as a row."""
-        return self.demonstrations([example], [share])[0]
-
     def demonstrations(
         self, examples: Sequence[Example], shares: Sequence[float]
     ) -> list[Row | None]:

@@ -126,7 +126,9 @@ def test_the_whole_run_trains_something(whole: tuple[dict[str, bytes], float]) -
 KILLS = {
     # A checkpoint's tensors are on disk, its manifest is not.
     "while the second checkpoint is written": Moment("etude.execute.tree:save", 2, after=True),
-    "in a step of the generating stage": Moment("etude.learner.generate:GenerateLearner._keep", 20),
+    "in a step of the generating stage": Moment(
+        "etude.objective.generation:Generation.unrepeated", 2
+    ),
     "while a verifier works for an evaluation": Moment("etude.verifier.pool:Pool._collect", 2),
     "before the model is published": Moment("etude.execute.stage:publish"),
 }

@@ -44,9 +44,6 @@ class Scripted(Sampler):
     def text(self, example: Example) -> str | None:
         return example.columns["solution"] or None
 
-    def demonstration(self, example: Example, *, share: float = 1.0) -> Row | None:
-        raise AssertionError("steps need no demonstrated row")
-
     def context(self, example: Example) -> tuple[int, ...]:
         raise AssertionError("steps need no context")
 

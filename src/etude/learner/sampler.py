@@ -49,18 +49,13 @@ class StepSampler:
         self.sampled += rows
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
-    def demonstration(self, example: Example, *, share: float = 1.0) -> Row | None:
-        """Return the example's demonstration as a judged row, None when it has none.
-
-        With ``share`` below 1 the policy goes on after that share of its tokens.
-        """
-        (row,) = self.demonstrations([example], [share])
-        return row
-
     def demonstrations(
         self, examples: Sequence[Example], shares: Sequence[float]
     ) -> list[Row | None]:
-        """Return each example's demonstration as :meth:`demonstration` does, judged together."""
+        """Return each example's demonstration as a judged row, None where there is none.
+
+        After a share below 1 the policy goes on.
+        """
         rows: dict[int, Row] = {}
         whole: list[Row] = []
         begun: dict[int, tuple[Example, tuple[int, ...], int]] = {}

@@ -63,17 +63,14 @@ class Sampler(Protocol):
         forced heads of the responses, one an example; their tokens are marked ``off_policy``.
         """
 
-    def demonstration(self, example: Example, *, share: float = 1.0) -> Row | None:
-        """Return the example's demonstration as a judged row, None when it has none.
-
-        Every token is marked ``off_policy``. With ``share`` below 1 only that share of its tokens
-        is given and the policy goes on from there.
-        """
-
     def demonstrations(
         self, examples: Sequence[Example], shares: Sequence[float]
     ) -> list[Row | None]:
-        """Return each example's demonstration, as :meth:`demonstration` does, all at once."""
+        """Return each example's demonstration as a judged row, None where there is none.
+
+        Every given token is marked ``off_policy``. With a share below 1 only that share of the
+        tokens is given and the policy goes on from there.
+        """
 
     def taught(self, example: Example) -> Row | None:
         """Return the example's demonstration to imitate, not judged; None when it has none.
