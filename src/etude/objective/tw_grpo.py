@@ -5,7 +5,7 @@
 
 w is between 1 and 1.7, by how much the next-token distributions of a prompt's answers differ at
 the position. ε is 1e-4. The paper's graded reward for questions with several right choices is
-``verifier=choices reward_weighting.weights={choices: 1, accuracy: 0, format: 1}``.
+``verifier=choices reward_weighting=choices``.
 """
 
 from __future__ import annotations
