@@ -89,7 +89,9 @@ def test_bfloat16_input_is_computed_in_float32(name: str) -> None:
     loss, gradient, _ = loss_and_gradient(objective, rows)
     assert torch.isfinite(loss)
     assert torch.isfinite(gradient).all()
-    wide = Rows(as_float(rows.batch), rows.logits.float(), rows.tokens)
+    assert rows.old_logits is not None
+    old = rows.old_logits.float()
+    wide = Rows(as_float(rows.batch), rows.logits.float(), rows.tokens, old)
     expected = loss_and_gradient(objective, wide)[0]
     assert loss == pytest.approx(float(expected), rel=1e-5, abs=1e-6)
 
