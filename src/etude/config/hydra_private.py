@@ -7,6 +7,7 @@ absolute groups mean what Hydra's documentation says.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,6 +111,19 @@ def _is_override(entry: Any) -> bool:
     return isinstance(entry, dict) and any(str(key).startswith("override ") for key in entry)
 
 
+class FreshRepository(CachingConfigRepository):
+    """Gives out a copy of a remembered file each time: merging writes into what it is given."""
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """Return a file's content, of which the caller may do what it likes."""
+        found = self.delegate.load_config(config_path)
+        if found is None:
+            return None
+        given = copy.copy(found)
+        given.config = copy.deepcopy(found.config)
+        return given
+
+
 class Composer:
     """Hydra's composition over one installation."""
 
@@ -124,6 +138,7 @@ class Composer:
         path.append("schema", "structured://")
         self._loader = ConfigLoaderImpl(path)
         self._repository = CachingConfigRepository(self._loader.repository)
+        self._fresh = FreshRepository(self._repository)
         self._parser = OverridesParser.create(self._loader)
 
     def parse(self, text: str) -> Override:
@@ -144,7 +159,7 @@ class Composer:
         """Return the root of group overrides (interpolations unresolved) and group → choice."""
         listed = self.defaults(overrides)
         config = self._loader._compose_config_from_defaults_list(
-            defaults=listed.defaults, repo=self._repository
+            defaults=listed.defaults, repo=self._fresh
         )
         root = OmegaConf.to_container(config)
         plain = {str(key): value for key, value in root.items()} if isinstance(root, dict) else {}
