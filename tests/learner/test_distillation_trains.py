@@ -22,7 +22,7 @@ def test_the_right_answers_of_a_teacher_are_learned_as_in_sft(learner: Any, tmp_
         expected = plain.step(step).metrics
         assert found["loss"] == expected["loss"]
         assert 0.2 < found["data/arithmetic_candidates/kept"] < 0.6
-        assert 0.8 < found["data/arithmetic_candidates/covered_prompts"] <= 1
+        assert 0.6 < found["data/arithmetic_candidates/covered_prompts"] < 1
 
 
 def test_a_student_comes_closer_to_its_teacher(learner: Any, tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ def mix(**changes: object) -> Mix:
 
 def sources(**changes: object) -> dict[str, object]:
     return {
-        "arithmetic_candidates": ArithmeticCandidates(problems=50, **changes),  # type: ignore[arg-type]
+        "arithmetic_candidates": ArithmeticCandidates(
+            problems=50, candidates=6, **{"empty": 0.0, **changes}
+        ),  # type: ignore[arg-type]
         "arithmetic": Arithmetic(levels=3, train_size=100, test_size=100),
     }
 
@@ -46,19 +48,18 @@ def test_the_loss_is_that_of_supervised_fine_tuning() -> None:
 
 
 def test_a_critique_that_is_the_solution_of_no_candidate_is_a_plain_demonstration() -> None:
-    """Without a candidate, and with the solution as the critique, rows are those of sft."""
-    rows = sources(wrong=0.0, mistaken=0.0)
-    as_critique = mix(prompt_template="{prompt}", response_template="{solution}")
-    plain = mix(prompt_template="{prompt}", response_template="{solution}", filter={})
-    ours = as_critique.open(rows, 1).next(20)  # type: ignore[arg-type]
-    theirs = plain.open(rows, 1).next(20)  # type: ignore[arg-type]
-    assert [(e.prompt, e.response) for e in ours] == [(e.prompt, e.response) for e in theirs]
+    given = {"prompt_template": "{prompt}{solution}", "filter": {}}
+    rows = sources(empty=1.0, mistaken=0.0)
+    for example in mix(**given).open(rows, 1).next(20):  # type: ignore[arg-type]
+        assert example.prompt == example.columns["prompt"]  # the context of plain sft
+        answer = f"A:{example.columns['answer']} Conclusion: wrong [END]"
+        assert str(example.response).endswith(answer)
 
 
 def test_a_critique_teaches_only_what_agrees_with_the_check_and_the_ratio_is_told() -> None:
     stream = mix().open(sources(), 1)  # type: ignore[arg-type]
     for example in stream.next(100):
-        wrong = " no " in str(example.response)
+        wrong = " not " in str(example.response)
         assert str(example.response).endswith(f"Conclusion: {'wrong' if wrong else 'right'} [END]")
         assert wrong is not example.columns["solution_correct"]
         assert example.prompt == f"Judge {example.columns['prompt']} {example.columns['solution']}"

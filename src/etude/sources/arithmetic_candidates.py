@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from etude.component import component, option
 from etude.errors import DataError
 from etude.randomness import generator
 from etude.sources.arithmetic import Arithmetic, ArithmeticRows
-from etude.sources.arithmetic_levels import Expression
 
 COLUMNS = ("id", "prompt", "solution", "solution_correct", "critique", "answer", "level")
 
@@ -24,16 +24,20 @@ class ArithmeticCandidates:
     """Generated solutions to arithmetic problems, as several models would give, with critiques.
 
     A right solution is worked out step by step or states its answer at once; a wrong one has one
-    wrong step and another answer. The critique repeats the steps, marks each (``ok`` or ``no`` and
-    the right value), states the answer and ends with ``Conclusion: right [END]`` or ``wrong``; a
-    share of critics errs. Problems are those of the source ``arithmetic``.
+    wrong step and another answer. The critique works the problem out, says where the solution had
+    another value (``3+4+1=8 not 9``) and ends with ``Conclusion: right [END]`` or ``wrong``; a
+    share of critics errs. An empty solution counts as wrong. Problems are those of the source
+    ``arithmetic``.
     """
 
     seed: int = option(0, "draws the problems, their solutions and the errors of critics", ge=0)
     levels: int = option(3, "levels 1 to this number are generated", ge=1)
-    problems: int = option(500, "problems of a split; 1 is one-shot critique fine-tuning", ge=1)
-    candidates: int = option(6, "solutions to each problem", ge=1)
-    wrong: float = option(0.5, "share of wrong solutions", ge=0, le=1)
+    problems: int = option(2_000, "problems of a split; 1 is one-shot critique fine-tuning", ge=1)
+    candidates: int = option(3, "solutions to each problem", ge=1)
+    wrong: float = option(0.5, "share of wrong ones among the solutions", ge=0, le=1)
+    empty: float = option(
+        0.2, "share of empty solutions, whose critique only works the problem out", ge=0, le=1
+    )
     mistaken: float = option(
         0.1, "share of critiques with the wrong verdict, or (every second) with none", ge=0, le=1
     )
@@ -76,17 +80,20 @@ class CandidateRows(Sequence[Mapping[str, Any]]):
         expression = self._problems.expression(place)
         random = generator("candidate", self._source.seed, str(expression), number)
         right = bool(random.random() >= self._source.wrong)
-        steps = expression.steps() if random.random() < 0.5 else stated(expression)
-        given, answer = steps, expression.answer
-        if not right:
-            given, answer = spoilt(steps, answer, random)
+        in_steps = bool(random.random() < 0.5)
+        wanted = [*expression.steps(), f"A:{expression.answer}"]
+        if random.random() < self._source.empty:
+            found, right, said = [], False, wanted
+        else:
+            steps = wanted[:-1] if in_steps else [f"{expression}={expression.answer}"]
+            found = [*steps, wanted[-1]] if right else spoilt(steps, expression.answer, random)
+            said = corrected(found if in_steps else [*wanted[:-1], found[-1]], wanted)
         return {
             **problem,
             "id": f"{problem['id']}#{number}",
-            "solution": " ".join([*given, f"A:{answer}"]),
+            "solution": " ".join(found),
             "solution_correct": right,
-            "critique": " ".join([*marked(given, steps), f"A:{expression.answer}"])
-            + self._conclusion(right, random),
+            "critique": " ".join(said) + self._conclusion(right, random),
         }
 
     def column(self, name: str, positions: Iterable[int] | None = None) -> Sequence[Any]:
@@ -109,23 +116,18 @@ class CandidateRows(Sequence[Mapping[str, Any]]):
         return f" Conclusion: {'right' if right else 'wrong'} [END]"
 
 
-def stated(expression: Expression) -> list[str]:
-    """Return a problem's answer as its only step."""
-    return [f"{expression}={expression.answer}"]
-
-
-def spoilt(steps: Sequence[str], answer: int, random: np.random.Generator) -> tuple[list[str], int]:
+def spoilt(steps: Sequence[str], answer: int, random: np.random.Generator) -> list[str]:
     """Return steps of which one is wrong, and another answer."""
     place = int(random.integers(len(steps)))
     left, _, value = steps[place].rpartition("=")
     change = int(random.integers(1, 10))
     wrong = f"{left}={int(value) + change}"
-    return [*steps[:place], wrong, *steps[place + 1 :]], answer + change
+    return [*steps[:place], wrong, *steps[place + 1 :], f"A:{answer + change}"]
 
 
-def marked(given: Sequence[str], right: Sequence[str]) -> list[str]:
-    """Return each step that was given, followed by ``ok``, or by ``no`` and the right value."""
+def corrected(given: Sequence[str], right: Sequence[str]) -> list[str]:
+    """Return the right steps, each with the value that was given where it is another."""
     return [
-        f"{step} ok" if step == wanted else f"{step} no {wanted.rpartition('=')[2]}"
+        wanted if step == wanted else f"{wanted} not {re.split('[=:]', step)[-1]}"
         for step, wanted in zip(given, right, strict=True)
     ]
