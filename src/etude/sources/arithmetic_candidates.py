@@ -35,6 +35,9 @@ class ArithmeticCandidates:
     problems: int = option(2_000, "problems of a split; 1 is one-shot critique fine-tuning", ge=1)
     candidates: int = option(3, "solutions to each problem", ge=1)
     wrong: float = option(0.5, "share of wrong ones among the solutions", ge=0, le=1)
+    stated: float = option(
+        0.5, "share of solutions that state an answer without working it out", ge=0, le=1
+    )
     empty: float = option(
         0.2, "share of empty solutions, whose critique only works the problem out", ge=0, le=1
     )
@@ -80,7 +83,7 @@ class CandidateRows(Sequence[Mapping[str, Any]]):
         expression = self._problems.expression(place)
         random = generator("candidate", self._source.seed, str(expression), number)
         right = bool(random.random() >= self._source.wrong)
-        in_steps = bool(random.random() < 0.5)
+        in_steps = bool(random.random() >= self._source.stated)
         wanted = [*expression.steps(), f"A:{expression.answer}"]
         if random.random() < self._source.empty:
             found, right, said = [], False, wanted
