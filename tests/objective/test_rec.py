@@ -100,7 +100,7 @@ def test_the_sequence_mode_needs_its_own_aggregation_and_its_weight_needs_the_mo
     chosen = ("recipe=rl", "model=scratch", "objective=rec")
     weight = "objective.policy_loss.weight=gspo_importance_sampling"
     mode = "objective.policy_loss.clip_mode=gspo_one_side"
-    with pytest.raises(ConfigError, match="needs a sequence-clipped loss"):
+    with pytest.raises(ConfigError, match="needs a policy loss that is sequence-clipped"):
         prepare([*chosen, weight])
     with pytest.raises(ConfigError, match="seq_mean_token_mean because its clip judges whole"):
         prepare([*chosen, mode, weight])
