@@ -12,6 +12,7 @@ from torch import Tensor
 
 from etude.errors import DataError
 from etude.learner.clock import Clock
+from etude.learner.drawing import draw_usable
 from etude.learner.forward import ForwardPass, forward
 from etude.learner.interface import StepResult, Tree
 from etude.learner.make import StageContext
@@ -97,21 +98,14 @@ class PreferenceLearner:
 
     def _draw(self, step: int) -> list[Pair]:
         """Return the next pairs; those that say nothing or do not fit are left out."""
-        pairs: list[Pair] = []
-        refused = 0
-        while len(pairs) < self.training.rows_per_step:
-            for example in self.stream.next(self.training.rows_per_step - len(pairs)):
-                pair = self._pair(example)
-                if pair is not None:
-                    pairs.append(pair)
-                else:
-                    refused += 1
-            if refused > max(self.stream.size, self.training.rows_per_step):
-                raise DataError(
-                    f"step {step}: no pair can be used: their answers are empty, equal, or longer "
-                    f"than training.max_length={self.training.max_length} allows"
-                )
-        self.dropped += refused
+        pairs, left_out = draw_usable(
+            self.stream,
+            self.training.rows_per_step,
+            self._pair,
+            f"step {step}: no pair can be used: their answers are empty, equal, or longer "
+            f"than training.max_length={self.training.max_length} allows",
+        )
+        self.dropped += left_out
         return pairs
 
     def _pair(self, example: Example) -> Pair | None:

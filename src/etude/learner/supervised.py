@@ -12,6 +12,7 @@ from torch import Tensor
 
 from etude.errors import DataError, ModelError
 from etude.learner.clock import Clock
+from etude.learner.drawing import draw_usable
 from etude.learner.forward import forward
 from etude.learner.interface import StepResult, Tree
 from etude.learner.make import StageContext
@@ -154,22 +155,15 @@ class SupervisedLearner:
 
     def _draw(self, step: int) -> list[Row]:
         """Return the next demonstrations as rows; those too long are treated as configured."""
-        rows: list[Row] = []
-        refused = 0
-        while len(rows) < self.training.rows_per_step:
-            for example in self.stream.next(self.training.rows_per_step - len(rows)):
-                row = self._row(example)
-                if row is not None:
-                    rows.append(row)
-                else:
-                    refused += 1
-            if refused > max(self.stream.size, self.training.rows_per_step):
-                raise DataError(
-                    f"step {step}: no demonstration fits in training.max_length="
-                    f"{self.training.max_length}; a larger training.max_length, or "
-                    "training.too_long=cut, keeps some"
-                )
-        self.dropped += refused
+        rows, left_out = draw_usable(
+            self.stream,
+            self.training.rows_per_step,
+            self._row,
+            f"step {step}: no demonstration fits in training.max_length="
+            f"{self.training.max_length}; a larger training.max_length, or "
+            "training.too_long=cut, keeps some",
+        )
+        self.dropped += left_out
         return rows
 
     def _row(self, example: Example) -> Row | None:
