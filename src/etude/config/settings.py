@@ -78,17 +78,35 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a stage asks of a cluster; null leaves it to the launcher."""
+    """What a stage asks of the machines it runs on; null leaves it to the launcher."""
 
     nodes: int | None = option(None, "machines", kind="execution", ge=1)
+    tasks_per_node: int | None = option(
+        None, "processes on each machine; null: one a GPU, or one", kind="execution", ge=1
+    )
     gpus_per_node: int | None = option(None, "GPUs on each machine", kind="execution", ge=0)
     cpus_per_task: int | None = option(None, "CPU cores for each process", kind="execution", ge=1)
     memory_gib: float | None = option(None, "memory of each machine, GiB", kind="execution", gt=0)
-    hours: float | None = option(None, "time limit, hours", kind="execution", gt=0)
+    time: str | None = option(
+        None, "time limit: minutes, H:MM:SS or D-HH:MM:SS", kind="execution"
+    )
     partition: str | None = option(None, "partition (queue)", kind="execution")
     account: str | None = option(None, "account that is charged", kind="execution")
     qos: str | None = option(None, "quality of service", kind="execution")
     constraint: str | None = option(None, "features the machines must have", kind="execution")
+    reservation: str | None = option(None, "reservation to run in", kind="execution")
+    modules: list[str] | None = option(
+        None, "environment modules loaded before Python starts", kind="execution"
+    )
+    setup: list[str] | None = option(
+        None, "shell lines run before Python starts", kind="execution"
+    )
+    container: str | None = option(
+        None, "command that Python runs inside: apptainer exec --nv IMAGE", kind="execution"
+    )
+    sbatch: dict[str, Any] | None = option(
+        None, "other options of sbatch by their long names: {nice: 100}", kind="execution"
+    )
 
 
 @dataclass(frozen=True)
