@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from etude.curriculum.interface import StepPlan
@@ -15,20 +16,43 @@ if TYPE_CHECKING:
     from etude.learner.rollouts import Rollouts
 
 
+@dataclass
+class Told:
+    """What a sampler was asked for: rows by call, and the next rollout index of each prompt id."""
+
+    sampled: list[list[Row]] = field(default_factory=list)
+    demonstrated: list[list[Row]] = field(default_factory=list)
+    next: Counter[str] = field(default_factory=Counter)
+
+
 class StepSampler:
     """Samples for one step; the same prompt asked for again gets other answers.
 
-    Everything random about a row is keyed by (seed, step, prompt id, rollout index). ``sampled``
-    holds every row the policy wrote, ``demonstrated`` every one it was given.
+    Everything random about a row is keyed by (seed, step, prompt id, rollout index). ``told`` is
+    what was asked of it so far.
     """
 
     def __init__(self, rollouts: Rollouts, step: int, plan: StepPlan) -> None:
         self._rollouts = rollouts
         self._plan = plan
-        self._next: Counter[str] = Counter()
         self.step = step
-        self.sampled: list[Row] = []
-        self.demonstrated: list[Row] = []
+        self.told = Told()
+
+    @property
+    def sampled(self) -> list[Row]:
+        """Return every row the policy wrote, in the order of asking."""
+        return [row for call in self.told.sampled for row in call]
+
+    @property
+    def demonstrated(self) -> list[Row]:
+        """Return every row that was given, in the order of asking."""
+        return [row for call in self.told.demonstrated for row in call]
+
+    def aside(self) -> StepSampler:
+        """Return a sampler that numbers rows on from here and tells of its own rows alone."""
+        other = StepSampler(self._rollouts, self.step, self._plan)
+        other.told.next.update(self.told.next)
+        return other
 
     @property
     def seed(self) -> int:
@@ -46,7 +70,7 @@ class StepSampler:
             for _ in range(size)
         ]
         rows = self._answer(wanted)
-        self.sampled += rows
+        self.told.sampled.append(rows)
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
     def demonstrations(
@@ -75,7 +99,7 @@ class StepSampler:
         if begun:
             rows |= dict(zip(begun, self._answer(list(begun.values())), strict=True))
         found = [rows.get(place) for place in range(len(examples))]
-        self.demonstrated += [row for row in found if row is not None]
+        self.told.demonstrated.append([row for row in found if row is not None])
         return found
 
     def _given(self, example: Example, index: int, tokens: tuple[int, ...]) -> Row:
@@ -122,8 +146,8 @@ class StepSampler:
         return self._rollouts.policy.encode_response(text)[:-1]
 
     def _index(self, example: Example) -> int:
-        self._next[example.id] += 1
-        return self._next[example.id] - 1
+        self.told.next[example.id] += 1
+        return self.told.next[example.id] - 1
 
     def _row(self, example: Example, index: int, prompt: tuple[int, ...]) -> Row:
         return Row(
