@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,34 @@ def test_a_signal_is_noted_and_the_old_handlers_come_back() -> None:
     stop = Stop()
     with stop.listening():
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.requested and stop.signal == "SIGTERM"
+        wait_for_request(stop)
+        assert stop.signal == "SIGTERM"
         with pytest.raises(Interrupted):
             stop.check()
     assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []).isdisjoint({signal.SIGTERM})
+
+
+def wait_for_request(stop: Stop) -> None:
+    end = time.monotonic() + 5
+    while not stop.requested:
+        assert time.monotonic() < end, "the signal was not heard"
+        time.sleep(0.01)
+
+
+def test_a_warning_for_a_whole_job_is_heard_and_its_children_live_on() -> None:
+    stop = Stop()
+    with stop.listening():
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+        for number in (signal.SIGUSR2, signal.SIGTERM):
+            os.kill(child.pid, number)
+        os.kill(os.getpid(), signal.SIGUSR2)
+        wait_for_request(stop)
+        assert stop.signal == "SIGUSR2"
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.5)
+        child.kill()
+        child.wait()
 
 
 def test_a_second_ctrl_c_aborts_on_the_spot() -> None:

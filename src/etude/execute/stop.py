@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted at once, obeyed where a step has ended and can be kept."""
+"""Ctrl-C, SIGTERM and SIGUSR2: noted at once, obeyed where a step has ended and can be kept."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from types import FrameType
 from typing import Any
 
 from etude.errors import Interrupted
+
+#: What a cluster sends some time before a limit or a preemption.
+WARNING = signal.SIGUSR2
+
+#: Signals that also reach every child of a job: those are blocked, so that no child inherits a
+#: handler, and none (a verifier's worker, a sandbox) dies in the middle of the step that is saved.
+_FOR_ALL = (signal.SIGTERM, WARNING)
+
+_POLL_SECONDS = 0.25
 
 
 class Stop:
@@ -26,18 +35,53 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[Stop]:
-        """Handle SIGINT and SIGTERM during the block; in a thread that cannot, do nothing."""
+        """Handle SIGINT, SIGTERM and SIGUSR2 during the block; in another thread, do nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        before = {
-            number: signal.signal(number, self._heard) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        numbers = (signal.SIGINT, *_FOR_ALL)
+        before = {number: signal.signal(number, self._heard) for number in numbers}
         try:
-            yield self
+            with self._waiting():
+                yield self
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Block what reaches children too, and have a thread wait for it and pass it on."""
+        if not hasattr(signal, "sigtimedwait"):  # not on macOS: there the handlers do
+            yield
+            return
+        over = threading.Event()
+        main = threading.get_ident()
+        relayed = signal.SIGRTMIN
+
+        def wait() -> None:
+            while not over.is_set():
+                caught = signal.sigtimedwait(_FOR_ALL, _POLL_SECONDS)
+                if caught is not None:
+                    waiting.append(caught.si_signo)
+                    # Only the main thread runs Python's handlers, and its sleep must end.
+                    signal.pthread_kill(main, relayed)
+
+        def relay(number: int, frame: FrameType | None) -> None:
+            while waiting:
+                self._heard(waiting.pop(0), frame)
+
+        waiting: list[int] = []
+        handler = signal.signal(relayed, relay)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
+        thread = threading.Thread(target=wait, name="signals", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            signal.signal(relayed, handler)
 
     def request(self, by: str = "request") -> None:
         """Ask to stop, as a signal would."""
