@@ -38,16 +38,20 @@ def run(
     make_learner: LearnerFactory | None = None,
     evaluate: Evaluate | None = None,
     stop: Stop | None = None,
+    record: bool = True,
 ) -> int:
     """Do everything a graph asks for; return the exit code: 0 done, 1 failed, 130 interrupted.
 
     A failed stage stops what depends on it, the rest of a sweep goes on. Observers hear of every
-    event; what went wrong is in ``graph.outcomes`` and the run's result.json. Raises StorageError
-    when ``outputs`` cannot be used at all.
+    event; what went wrong is in ``graph.outcomes`` and the run's result.json. ``record`` is False
+    for a part of a run whose folder is kept by others. Raises StorageError when ``outputs`` cannot
+    be used at all.
     """
     check_outputs(graph)
-    graph.folder = run_folder.make(graph)
-    return _LocalRun(graph, Hearing(observers), make_learner, evaluate, stop or Stop()).run()
+    if record:
+        graph.folder = run_folder.make(graph)
+    doing = _LocalRun(graph, Hearing(observers), make_learner, evaluate, stop or Stop(), record)
+    return doing.run()
 
 
 def check_outputs(graph: Graph) -> None:
@@ -76,7 +80,9 @@ class _LocalRun:
         make_learner: LearnerFactory | None,
         evaluate: Evaluate | None,
         stop: Stop,
+        record: bool,
     ) -> None:
+        self.record = record
         self.graph = graph
         self.observers = observers
         self.make_learner = make_learner
@@ -107,6 +113,8 @@ class _LocalRun:
         return {"done": 0, "failed": 1, "interrupted": Interrupted.exit_code}[state]
 
     def _write_result(self, state: str) -> None:
+        if not self.record:
+            return
         try:
             run_folder.write_result(self.graph, state)
         except StorageError as error:

@@ -19,7 +19,11 @@ def make_observers(root: Mapping[str, Any]) -> list[Observer]:
     The view is live where standard output is a terminal, and plain lines elsewhere (also when TERM
     is ``dumb``). Raises ConfigError when the tracker cannot be built.
     """
-    view = make_view(sys.stdout, root)
+    return with_tracker(make_view(sys.stdout, root), root)
+
+
+def with_tracker(view: TextView, root: Mapping[str, Any]) -> list[Observer]:
+    """Return a view and the tracker that a root config asks for. Raises ConfigError."""
     tracker = root.get("tracker")
     if not tracker:
         return [view]

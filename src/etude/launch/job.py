@@ -1,0 +1,138 @@
+"""One unit of a written graph, done in this process: `python -m etude.launch.job RUN UNIT`.
+
+Every rank of a distributed stage runs this; only the first one writes and tells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from etude.cli.frame import guarded, let_threads_sleep
+from etude.errors import Interrupted
+from etude.events import Observer
+from etude.execute.stop import Stop
+from etude.launch import registry, written
+from etude.launch.units import Unit, ancestors, units_of
+from etude.plan import layout
+from etude.plan.nodes import EvaluationNode, Graph
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the work ended: ``state`` is done, failed, blocked or interrupted.
+
+    ``signal`` is what interrupted it and ``step`` the finished steps of its stage.
+    """
+
+    state: str
+    why: str = ""
+    signal: str = ""
+    step: int = 0
+
+    @property
+    def code(self) -> int:
+        """Return the exit code: what waits for this job starts only after a 0."""
+        return {"done": 0, "interrupted": Interrupted.exit_code}.get(self.state, 1)
+
+
+def work(folder: Path, fingerprint: str, *, title: str = "") -> Ended:
+    """Do one unit of the graph in a run's folder and return how it ended.
+
+    ``title`` heads what is printed. Raises StorageError where the run cannot be read.
+    """
+    from etude.distributed.world import current
+    from etude.execute import local
+
+    plain, _ = written.read(folder, ())
+    unit = units_of(plain)[fingerprint]
+    names = {node.fingerprint for node in unit.nodes}
+    graph, _ = written.read(folder, names)
+    graph = _own(graph, units_of(graph)[fingerprint])
+    stop = Stop()
+    observers = _observers(graph, title) if current().is_main else []
+    code = local.run(graph, observers, stop=stop, record=False)
+    return _ended(graph, unit, code, stop)
+
+
+def _own(graph: Graph, unit: Unit) -> Graph:
+    """Return the graph as this unit needs it: its nodes to do, what others did read from disk."""
+    from etude.execute.outcomes import Outcome
+
+    own = replace(graph, order=list(unit.nodes), outcomes={})
+    if unit.stage is not None:
+        own.runs = [
+            run for run in graph.runs if any(v.stage == unit.fingerprint for v in run.stages)
+        ]
+    before = set(ancestors(graph, unit.parents))
+    for fingerprint in before:
+        node = graph.stages[fingerprint]
+        place = layout.stage_folder(graph.outputs, node.name, fingerprint)
+        done = layout.finished(place)
+        if done is not None:
+            seconds = float(done.get("seconds", 0.0))
+            own.outcomes[fingerprint] = Outcome("skipped", str(place), seconds)
+    for measured in graph.evaluations.values():
+        if measured.model in before:
+            place = layout.evaluation_folder(graph.outputs, measured.name, measured.fingerprint)
+            if layout.finished(place) is not None:
+                result = layout.read_json(place / "result.json")
+                own.outcomes[measured.fingerprint] = Outcome("done", str(place), evaluation=result)
+    return own
+
+
+def _observers(graph: Graph, title: str) -> list[Observer]:
+    from etude.view.job import JobView
+    from etude.view.observers import with_tracker
+
+    root = graph.runs[0].root
+    return with_tracker(JobView.on_stdout(root, title), root)
+
+
+def _ended(graph: Graph, unit: Unit, code: int, stop: Stop) -> Ended:
+    """Return how a unit ended: what waits for it rests on its stage, not on measurements."""
+    step = _steps(graph, unit)
+    outcome = graph.outcomes.get(unit.fingerprint)
+    if outcome is not None and outcome.good:
+        return Ended("done", step=step)
+    if code == Interrupted.exit_code:
+        return Ended("interrupted", f"interrupted ({stop.signal})", stop.signal, step)
+    if outcome is not None and outcome.state == "waiting":
+        return Ended("blocked", outcome.error, step=step)
+    return Ended("failed", outcome.error if outcome is not None else "did not run", step=step)
+
+
+def _steps(graph: Graph, unit: Unit) -> int:
+    """Return the finished steps that a next attempt would keep."""
+    from etude.plan.lookup import state_of
+
+    node = graph.node(unit.fingerprint)
+    return 0 if isinstance(node, EvaluationNode) else state_of(node, graph.outputs).step
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do a unit in the world that the environment speaks of, and return the exit code."""
+    return guarded(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser("etude.launch.job", description=main.__doc__)
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("unit", help="the fingerprint of a stage or an evaluation")
+    given = parser.parse_args(argv)
+    let_threads_sleep()
+    from etude.distributed.world import joined
+
+    with joined() as world:
+        ended = work(given.run, given.unit)
+    if world.is_main:
+        about = {"state": ended.state, "why": ended.why, "step": ended.step, "code": ended.code}
+        registry.write_ended(given.run, given.unit, about)
+    return ended.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Which job does which unit: a list in the run's folder, and the newest job of each stage."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from etude.execute import atomic
+from etude.execute.lines import LineWriter, raw_lines, to_line
+from etude.plan import layout
+
+JOBS = "jobs.jsonl"
+ENDED = "ended"
+REQUEUES = "requeues"
+LOGS = "logs"
+_BY_STAGE = ".jobs"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A unit that was handed to a cluster: ``job`` is its id (``812`` or ``812_3``)."""
+
+    unit: str
+    job: str
+    run: str
+    at: str = ""
+
+
+def record(outputs: Path, folder: Path, submitted: Iterable[Submitted]) -> None:
+    """Write down jobs that were just submitted. Raises StorageError."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    lines = [{**asdict(each), "at": stamp} for each in submitted]
+    writer = LineWriter(folder / JOBS)
+    writer.write(*lines)
+    writer.sync()
+    writer.close()
+    place = outputs / _BY_STAGE
+    with atomic.storing(place):
+        place.mkdir(parents=True, exist_ok=True)
+        for line in lines:
+            # Renamed, not flushed: after a power failure a stage is at worst submitted again.
+            beside = place / f".{line['unit']}.tmp"
+            beside.write_bytes(to_line(line))
+            beside.replace(place / f"{line['unit']}.json")
+
+
+def jobs_of(folder: Path) -> dict[str, Submitted]:
+    """Return unit → its newest job, as the run's folder lists them."""
+    return {content["unit"]: Submitted(**content) for content, _ in raw_lines(folder / JOBS)}
+
+
+def newest_job(outputs: Path, unit: str) -> Submitted | None:
+    """Return the newest job of a unit in any run, or None when there was none."""
+    content = layout.read_json(outputs / _BY_STAGE / f"{unit}.json")
+    return None if content is None else Submitted(**content)
+
+
+def write_ended(folder: Path, unit: str, about: Mapping[str, Any]) -> None:
+    """Write how the last process of a unit ended: state, why, code, job. Raises StorageError."""
+    content = {**about, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    atomic.write_json(folder / ENDED / f"{unit}.json", content)
+
+
+def ended(folder: Path, unit: str) -> dict[str, Any] | None:
+    """Return how the last process of a unit ended, or None when none has."""
+    return layout.read_json(folder / ENDED / f"{unit}.json")
+
+
+@dataclass(frozen=True)
+class Requeue:
+    """A job put back into the queue: why, in which restart, and after how many steps."""
+
+    job: str
+    restart: int
+    why: str
+    step: int
+    at: str = ""
+
+
+def write_requeue(folder: Path, unit: str, requeue: Requeue) -> None:
+    """Write down that a unit's job goes back into the queue. Raises StorageError."""
+    place = folder / REQUEUES
+    with atomic.storing(place):
+        place.mkdir(exist_ok=True)
+    writer = LineWriter(place / f"{unit}.jsonl")
+    writer.write({**asdict(requeue), "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+    writer.sync()
+    writer.close()
+
+
+def requeues(folder: Path, unit: str) -> list[Requeue]:
+    """Return every time a unit's job went back into the queue, oldest first."""
+    path = folder / REQUEUES / f"{unit}.jsonl"
+    return [Requeue(**json.loads(raw)) for _, raw in raw_lines(path)]
+
+
+def log_folder(folder: Path, name: str, unit: str, job: str, restart: int) -> Path:
+    """Return where the ranks of one attempt of a job write what they print."""
+    return folder / LOGS / f"{name}-{unit[:8]}" / f"{job}.{restart}"

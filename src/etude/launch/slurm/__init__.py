@@ -1,0 +1,1 @@
+"""SLURM: submitting a graph as job arrays, and asking what became of it."""

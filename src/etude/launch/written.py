@@ -1,0 +1,191 @@
+"""A graph written into its run's folder, from which jobs work: what runs is what was submitted.
+
+``plan/graph.json`` holds the nodes and edges, ``plan/configs.jsonl`` every distinct config once;
+a node names its config by (offset, length), so a job reads its own and no other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from etude.errors import StorageError
+from etude.execute import atomic
+from etude.plan import layout
+from etude.plan.nodes import EvaluationNode, GateEdge, Graph, ModelRef, Run, RunStage, StageNode
+
+GRAPH = Path("plan") / "graph.json"
+CONFIGS = Path("plan") / "configs.jsonl"
+
+
+def write(graph: Graph, launcher: Mapping[str, Any]) -> None:
+    """Write a graph and its launcher's config into the run's folder. Raises StorageError."""
+    assert graph.folder is not None  # made before by run_folder.make
+    configs = _Configs()
+    content = {
+        "outputs": str(graph.outputs),
+        "launcher": dict(launcher),
+        "order": [node.fingerprint for node in graph.order],
+        "stages": {key: _stage(node, configs) for key, node in graph.stages.items()},
+        "evaluations": {key: _evaluation(node, configs) for key, node in graph.evaluations.items()},
+        "runs": [
+            {
+                "name": run.name,
+                "overrides": list(run.overrides),
+                "warnings": list(run.warnings),
+                "root": configs.place(run.root),
+                "stages": [asdict(stage) for stage in run.stages],
+            }
+            for run in graph.runs
+        ],
+    }
+    with atomic.writing(graph.folder / CONFIGS) as stream:
+        stream.writelines(configs.lines)
+    atomic.write_text(graph.folder / GRAPH, json.dumps(content, ensure_ascii=False) + "\n")
+
+
+class _Configs:
+    """Distinct configs as lines, each with its place in the file."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._end = 0
+        self._by_object: dict[int, tuple[Any, list[int]]] = {}
+        self._by_text: dict[bytes, list[int]] = {}
+
+    def place(self, config: Mapping[str, Any]) -> list[int]:
+        """Return (offset, length) of a config, adding it when it is new."""
+        known = self._by_object.get(id(config))
+        if known is not None:
+            return known[1]
+        line = json.dumps(config, ensure_ascii=False, default=str).encode() + b"\n"
+        if line not in self._by_text:
+            self._by_text[line] = [self._end, len(line)]
+            self.lines.append(line)
+            self._end += len(line)
+        # The object is kept with its place: an id may be given again once its object is gone.
+        self._by_object[id(config)] = (config, self._by_text[line])
+        return self._by_text[line]
+
+
+def _model(model: ModelRef) -> Any:
+    return {"folder": str(model)} if isinstance(model, Path) else model
+
+
+def _model_read(written: Any) -> ModelRef:
+    return Path(written["folder"]) if isinstance(written, dict) else written
+
+
+def _stage(node: StageNode, configs: _Configs) -> dict[str, Any]:
+    content = {each.name: getattr(node, each.name) for each in fields(node)}
+    return {
+        **content,
+        "config": configs.place(node.config),
+        "start": _model(node.start),
+        "rollout_from": _model(node.rollout_from),
+        "kept": None if node.kept is None else asdict(node.kept),
+    }
+
+
+def _evaluation(node: EvaluationNode, configs: _Configs) -> dict[str, Any]:
+    content = {each.name: getattr(node, each.name) for each in fields(node)}
+    return {**content, "config": configs.place(node.config), "model": _model(node.model)}
+
+
+def is_written(folder: Path) -> bool:
+    """Tell whether a run's folder holds a written graph."""
+    return (folder / GRAPH).is_file()
+
+
+def read_plain(folder: Path) -> dict[str, Any]:
+    """Return the written graph as JSON, without any config. Raises StorageError."""
+    content = layout.read_json(folder / GRAPH)
+    if content is None:
+        raise StorageError(f"{folder / GRAPH} cannot be read; the run cannot be taken up again")
+    return content
+
+
+def read(folder: Path, configs_of: Collection[str] | None = None) -> tuple[Graph, dict[str, Any]]:
+    """Return the graph written in a run's folder, and its launcher's config.
+
+    ``configs_of`` names the nodes whose configs are read (None: all, and the runs' roots); the
+    others have an empty one. Raises StorageError.
+    """
+    content = read_plain(folder)
+    with atomic.storing(folder / CONFIGS), (folder / CONFIGS).open("rb") as stream:
+        read_already: dict[int, Any] = {}
+
+        def config(place: list[int], fingerprint: str | None) -> dict[str, Any]:
+            if configs_of is not None and fingerprint not in configs_of:
+                return {}
+            offset, length = place
+            if offset not in read_already:
+                stream.seek(offset)
+                read_already[offset] = json.loads(stream.read(length))
+            found: dict[str, Any] = read_already[offset]
+            return found
+
+        stages = {
+            key: _read_stage(entry, config(entry["config"], key))
+            for key, entry in content["stages"].items()
+        }
+        evaluations = {
+            key: _read_evaluation(entry, config(entry["config"], key))
+            for key, entry in content["evaluations"].items()
+        }
+        wanted = set(configs_of or ())
+        runs = []
+        for entry in content["runs"]:
+            views = tuple(_read_view(view) for view in entry["stages"])
+            names = {name for view in views for name in (view.stage, view.before, view.after)}
+            # A job tells trackers and views the root of a run that wants what it works on.
+            reads = configs_of is None or not wanted.isdisjoint(names) or not views
+            runs.append(
+                Run(
+                    entry["name"],
+                    tuple(entry["overrides"]),
+                    views,
+                    config(entry["root"], next(iter(wanted), None)) if reads else {},
+                    tuple(entry["warnings"]),
+                )
+            )
+    nodes: dict[str, StageNode | EvaluationNode] = {**stages, **evaluations}
+    order = [nodes[fingerprint] for fingerprint in content["order"]]
+    graph = Graph(stages, evaluations, order, runs, Path(content["outputs"]), folder)
+    return graph, content["launcher"]
+
+
+def _gate(entry: Mapping[str, Any] | None) -> GateEdge | None:
+    return None if entry is None else GateEdge(**entry)
+
+
+def _read_stage(entry: dict[str, Any], config: dict[str, Any]) -> StageNode:
+    return StageNode(
+        **{
+            **entry,
+            "config": config,
+            "parents": tuple(entry["parents"]),
+            "after": tuple(entry["after"]),
+            "start": _model_read(entry["start"]),
+            "rollout_from": _model_read(entry["rollout_from"]),
+            "kept": _gate(entry["kept"]),
+        }
+    )
+
+
+def _read_evaluation(entry: dict[str, Any], config: dict[str, Any]) -> EvaluationNode:
+    return EvaluationNode(**{**entry, "config": config, "model": _model_read(entry["model"])})
+
+
+def _read_view(entry: dict[str, Any]) -> RunStage:
+    return RunStage(
+        **{
+            **entry,
+            "waits_for": tuple(entry["waits_for"]),
+            "gate": _gate(entry["gate"]),
+            "gates": tuple(GateEdge(**gate) for gate in entry["gates"]),
+        }
+    )
