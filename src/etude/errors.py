@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+#: The exit code of a process that its watchdog ended because nothing moved any more.
+HUNG_EXIT = 74
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -54,6 +57,10 @@ class CheckpointError(EtudeError):
 
 class StorageError(EtudeError):
     """A write that could not be completed (a full disk, a folder that is not writable)."""
+
+
+class Fenced(EtudeError):
+    """A process that was taken for dead and whose work another attempt took over; it stops."""
 
 
 class VerifierError(EtudeError):

@@ -184,10 +184,10 @@ def _arm(kill_at: str) -> None:
     if kind == "done":
         original_json = atomic.write_json
 
-        def late(path: Path, content: Any) -> None:
+        def late(path: Path, content: Any, *check: Any) -> None:
             if path.name == layout.DONE and path.parent.name.startswith(where):
                 die()
-            original_json(path, content)
+            original_json(path, content, *check)
 
         atomic.write_json = late  # type: ignore[assignment]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -64,53 +65,69 @@ def sync_tree(folder: Path) -> None:
         sync_folder(Path(place))
 
 
+def beside(path: Path) -> Path:
+    """Return a name for what will take the place of ``path``; no other process has the same."""
+    # Processes of two machines or containers may have one number.
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
 @contextmanager
-def writing(path: Path) -> Iterator[IO[bytes]]:
+def writing(path: Path, check: Callable[[], None] = lambda: None) -> Iterator[IO[bytes]]:
     """Open a file beside ``path`` for writing; it takes its place when the block ends well.
 
-    After an error nothing is left of it and an older file at ``path`` stands. Raises StorageError.
+    ``check`` is called just before that and may raise. After an error nothing is left of it and an
+    older file at ``path`` stands. Raises StorageError.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished = beside(path)
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with beside.open("wb") as stream:
+            with unfinished.open("wb") as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            beside.replace(path)
+            check()
+            unfinished.replace(path)
             sync_folder(path.parent)
         finally:
-            beside.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all. Raises StorageError."""
-    with writing(path) as stream:
+def write_text(path: Path, text: str, check: Callable[[], None] = lambda: None) -> None:
+    """Write a text file whole or not at all, as :func:`writing` does. Raises StorageError."""
+    with writing(path, check) as stream:
         stream.write(text.encode("utf-8"))
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write an indented JSON file whole or not at all. Raises StorageError."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+def write_json(path: Path, content: Any, check: Callable[[], None] = lambda: None) -> None:
+    """Write an indented JSON file whole or not at all, as :func:`writing` does."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
+    write_text(path, text, check)
 
 
-def publish_folder(beside: Path, place: Path) -> None:
-    """Rename a finished folder to its place, flushed first; an unfinished one there is replaced."""
+def publish_folder(finished: Path, place: Path, check: Callable[[], None] = lambda: None) -> None:
+    """Rename a finished folder to its place, flushed first; an unfinished one there is replaced.
+
+    ``check`` is called just before and may raise.
+    """
     with storing(place):
-        sync_tree(beside)
-        if place.exists():
+        sync_tree(finished)
+        in_the_way = place.exists()
+        check()
+        if in_the_way:
             discard(place)
-        beside.rename(place)
+        try:
+            finished.rename(place)
+        except OSError:
+            check()  # what came there since then is another attempt's
+            raise
         sync_folder(place.parent)
 
 
 def discard(path: Path) -> None:
     """Remove a file or folder; a folder is renamed first, so no half of it is taken for it."""
     if path.is_dir() and not path.is_symlink():
-        doomed = path.with_name(f".discarded-{os.getpid()}-{path.name.lstrip('.')}")
-        if doomed.exists():
-            shutil.rmtree(doomed)
+        doomed = path.with_name(f".discarded-{secrets.token_hex(4)}-{path.name.lstrip('.')}")
         path.rename(doomed)
         shutil.rmtree(doomed)
     else:

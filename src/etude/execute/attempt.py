@@ -47,13 +47,11 @@ class Attempt:
     """An open attempt: its number, its files of lines and its log."""
 
     def __init__(self, stage_folder: Path, node: StageNode, origin: Origin | None) -> None:
-        earlier = layout.attempts(stage_folder)
-        self.number = int(earlier[-1].name) + 1 if earlier else 1
-        self.folder = stage_folder / "attempts" / str(self.number)
+        self.number, self.folder = _new_folder(stage_folder)
         self.first_step = origin.step if origin is not None else 0
         self.node = node
         with atomic.storing(self.folder):
-            (self.folder / "checkpoints").mkdir(parents=True)
+            (self.folder / "checkpoints").mkdir()
         if origin is not None and origin.stage is not None:
             self._inherit(stage_folder.parent / origin.stage, origin)
         write_config(self.folder / "config.yaml", node.config)
@@ -100,6 +98,22 @@ class Attempt:
         self._log.close()
         for writer in self._writers.values():
             writer.close()
+
+
+def _new_folder(stage_folder: Path) -> tuple[int, Path]:
+    """Make the folder of the next attempt, which no other process has made; return its number."""
+    earlier = layout.attempts(stage_folder)
+    number = int(earlier[-1].name) + 1 if earlier else 1
+    parent = stage_folder / "attempts"
+    with atomic.storing(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                (parent / str(number)).mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return number, parent / str(number)
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:

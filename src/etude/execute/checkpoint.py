@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -28,13 +27,22 @@ class Checkpoint:
         return tree.load(self.path)
 
 
-def write(attempt: Path, step: int, state: Any, *, minimum_free_gib: float = 0.0) -> Path:
+def write(
+    attempt: Path,
+    step: int,
+    state: Any,
+    *,
+    minimum_free_gib: float = 0.0,
+    check: Callable[[], None] = lambda: None,
+) -> Path:
     """Write the state after ``step`` finished steps; return the checkpoint's folder.
 
     It is built under another name and renamed, its manifest last, so that a kill leaves the older
-    ones as they were. Raises StorageError on a full disk, and before beginning when fewer than
-    ``minimum_free_gib`` GiB are free; nothing is left behind then.
+    ones as they were. ``check`` is called before it is begun and before it gets its name, which may
+    be much later, and may raise. Raises StorageError on a full disk, and before beginning when
+    fewer than ``minimum_free_gib`` GiB are free; nothing is left behind then.
     """
+    check()
     place = attempt / "checkpoints" / f"step_{step}"
     free = atomic.free_bytes(place)
     if free < minimum_free_gib * 2**30:
@@ -43,12 +51,13 @@ def write(attempt: Path, step: int, state: Any, *, minimum_free_gib: float = 0.0
             f"{place} would lie, and execution.minimum_free_gib is {minimum_free_gib:g}. To go on: "
             "free some space (etude clean shows what could go) and run the same command again."
         )
-    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    beside = atomic.beside(place)
     with atomic.storing(place):
         try:
             beside.mkdir(parents=True)
             files = tree.save(state, beside)
             atomic.write_json(beside / layout.MANIFEST, {"step": step, "files": files})
+            check()
             if place.exists():
                 atomic.discard(place)
             beside.rename(place)
@@ -98,29 +107,47 @@ def newest_valid(
     return None
 
 
-def prune(folder: Path, *, keep: int, up_to: int, also: Collection[int] = ()) -> None:
+def prune(
+    folder: Path,
+    *,
+    keep: int,
+    up_to: int,
+    also: Collection[int] = (),
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Delete all but the newest ``keep`` checkpoints of a stage and those after the steps ``also``.
 
     Checkpoints past ``up_to`` belong to an attempt that went on from an earlier one because they
-    were not intact; they are left until they are overtaken.
+    were not intact; they are left until they are overtaken. ``check`` is called once it is known
+    what goes: when it does not raise, nothing of it is a later attempt's.
     """
     reached = [ref for ref in layout.checkpoints(folder) if ref.step <= up_to]
     steps = sorted({ref.step for ref in reached}, reverse=True)[: max(1, keep)]
     kept: set[int] = set()
+    doomed = []
     for ref in reached:
         if ref.step in kept or not (ref.step in steps or ref.step in also):
-            atomic.discard(ref.path)
+            doomed.append(ref.path)
         kept.add(ref.step)
+    check()
+    for path in doomed:
+        atomic.discard(path)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a kill left of unfinished writes in a stage's folder; its lock must be held."""
+def sweep(folder: Path, check: Callable[[], None] = lambda: None) -> None:
+    """Remove what a kill left of unfinished writes in a stage's folder; its lease must be held.
+
+    ``check`` is called once it is known what goes: when it does not raise, nothing of it is a later
+    attempt's, whose unfinished writes have names that no earlier one had.
+    """
     places = [folder, *layout.attempts(folder)]
     places += [attempt / "checkpoints" for attempt in layout.attempts(folder)]
-    for place in places:
-        for pattern in (".*.tmp", ".discarded-*", ".export-*"):
-            for path in place.glob(pattern):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+    patterns = (".*.tmp", ".discarded-*", ".export-*")
+    doomed = [path for place in places for pattern in patterns for path in place.glob(pattern)]
+    check()
+    for path in doomed:
+        if path.is_dir():
+            # A process that was fenced off removes its own at the same time.
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

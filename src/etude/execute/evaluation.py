@@ -14,7 +14,7 @@ from etude.errors import EtudeError, StorageError
 from etude.events import Observer
 from etude.execute import atomic
 from etude.execute.lines import to_line
-from etude.execute.lock import locked
+from etude.execute.lock import JobState, Lease, locked
 from etude.execute.stage import execution_of
 from etude.execute.stage_folder import move_aside
 from etude.execute.stop import Stop
@@ -46,32 +46,45 @@ def run_evaluation_node(
     observers: Observer,
     stop: Stop,
     evaluate: Evaluate | None = None,
+    job_state: JobState | None = None,
 ) -> dict[str, Any]:
     """Measure a model unless it was measured; return the result.
 
-    ``measured`` is asked for the folders only when they are needed. Raises what the evaluation
-    raises, and Interrupted at once when ``stop`` was requested.
+    ``measured`` is asked for the folders only when they are needed, ``job_state`` for the SLURM job
+    of another process that measures it. Raises what the evaluation raises, Interrupted at once when
+    ``stop`` was requested, and Fenced when another process took the evaluation over.
     """
     folder = layout.evaluation_folder(outputs, node.name, node.fingerprint)
 
     def waiting(holder: str) -> None:
         observers.warned(f"the model of {node.name} is being evaluated by {holder}; waiting")
 
-    with locked(outputs, node.fingerprint, waiting=waiting, check=stop.check):
+    with locked(
+        outputs, node.fingerprint, waiting=waiting, check=stop.check, job_state=job_state
+    ) as lease:
         if node.fresh:
+            lease.check()
             move_aside(folder)
         result = (
             None if layout.finished(folder) is None else layout.read_json(folder / "result.json")
         )
         if result is None:
-            with stop.at_once():
-                result = _measure(node, folder, measured, evaluate)
+            try:
+                with stop.at_once():
+                    result = _measure(node, folder, measured, evaluate, lease)
+            except Exception:
+                lease.check()  # the failure of a process that was fenced off concerns nobody
+                raise
     observers.evaluated(node, None, result)
     return result
 
 
 def _measure(
-    node: EvaluationNode, folder: Path, measured: Callable[[], Measured], evaluate: Evaluate | None
+    node: EvaluationNode,
+    folder: Path,
+    measured: Callable[[], Measured],
+    evaluate: Evaluate | None,
+    lease: Lease,
 ) -> dict[str, Any]:
     from etude.execute.determinism import settle
 
@@ -83,11 +96,11 @@ def _measure(
     seed = int(node.config.get("seed", 0))
     measure = evaluate or _evaluate_model()
     result, samples = measure(node.config, given.model, folder, seed, given.data)
-    with atomic.writing(folder / "samples.jsonl") as stream:
+    with atomic.writing(folder / "samples.jsonl", lease.check) as stream:
         stream.writelines(to_line(sample) for sample in samples)
     # What is returned now and what a later run reads back are the same: what JSON holds.
     result = json.loads(to_line(result))
-    atomic.write_json(folder / "result.json", result)
+    atomic.write_json(folder / "result.json", result, lease.check)
     done = {
         "name": node.name,
         "fingerprint": node.fingerprint,
@@ -99,8 +112,9 @@ def _measure(
             for name in ("result.json", "samples.jsonl")
         },
     }
+    lease.check()
     (folder / layout.FAILED).unlink(missing_ok=True)
-    atomic.write_json(folder / layout.DONE, done)
+    atomic.write_json(folder / layout.DONE, done, lease.check)
     return result
 
 

@@ -1,25 +1,105 @@
-"""One process at a time works on a stage or an evaluation; the others wait, and say so."""
+"""One process at a time works on a stage or an evaluation: a lease, by numbered generations.
+
+The owner of generation n is who created ``.locks/<fingerprint>/<n>.json``, and the highest
+generation owns. Only exclusive creation, renaming and listing are asked of the file system, so this
+holds on network file systems too. An owner touches its file every few seconds; who waits takes
+generation n + 1 once n was released or its owner is known to be gone. An owner that was only slow
+finds the higher generation when it next looks (:meth:`Lease.check`) and stops: it is fenced off.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import socket
+import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
+from etude.errors import Fenced
 from etude.execute.atomic import storing
+from etude.execute.owner import Owner
 from etude.plan import layout
 
-_POLL_SECONDS = 0.2
+#: Asked for a SLURM job ("123" or "123_4"): ``gone`` when SLURM says that it runs no more. It never
+#: raises; where SLURM does not answer it says ``unknown``.
+JobState = Callable[[str], Literal["running", "gone", "unknown"]]
+
+#: Without a sign of life for so long, by the clock of who waits, an owner is taken to be gone.
+LEASE_SECONDS = 120.0
+
+#: An owner touches its file this often.
+BEAT_SECONDS = 5.0
+
+_ASK_SECONDS = 5.0
+_POLL_SECONDS = (0.05, 1.0)
 
 
-def lock_file(outputs: Path, fingerprint: str) -> Path:
-    """Return the lock of a node; it lies outside the node's folder, which may be moved aside."""
-    return outputs / layout.LOCKS / f"{fingerprint}.lock"
+class Lease:
+    """The right to work on a stage, as long as nobody took it over."""
+
+    def __init__(self, folder: Path, generation: int, owner: Owner, took_over: str) -> None:
+        self.folder = folder
+        self.generation = generation
+        self.owner = owner
+        #: From whom and why it was taken over; empty after a release, or when it is the first.
+        self.took_over = took_over
+        #: Noticed between checks, by the thread that touches the file.
+        self.lost = False
+        self._path = _file(folder, generation)
+        self._ended = threading.Event()
+
+    def check(self) -> None:
+        """Raise Fenced when another attempt took over; called before everything that is shared."""
+        with storing(self.folder):
+            _see_afresh(self.folder)
+            highest = max(_generations(self.folder), default=0)
+        found = _read(_file(self.folder, highest)) if highest else None
+        if highest == self.generation and found is not None and found.owner == self.owner:
+            return
+        self.lost = True
+        by = f": {found.owner}" if found is not None and found.owner != self.owner else ""
+        raise Fenced(
+            f"another attempt took over this stage{by}. This process stops and leaves everything "
+            "as it is"
+        )
+
+    @contextmanager
+    def beating(self, seconds: float) -> Iterator[None]:
+        """Show every few seconds that this process lives, during the block; then release."""
+        thread = threading.Thread(
+            target=self._beat, args=(seconds,), name="etude-lease", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            self._release()
+
+    def _beat(self, seconds: float) -> None:
+        while not self._ended.wait(seconds):
+            # A file system that does not answer now must not end a training that could go on; if
+            # it lasts, somebody takes over and the next check finds out.
+            with suppress(OSError):
+                if not self.lost:
+                    os.utime(self._path)
+                self.lost = self.lost or _file(self.folder, self.generation + 1).exists()
+
+    def _release(self) -> None:
+        with suppress(OSError):
+            if max(_generations(self.folder), default=0) != self.generation:
+                return
+            try:
+                beside = _write(self.folder, self.generation, self.owner, released=True)
+                beside.replace(self._path)
+            except OSError:
+                # A full disk takes no new file, but a time: the epoch stands for a release.
+                os.utime(self._path, (0, 0))
 
 
 @contextmanager
@@ -29,55 +109,252 @@ def locked(
     *,
     waiting: Callable[[str], None],
     check: Callable[[], None] = lambda: None,
-) -> Iterator[None]:
-    """Hold the lock of a node for the block; the kernel lets go of it when the process dies.
+    job_state: JobState | None = None,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Iterator[Lease]:
+    """Hold the lease of a node for the block; another process takes it over when this one dies.
 
-    ``waiting`` is told once who holds it; ``check`` is called while waiting and may raise.
+    ``waiting`` is told who holds it, again when that changes; ``check`` is called while waiting and
+    may raise. ``job_state`` asks SLURM whether an owner's job still runs. Raises StorageError when
+    the lease cannot be written.
     """
-    path = lock_file(outputs, fingerprint)
-    with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    lease = _acquire(outputs, fingerprint, waiting, check, job_state, lease_seconds)
+    with lease.beating(min(BEAT_SECONDS, lease_seconds / 4)):
+        yield lease
+
+
+def is_held(outputs: Path, fingerprint: str, job_state: JobState | None = None) -> bool:
+    """Tell whether a process works on a node now."""
+    return holder(outputs, fingerprint, job_state) is not None
+
+
+def holder(outputs: Path, fingerprint: str, job_state: JobState | None = None) -> Owner | None:
+    """Return who works on a node now: ``str()`` of it says ``job 123_4 (attempt 2) on n014``."""
+    folder = _folder(outputs, fingerprint)
+    found = _current(folder)
+    if found is None or found.released:
+        return None
+    here = Owner.here()
+    if _over(found.owner, here, job_state) is not None:
+        return None
+    if not found.owner.beside(here) and _silence(folder, found) > 5 * LEASE_SECONDS:
+        return None
+    return found.owner
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A generation as its file shows it."""
+
+    generation: int
+    owner: Owner
+    released: bool
+    touched: int
+
+
+def _acquire(
+    outputs: Path,
+    fingerprint: str,
+    waiting: Callable[[str], None],
+    check: Callable[[], None],
+    job_state: JobState | None,
+    lease_seconds: float,
+) -> Lease:
+    folder = _folder(outputs, fingerprint)
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    me = Owner.here()
+    watch = _Watch(me, job_state, lease_seconds)
+    told = ""
+    pause = _POLL_SECONDS[0]
+    while True:
+        with storing(folder):
+            found = _current(folder)
+            why = watch.free(found)
+            if why is not None:
+                generation = 1 if found is None else found.generation + 1
+                if _claim(folder, generation, me):
+                    _tidy(folder, generation)
+                    return Lease(folder, generation, me, why)
+                continue
+        assert found is not None
+        if told != str(found.owner):
+            told = str(found.owner)
+            waiting(told)
+        check()
+        time.sleep(pause)
+        pause = min(_POLL_SECONDS[1], pause * 1.5)
+
+
+class _Watch:
+    """What one who waits has seen of the owners, by its own clock alone."""
+
+    def __init__(self, me: Owner, job_state: JobState | None, lease_seconds: float) -> None:
+        self.me = me
+        self.job_state = job_state
+        self.lease_seconds = lease_seconds
+        self._seen: tuple[int, int] | None = None
+        self._silent = 0.0
+        self._looked = time.monotonic()
+        self._asked: float | None = None
+
+    def free(self, found: _Claim | None) -> str | None:
+        """Return why the lease can be taken ("" when nobody has it), or None while it is held."""
+        if found is None or found.released:
+            return ""
+        now = time.monotonic()
+        ask = self._asked is None or now - self._asked >= _ASK_SECONDS
+        if ask:
+            self._asked = now
+        why = _over(found.owner, self.me, self.job_state if ask else None)
+        if why is not None:
+            return f"{found.owner}: {why}"
+        # A pause of this process is no silence of the other.
+        gap, self._looked = min(now - self._looked, 5 * _POLL_SECONDS[1]), now
+        if self._seen != (found.generation, found.touched):
+            self._seen, self._silent = (found.generation, found.touched), 0.0
+        else:
+            self._silent += gap
+        if self._silent > self.lease_seconds:
+            return f"{found.owner}: it gave no sign of life for {self.lease_seconds:g} seconds"
+        return None
+
+
+def _over(owner: Owner, me: Owner, job_state: JobState | None) -> str | None:
+    """Return how it is known that an owner is gone, or None when it is not known."""
+    if owner.beside(me) and owner.gone():
+        return "that process is gone"
+    if owner.restarted_as(me):
+        return "SLURM started the job again"
+    if owner.job is not None and owner.job != me.job and job_state is not None:
+        return "SLURM says the job is over" if job_state(owner.job) == "gone" else None
+    return None
+
+
+def _silence(folder: Path, found: _Claim) -> float:
+    """Return the seconds since an owner's last sign of life, by the clock of the file system.
+
+    One look cannot see a heart beat. Some file systems take the time from each machine, so only a
+    long silence means anything; nothing is taken over on its account.
+    """
+    probe = folder.parent / ".now"
     try:
-        told = False
-        while not _try(descriptor):
-            if not told:
-                waiting(holder(path))
-                told = True
-            check()
-            time.sleep(_POLL_SECONDS)
-        about = json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, about.encode(), 0)
-        yield
+        probe.touch()
+        os.utime(probe)
+        return (probe.stat().st_mtime_ns - found.touched) / 1e9
+    except OSError:
+        return 0.0
+
+
+def _folder(outputs: Path, fingerprint: str) -> Path:
+    """Return where a node's leases lie: outside its own folder, which may be moved aside."""
+    return outputs / layout.LOCKS / fingerprint
+
+
+def _file(folder: Path, generation: int) -> Path:
+    return folder / f"{generation}.json"
+
+
+def _generations(folder: Path) -> list[int]:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  (names are all that is needed)
+    except FileNotFoundError:
+        return []
+    return [int(name[:-5]) for name in names if name.endswith(".json") and name[:-5].isdecimal()]
+
+
+def _current(folder: Path) -> _Claim | None:
+    """Return the highest generation; None when there is none."""
+    while generations := _generations(folder):
+        found = _read(_file(folder, max(generations)))
+        if found is not None:
+            return found
+    return None
+
+
+def _read(path: Path) -> _Claim | None:
+    """Return a generation from its file; None when the file is gone."""
+    content: dict[str, Any] | None = None
+    try:
+        with path.open("rb") as stream:
+            touched = os.fstat(stream.fileno()).st_mtime_ns
+            read = json.loads(stream.read())
+            content = read if isinstance(read, dict) else None
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        pass  # not written yet, where a file system has no hard links; it counts as held
+    released = touched == 0 or bool(content and content.get("released"))
+    return _Claim(int(path.stem), Owner.of_json(content), released, touched)
+
+
+def _claim(folder: Path, generation: int, owner: Owner) -> bool:
+    """Create a generation's file; tell whether this process, and no other, did."""
+    beside = _write(folder, generation, owner)
+    try:
+        created = _create(beside, _file(folder, generation))
     finally:
-        os.close(descriptor)
+        beside.unlink(missing_ok=True)
+    if created and max(_generations(folder)) != generation:
+        # Others went on while this process looked away, and cleared the number it has just taken.
+        _file(folder, generation).unlink(missing_ok=True)
+        return False
+    return created
 
 
-def _try(descriptor: int) -> bool:
+def _create(beside: Path, place: Path) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        os.link(beside, place)
+    except FileExistsError:
+        # A server may have linked it and lost its answer: the second link tells.
+        return beside.stat().st_nlink == 2
+    except FileNotFoundError:
+        return False  # tidied away by the owner of this or a later generation
+    except OSError:
+        return _create_without_links(beside, place)
+    return True
+
+
+def _create_without_links(beside: Path, place: Path) -> bool:
+    try:
+        with place.open("xb") as stream:
+            stream.write(beside.read_bytes())
+    except FileExistsError:
         return False
     return True
 
 
-def is_held(outputs: Path, fingerprint: str) -> bool:
-    """Tell whether a process holds the lock of a node now."""
-    path = lock_file(outputs, fingerprint)
+def _write(folder: Path, generation: int, owner: Owner, *, released: bool = False) -> Path:
+    """Write a generation's content beside its place; return that file."""
+    beside = folder / f".{generation}.{secrets.token_hex(6)}.tmp"
+    content = {**owner.to_json(), "released": released}
     try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _try(descriptor)
-    finally:
-        os.close(descriptor)
+        with beside.open("xb") as stream:
+            stream.write(json.dumps(content).encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    return beside
 
 
-def holder(path: Path) -> str:
-    """Return who wrote a lock last: ``process 4711 on node n014``."""
-    about = layout.read_json(path)
-    if about is None:
-        return "another process"
-    return f"process {about['pid']} on {about['host']}"
+def _tidy(folder: Path, generation: int) -> None:
+    """Remove what nobody needs once ``generation`` is owned: all before the one it follows."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            # Unfinished files of later generations may be about to take their names.
+            last = generation if path.name.startswith(".") else generation - 2
+            number = path.name.lstrip(".").partition(".")[0]
+            if number == "look" or (number.isdecimal() and int(number) <= last):
+                path.unlink(missing_ok=True)
+
+
+def _see_afresh(folder: Path) -> None:
+    """Make the next listing show what other machines created: network clients cache listings."""
+    probe = folder / f".look.{secrets.token_hex(6)}.tmp"
+    # Changing the folder makes a client ask its server again; where that fails, a listing that may
+    # be a minute old is what there is.
+    with suppress(OSError):
+        probe.touch()
+        probe.unlink()

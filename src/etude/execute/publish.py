@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,19 @@ HANDED_ON = ("model", "data", "critic")
 
 
 def publish(
-    learner: Learner, attempt: Attempt, folder: Path, *, steps: int, model_step: int
+    learner: Learner,
+    attempt: Attempt,
+    folder: Path,
+    *,
+    steps: int,
+    model_step: int,
+    check: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Export, join the attempts' lines and write DONE.json last; return its content.
 
-    A kill at any point leaves the stage unfinished, and the next attempt publishes again. Raises
-    StorageError, and StageError when the learner wrote nothing to hand on.
+    A kill at any point leaves the stage unfinished, and the next attempt publishes again. ``check``
+    is called before anything takes its place, and may raise; what this attempt had exported is
+    removed then. Raises StorageError, and StageError when the learner wrote nothing to hand on.
     """
     started = time.perf_counter()
     node = attempt.node
@@ -36,17 +44,19 @@ def publish(
         if beside.exists():
             shutil.rmtree(beside)
         beside.mkdir()
-    learner.export(beside)
-    written = [name for name in HANDED_ON if (beside / name).is_dir()]
-    if not written:
-        raise StageError(f"stage {node.name} wrote neither model/ nor data/ to hand on")
-    for name in written:
-        atomic.publish_folder(beside / name, folder / name)
-    shutil.rmtree(beside)
+    try:
+        learner.export(beside)
+        written = [name for name in HANDED_ON if (beside / name).is_dir()]
+        if not written:
+            raise StageError(f"stage {node.name} wrote neither model/ nor data/ to hand on")
+        for name in written:
+            atomic.publish_folder(beside / name, folder / name, check)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     for name in FILES:
         lines = lines_of(attempt.folder, name, None)
         if lines or name in ("metrics", "samples", "timing"):
-            with atomic.writing(folder / f"{name}.jsonl") as stream:
+            with atomic.writing(folder / f"{name}.jsonl", check) as stream:
                 stream.writelines(lines)
     done = {
         "name": node.name,
@@ -60,7 +70,7 @@ def publish(
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "files": _files(folder, written),
     }
-    atomic.write_json(folder / layout.DONE, done)
+    atomic.write_json(folder / layout.DONE, done, check)
     return done
 
 

@@ -1,4 +1,4 @@
-"""One stage: take its lock, resume, step, checkpoint, publish."""
+"""One stage: take its lease, resume, step, checkpoint, publish."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from etude.config.settings import Execution
-from etude.errors import EtudeError, Interrupted, StageError, StorageError
+from etude.errors import EtudeError, Fenced, Interrupted, StageError, StorageError
 from etude.events import Observer
 from etude.execute import atomic, checkpoint, metric
 from etude.execute.attempt import Attempt, evaluations_of
 from etude.execute.checkpoint import Checkpoint
-from etude.execute.lock import locked
+from etude.execute.lock import JobState, Lease, locked
 from etude.execute.publish import publish
 from etude.execute.stage_folder import find_start, move_aside, prepare
 from etude.execute.stop import Stop
@@ -52,11 +52,13 @@ def run_stage(
     observers: Observer,
     stop: Stop,
     make_learner: LearnerFactory | None = None,
+    job_state: JobState | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Train a stage unless it is finished; return its DONE.json and whether it was trained now.
 
-    ``given`` is asked for the stage's inputs only when it trains. Raises StageError when it fails,
-    Interrupted when ``stop`` was requested (a checkpoint is written first).
+    ``given`` is asked for the stage's inputs only when it trains, ``job_state`` for the SLURM job
+    of another process that trains it. Raises StageError when it fails, Interrupted when ``stop``
+    was requested (a checkpoint is written first), Fenced when another attempt took the stage over.
     """
 
     def waiting(holder: str) -> None:
@@ -64,20 +66,27 @@ def run_stage(
             f"{node.name} ({node.fingerprint[:8]}) is being trained by {holder}; waiting"
         )
 
-    with locked(outputs, node.fingerprint, waiting=waiting, check=stop.check):
+    with locked(
+        outputs, node.fingerprint, waiting=waiting, check=stop.check, job_state=job_state
+    ) as lease:
         folder = layout.stage_folder(outputs, node.name, node.fingerprint)
         if node.fresh:
+            lease.check()
             move_aside(folder)
         done = layout.finished(folder)
         if done is not None:
             observers.stage_skipped(node, seconds_saved=float(done.get("seconds", 0.0)))
             return done, False
-        training = _Training(node, folder, observers, stop)
+        training = _Training(node, folder, observers, stop, lease)
         return training.run(given, make_learner), True
 
 
 class _Training:
-    """An attempt at a stage whose lock is held."""
+    """An attempt at a stage whose lease is held.
+
+    Whatever other attempts could see is written after ``lease.check``: a process that was taken for
+    dead and goes on ends there by Fenced, having written to its own attempt's folder alone.
+    """
 
     def __init__(
         self,
@@ -85,11 +94,13 @@ class _Training:
         folder: Path,
         observers: Observer,
         stop: Stop,
+        lease: Lease,
     ) -> None:
         self.node = node
         self.folder = folder
         self.observers = observers
         self.stop = stop
+        self.lease = lease
         self.settings = execution_of(node.config)
         self.best = (node.config.get("training") or {}).get("hand_on") == "best"
         self.finished = 0
@@ -99,7 +110,7 @@ class _Training:
         """Do the attempt from its folder to DONE.json."""
         started = time.perf_counter()
         try:
-            prepare(self.folder, self.node)
+            prepare(self.folder, self.node, self.lease.check)
             start = find_start(self.folder, self.node, self.observers.warned)
             origin = start.origin if start is not None else None
             self.attempt = Attempt(self.folder, self.node, origin)
@@ -114,14 +125,18 @@ class _Training:
                 folder=str(self.attempt.folder),
             )
             self.finished = self.attempt.first_step
+            if self.lease.took_over:
+                self.attempt.log(f"takes over from {self.lease.took_over}")
             done = self._attempt(given, factory, start.checkpoint if start is not None else None)
         except (KeyboardInterrupt, SystemExit, Interrupted) as error:
             self.attempt.log(f"interrupted after {self.finished} steps")
             self.observers.stage_failed(self.node, step=self.finished, error=error)
             raise
         except Exception as error:
-            failure = self._failed(error)
+            failure = self._fenced(error) or self._failed(error)
             self.observers.stage_failed(self.node, step=self.finished, error=failure)
+            if failure is error:
+                raise
             raise failure from error
         finally:
             self.attempt.close()
@@ -151,7 +166,12 @@ class _Training:
             self._stop_if_asked(learner)
             model_step = self._choose(learner)
             return publish(
-                learner, self.attempt, self.folder, steps=learner.steps, model_step=model_step
+                learner,
+                self.attempt,
+                self.folder,
+                steps=learner.steps,
+                model_step=model_step,
+                check=self.lease.check,
             )
         finally:
             learner.close()
@@ -181,6 +201,8 @@ class _Training:
                     f"{name} is {result.metrics[name]}, and training on would spoil the model"
                 )
         self.finished = step + 1
+        if self.lease.lost:
+            self.lease.check()
         self.observers.step_done(self.node, step, result.metrics, timing)
         every = self.settings.checkpoint_every
         if (every and self.finished % every == 0) or (self.best and self._evaluation_due(learner)):
@@ -203,11 +225,18 @@ class _Training:
             self.finished,
             learner.state_dict(),
             minimum_free_gib=self.settings.minimum_free_gib,
+            check=self.lease.check,
         )
         self.saved = self.finished
         best = metric.best_step(evaluations_of(self.attempt.folder)) if self.best else None
         also = () if best is None else (best,)
-        checkpoint.prune(self.folder, keep=self.settings.keep, up_to=self.finished, also=also)
+        checkpoint.prune(
+            self.folder,
+            keep=self.settings.keep,
+            up_to=self.finished,
+            also=also,
+            check=self.lease.check,
+        )
         self.observers.checkpoint_written(self.node, self.finished, str(path))
 
     def _stop_if_asked(self, learner: Learner) -> None:
@@ -267,6 +296,17 @@ class _Training:
             )
         learner.load_state_dict(found.load())
         return step
+
+    def _fenced(self, error: Exception) -> Fenced | None:
+        """Return the error of a process whose stage was taken over, whatever it stumbled over."""
+        try:
+            self.lease.check()
+        except Fenced as fenced:
+            self.attempt.log(f"stops after {self.finished} steps: {fenced}")
+            return error if isinstance(error, Fenced) else fenced
+        except StorageError:
+            pass  # who holds the lease cannot be seen; the failure itself is what to report
+        return error if isinstance(error, Fenced) else None
 
     def _failed(self, error: Exception) -> StageError:
         """Write FAILED.json and the log; return the error a person sees."""

@@ -22,11 +22,14 @@ class Start:
     origin: Origin
 
 
-def prepare(folder: Path, node: StageNode) -> None:
-    """Make a stage's folder ready for an attempt; its lock must be held. Raises StorageError."""
+def prepare(folder: Path, node: StageNode, check: Callable[[], None] = lambda: None) -> None:
+    """Make a stage's folder ready for an attempt; its lease must be held. Raises StorageError.
+
+    ``check`` is called before anything is removed or written, and may raise.
+    """
     with atomic.storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        checkpoint.sweep(folder)
+        checkpoint.sweep(folder, check)
     if not (folder / "config.yaml").exists():
         write_config(folder / "config.yaml", node.config)
     about = {
@@ -38,7 +41,7 @@ def prepare(folder: Path, node: StageNode) -> None:
         "parents": list(node.parents),
     }
     if layout.read_json(folder / "stage.json") != about:
-        atomic.write_json(folder / "stage.json", about)
+        atomic.write_json(folder / "stage.json", about, check)
 
 
 def move_aside(folder: Path) -> None:
