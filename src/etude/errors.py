@@ -63,6 +63,10 @@ class Fenced(EtudeError):
     """A process that was taken for dead and whose work another attempt took over; it stops."""
 
 
+class SlurmError(EtudeError):
+    """A command of SLURM that failed or did not answer; names the command and what it printed."""
+
+
 class VerifierError(EtudeError):
     """A verifier that cannot work at all; a row that fails is a verdict, never this."""
 
