@@ -50,6 +50,12 @@ class Execution:
         kind="execution",
         ge=0,
     )
+    hang_minutes: float | None = option(
+        60.0,
+        "minutes without any progress after which a process is ended as hung; 0 or null: never",
+        kind="execution",
+        ge=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -87,9 +93,7 @@ class Resources:
     gpus_per_node: int | None = option(None, "GPUs on each machine", kind="execution", ge=0)
     cpus_per_task: int | None = option(None, "CPU cores for each process", kind="execution", ge=1)
     memory_gib: float | None = option(None, "memory of each machine, GiB", kind="execution", gt=0)
-    time: str | None = option(
-        None, "time limit: minutes, H:MM:SS or D-HH:MM:SS", kind="execution"
-    )
+    time: str | None = option(None, "time limit: minutes, H:MM:SS or D-HH:MM:SS", kind="execution")
     partition: str | None = option(None, "partition (queue)", kind="execution")
     account: str | None = option(None, "account that is charged", kind="execution")
     qos: str | None = option(None, "quality of service", kind="execution")
@@ -98,9 +102,7 @@ class Resources:
     modules: list[str] | None = option(
         None, "environment modules loaded before Python starts", kind="execution"
     )
-    setup: list[str] | None = option(
-        None, "shell lines run before Python starts", kind="execution"
-    )
+    setup: list[str] | None = option(None, "shell lines run before Python starts", kind="execution")
     container: str | None = option(
         None, "command that Python runs inside: apptainer exec --nv IMAGE", kind="execution"
     )

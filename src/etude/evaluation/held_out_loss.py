@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from etude.execute.watchdog import progress
 from etude.rows import Example
 
 
@@ -42,6 +43,7 @@ def held_out_loss(
     with policy.measuring():
         for batch in _batches(lengths, batch_tokens):
             losses[batch] = _losses(policy, [fitting[place] for place in batch])
+            progress()
     return Demonstrated(
         losses, np.array([len(answer) for _, answer in fitting]), len(rows) - len(fitting)
     )

@@ -18,6 +18,7 @@ from etude.execute.lock import JobState, Lease, locked
 from etude.execute.stage import execution_of
 from etude.execute.stage_folder import move_aside
 from etude.execute.stop import Stop
+from etude.execute.watchdog import Watchdog
 from etude.plan import layout
 from etude.plan.digest import sha256_of
 from etude.plan.nodes import EvaluationNode
@@ -70,13 +71,23 @@ def run_evaluation_node(
         )
         if result is None:
             try:
-                with stop.at_once():
+                with _watchdog(node, folder, lease), stop.at_once():
                     result = _measure(node, folder, measured, evaluate, lease)
             except Exception:
                 lease.check()  # the failure of a process that was fenced off concerns nobody
                 raise
     observers.evaluated(node, None, result)
     return result
+
+
+def _watchdog(node: EvaluationNode, folder: Path, lease: Lease) -> Watchdog:
+    return Watchdog(
+        execution_of(node.config).hang_minutes,
+        folder / "log",
+        failed=folder / layout.FAILED,
+        about=lambda: {"evaluation": node.name},
+        check=lease.check,
+    )
 
 
 def _measure(

@@ -20,6 +20,7 @@ from etude.execute.lock import JobState, Lease, locked
 from etude.execute.publish import publish
 from etude.execute.stage_folder import find_start, move_aside, prepare
 from etude.execute.stop import Stop
+from etude.execute.watchdog import Watchdog, progress
 from etude.learner.interface import Learner, StepResult
 from etude.plan import layout, lookup
 from etude.plan.nodes import StageNode
@@ -127,7 +128,10 @@ class _Training:
             self.finished = self.attempt.first_step
             if self.lease.took_over:
                 self.attempt.log(f"takes over from {self.lease.took_over}")
-            done = self._attempt(given, factory, start.checkpoint if start is not None else None)
+            with self._watchdog():
+                done = self._attempt(
+                    given, factory, start.checkpoint if start is not None else None
+                )
         except (KeyboardInterrupt, SystemExit, Interrupted) as error:
             self.attempt.log(f"interrupted after {self.finished} steps")
             self.observers.stage_failed(self.node, step=self.finished, error=error)
@@ -144,6 +148,15 @@ class _Training:
             self.node, seconds=time.perf_counter() - started, folder=str(self.folder)
         )
         return done
+
+    def _watchdog(self) -> Watchdog:
+        return Watchdog(
+            self.settings.hang_minutes,
+            self.attempt.folder / "log",
+            failed=self.attempt.folder / layout.FAILED,
+            about=self._about,
+            check=self.lease.check,
+        )
 
     def _attempt(
         self,
@@ -201,6 +214,7 @@ class _Training:
                     f"{name} is {result.metrics[name]}, and training on would spoil the model"
                 )
         self.finished = step + 1
+        progress()
         if self.lease.lost:
             self.lease.check()
         self.observers.step_done(self.node, step, result.metrics, timing)
@@ -228,6 +242,7 @@ class _Training:
             check=self.lease.check,
         )
         self.saved = self.finished
+        progress()
         best = metric.best_step(evaluations_of(self.attempt.folder)) if self.best else None
         also = () if best is None else (best,)
         checkpoint.prune(
@@ -265,6 +280,7 @@ class _Training:
         except Interrupted:
             self._stop_if_asked(learner)
             raise
+        progress()
         head = {"step": self.finished}
         self.attempt.write("evaluation_samples", *({**head, **sample} for sample in samples))
         self.attempt.write("evaluations", {**head, **evaluation})
@@ -313,8 +329,10 @@ class _Training:
         cause = str(error).strip() or type(error).__name__
         if not isinstance(error, EtudeError):
             cause = f"{type(error).__name__}: {cause}"
-        kept = layout.checkpoints(self.folder)
-        resume = f"from step {kept[0].step}" if kept else "from its beginning"
+        failed = self._about()
+        resume = "from its beginning"
+        if failed["resumes_from"]:
+            resume = f"from step {failed['resumes_from']}"
         message = (
             f"stage {self.node.name} ({self.node.fingerprint[:8]}), attempt {self.attempt.number}, "
             f"failed at step {self.finished}: {cause}\n"
@@ -322,17 +340,23 @@ class _Training:
         )
         text = "".join(traceback.format_exception(error))
         self.attempt.log(f"failed at step {self.finished}\n{text}")
-        about = {
-            "stage": self.node.name,
-            "step": self.finished,
+        failed |= {
             "error": cause,
             "kind": type(error).__name__,
-            "resumes_from": kept[0].step if kept else 0,
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "traceback": text,
         }
         try:
-            atomic.write_json(self.attempt.folder / layout.FAILED, about)
+            atomic.write_json(self.attempt.folder / layout.FAILED, failed)
         except StorageError as full:
             message += f"\n(nor could {layout.FAILED} be written: {full})"
         return StageError(message)
+
+    def _about(self) -> dict[str, Any]:
+        """Return how far the attempt is, and where another would go on."""
+        kept = layout.checkpoints(self.folder)
+        return {
+            "stage": self.node.name,
+            "step": self.finished,
+            "resumes_from": kept[0].step if kept else 0,
+        }

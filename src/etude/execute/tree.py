@@ -17,6 +17,7 @@ import torch
 
 from etude.errors import CheckpointError
 from etude.execute.atomic import writing
+from etude.execute.watchdog import progress
 
 TENSORS = "tensors.safetensors"
 STATE = "state.json"
@@ -75,6 +76,7 @@ def _write(stream: IO[bytes], chunks: Iterator[bytes | memoryview]) -> dict[str,
     digest, size = hashlib.sha256(), 0
     for chunk in chunks:
         stream.write(chunk)
+        progress()
         digest.update(chunk)
         size += len(chunk)
     return {"size": size, "sha256": digest.hexdigest()}

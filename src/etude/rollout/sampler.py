@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from etude.errors import ModelError
+from etude.execute.watchdog import progress
 from etude.model.policy import Policy
 from etude.rollout.decoder import Decoder
 from etude.rollout.page import Page
@@ -89,6 +90,7 @@ class TransformersEngine:
                 if not slots.numel():
                     break
             logits = self._decoder.step(tokens)
+            progress()
         return page.sampled()
 
     def _leave(self, page: Page, slots: Tensor) -> None:
