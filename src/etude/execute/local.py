@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from etude.errors import EtudeError, Interrupted, ModelError, StorageError
+from etude.errors import EtudeError, Fenced, Interrupted, ModelError, StorageError
 from etude.events import Observer
 from etude.execute import atomic, run_folder
 from etude.execute.evaluation import (
@@ -45,7 +45,7 @@ def run(
     A failed stage stops what depends on it, the rest of a sweep goes on. Observers hear of every
     event; what went wrong is in ``graph.outcomes`` and the run's result.json. ``record`` is False
     for a part of a run whose folder is kept by others. Raises StorageError when ``outputs`` cannot
-    be used at all.
+    be used at all, Fenced when another process took over what this one was working on.
     """
     check_outputs(graph)
     if record:
@@ -149,7 +149,7 @@ class _LocalRun:
                 stop=self.stop,
                 make_learner=self.make_learner,
             )
-        except Interrupted:
+        except (Interrupted, Fenced):
             raise
         except EtudeError as error:
             # A stage's failure is a value here: other members of the sweep go on.
@@ -202,7 +202,7 @@ class _LocalRun:
                 stop=self.stop,
                 evaluate=self.evaluate,
             )
-        except Interrupted:
+        except (Interrupted, Fenced):
             raise
         except Exception as error:
             # Training does not rest on a measurement: the failure is recorded and listed.
