@@ -119,8 +119,8 @@ def announced() -> World:
     lacking = [name for name in _RENDEZVOUS if not os.environ.get(name)]
     if lacking:
         raise StageError(
-            f"WORLD_SIZE={size} says that {size} processes work together; without "
-            f"{' and '.join(lacking)} they cannot meet; start them with torchrun, or unset WORLD_SIZE"
+            f"WORLD_SIZE={size} says that {size} processes work together, and they cannot meet "
+            f"without {' and '.join(lacking)}; start them with torchrun, or unset WORLD_SIZE"
         )
     return world
 

@@ -10,16 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from etude.distributed.dealing import cut, deal, merged
 from etude.errors import DataError
 from etude.learner.clock import Clock
 from etude.learner.drawing import draw_usable
 from etude.learner.forward import ForwardPass, forward
 from etude.learner.interface import StepResult, Tree
 from etude.learner.make import StageContext
-from etude.learner.microbatch import MicroBatch, collate, split
+from etude.learner.microbatch import MicroBatch, collate
 from etude.learner.parts import StageParts
 from etude.learner.trainee import Trainee
-from etude.objective.loss import Metrics, add_metrics
+from etude.objective.loss import Metrics
 from etude.objective.pairs import PairBatch, PairTotals, Side
 from etude.randomness import seed_of
 from etude.rows import Example
@@ -77,7 +78,7 @@ class PreferenceLearner:
         sides = [side for pair in pairs for side in (pair.chosen, pair.rejected)]
         lengths = [len(side.prompt) + len(side.tokens) for side in sides]
         owners = [row // 2 for row in range(len(sides))]
-        micro = split(lengths, self.parts.execution.micro_batch_tokens, owners)
+        micro = cut(lengths, self.parts.execution.micro_batch_tokens, owners)
         totals = PairTotals(
             pairs=len(pairs),
             chosen_tokens=sum(len(pair.chosen.tokens) for pair in pairs),
@@ -89,7 +90,7 @@ class PreferenceLearner:
             parts = [sorted({owners[row] for row in rows}) for rows in micro]
             losses = self._losses(pairs, parts, totals, step, metrics)
             done = self.trainee.update(losses, step)
-        values = {name: metric.value() for name, metric in metrics.items()}
+        values = {name: metric.value() for name, metric in merged(metrics).items()}
         counts = {
             "tokens": float(totals.chosen_tokens + totals.rejected_tokens),
             "pairs/dropped": float(self.dropped),
@@ -147,8 +148,12 @@ class PreferenceLearner:
         step: int,
         metrics: Metrics,
     ) -> Iterator[Tensor]:
-        """Yield the loss of each micro-batch of whole pairs; their sum is the loss of the step."""
-        for part in parts:
+        """Yield the loss of each micro-batch of whole pairs of this rank.
+
+        The sum of all ranks' is the loss of the step.
+        """
+        for turn in deal(parts):
+            part = turn.rows
             rows = [pairs[i].chosen for i in part] + [pairs[i].rejected for i in part]
             batch = collate(rows, pad_id=self.policy.pad_id).to(self.policy.device)
             passed = forward(self.policy, batch)
@@ -167,10 +172,7 @@ class PreferenceLearner:
                 chosen, rejected, torch.tensor(seeds), totals, step=step, steps=self.steps
             )
             loss = self.objective.loss(small, self.state)
-            merged = add_metrics(metrics, loss.metrics)
-            metrics.clear()
-            metrics.update(merged)
-            yield loss.total
+            yield turn.loss(loss.total, loss.metrics, metrics)
 
     def _reference_logprobs(self, batch: MicroBatch) -> Tensor | None:
         if self.reference is None:
@@ -180,7 +182,7 @@ class PreferenceLearner:
 
     def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Measure the policy as it stands on the held-out rows; changes no state."""
-        return self.parts.evaluate(self.policy, self.context)
+        return self.parts.evaluate(self.policy.replica(), self.context)
 
     def state_dict(self) -> Tree:
         """Return all that a resumed stage needs."""

@@ -10,19 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from etude.distributed.dealing import cut, deal, merged
 from etude.errors import DataError, ModelError
 from etude.learner.clock import Clock
 from etude.learner.drawing import draw_usable
 from etude.learner.forward import forward
 from etude.learner.interface import StepResult, Tree
 from etude.learner.make import StageContext
-from etude.learner.microbatch import MicroBatch, collate, split
+from etude.learner.microbatch import MicroBatch, collate
 from etude.learner.packing import TokenRow, bins
 from etude.learner.parts import StageParts
 from etude.learner.trainee import Trainee
 from etude.model.policy import Policy
 from etude.objective.batch import SupervisedBatch, Totals
-from etude.objective.loss import Metrics, add_metrics
+from etude.objective.loss import Metrics
 from etude.objective.supervised import loss_mask_of
 from etude.rows import Example, Row
 
@@ -123,7 +124,7 @@ class SupervisedLearner:
         self.dropped = 0
         self.anchor: list[Tensor] = []
         if self.objective.anchor_coef > 0:
-            self.anchor = [p.detach().clone() for p in self.policy.model.parameters()]
+            self.anchor = [p.detach().clone() for p in self.policy.own_parameters()]
 
     def step(self, step: int) -> StepResult:
         """Teach the next ``rows_per_step`` demonstrations with one update."""
@@ -132,7 +133,7 @@ class SupervisedLearner:
             rows = self._draw(step)
         lines = self._lines(rows)
         lengths = [sum(len(piece.prompt) + len(piece.tokens) for piece in line) for line in lines]
-        micro = split(lengths, self.parts.execution.micro_batch_tokens)
+        micro = cut(lengths, self.parts.execution.micro_batch_tokens)
         pieces = [piece for line in lines for piece in line]
         trained = sum(sum(piece.loss_mask) for piece in pieces)
         weighted = any(piece.weights for piece in pieces)
@@ -147,7 +148,7 @@ class SupervisedLearner:
         metrics: Metrics = {}
         with clock.phase("update"):
             done = self.trainee.update(self._losses(lines, micro, totals, metrics), step)
-        values = {name: metric.value() for name, metric in metrics.items()}
+        values = {name: metric.value() for name, metric in merged(metrics).items()}
         counts = {"tokens": float(trained), "rows/dropped": float(self.dropped)}
         counts |= self.stream.findings.filtered
         tokens = sum(len(row.prompt) + len(row.tokens) for row in rows)
@@ -234,8 +235,9 @@ class SupervisedLearner:
         totals: Totals,
         metrics: Metrics,
     ) -> Iterator[Tensor]:
-        """Yield the loss of each micro-batch; their sum is the loss of the step."""
-        for part in micro:
+        """Yield the loss of each micro-batch of this rank; all ranks' sum is that of the step."""
+        for turn in deal(micro):
+            part = turn.rows
             pieces = [piece for i in part for piece in lines[i]]
             numbers = iter(range(len(pieces)))
             shared = [[next(numbers) for _ in lines[i]] for i in part]
@@ -245,16 +247,13 @@ class SupervisedLearner:
             passed = Demonstrations(self.policy, batch, self.reference, self.teacher)
             taught = SupervisedBatch(batch.targets, batch.mask, totals, _placed(pieces, batch))
             loss = self.objective.loss(taught, passed)
-            merged = add_metrics(metrics, loss.metrics)
-            metrics.clear()
-            metrics.update(merged)
-            yield loss.total
+            yield turn.loss(loss.total, loss.metrics, metrics)
         if self.objective.anchor_coef > 0:
-            yield self.objective.anchor(self.policy.model.parameters(), self.anchor)
+            yield self.objective.anchor(self.policy.own_parameters(), self.anchor)
 
     def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Measure the policy as it stands on the held-out rows; changes no state."""
-        return self.parts.evaluate(self.policy, self.context)
+        return self.parts.evaluate(self.policy.replica(), self.context)
 
     def state_dict(self) -> Tree:
         """Return all that a resumed stage needs."""
@@ -262,7 +261,7 @@ class SupervisedLearner:
             "trainee": self.trainee.state_dict(),
             "stream": self.stream.state_dict(),
             "dropped": self.dropped,
-            "anchor": self.anchor,
+            "anchor": self.policy.mark(self.anchor),
         }
 
     def load_state_dict(self, state: Tree) -> None:
@@ -270,7 +269,7 @@ class SupervisedLearner:
         self.trainee.load_state_dict(state["trainee"])
         self.stream.load_state_dict(state["stream"])
         self.dropped = state["dropped"]
-        self.anchor = state["anchor"]
+        self.anchor = self.policy.unmark(state["anchor"])
 
     def export(self, folder: Path) -> None:
         """Write the trained model in Hugging Face format to ``folder/model``."""

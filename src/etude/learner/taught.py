@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from etude.distributed.dealing import cut, deal
 from etude.learner.forward import forward
-from etude.learner.microbatch import collate, split
+from etude.learner.microbatch import collate
 from etude.learner.tensors import micro_batch, taught_batch
 from etude.model.policy import Policy
 from etude.objective.batch import Forward, LossBatch
-from etude.objective.loss import Loss, Metrics, add_metrics
+from etude.objective.loss import Loss, Metrics
 from etude.primitives.ending import ended
 from etude.rows import Example, Row
 
@@ -66,18 +67,18 @@ def taught_losses(
 ) -> Iterator[Tensor]:
     """Yield the loss of each micro-batch of demonstrations; they add to that of all ``rows``.
 
+    In a world of several ranks those of this rank, whose metrics are still to be merged.
+
     ``keys`` are the seed, the step and the number of steps of the stage; ``metrics`` grows.
     """
     seed, step, steps = keys
-    micro = split([len(row.prompt) + len(row.tokens) for row in rows], token_budget)
+    micro = cut([len(row.prompt) + len(row.tokens) for row in rows], token_budget)
     batch = taught_batch(rows, width, seed=seed, step=step, steps=steps, micro_batches=len(micro))
-    for part in micro:
+    for turn in deal(micro):
+        part = turn.rows
         chosen = [rows[i] for i in part]
         longest = max(len(row.tokens) for row in chosen)
         small = micro_batch(batch, part, longest, policy.device).clean()
         passed = forward(policy, collate(chosen, pad_id=policy.pad_id), temperature)
         found = loss(small, passed)
-        merged = add_metrics(metrics, found.metrics)
-        metrics.clear()
-        metrics.update(merged)
-        yield found.total
+        yield turn.loss(found.total, found.metrics, metrics)

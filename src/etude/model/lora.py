@@ -91,7 +91,7 @@ def copy_merged(source: nn.Module, target: nn.Module) -> None:
     if not is_adapted(source):
         theirs = dict(plain.named_parameters())
         for name, parameter in target.named_parameters():
-            parameter.copy_(theirs[name])
+            parameter.copy_(_whole(theirs[name]))
         return
     for name, module in plain.named_modules():
         if not hasattr(module, "get_delta_weight"):
@@ -100,4 +100,9 @@ def copy_merged(source: nn.Module, target: nn.Module) -> None:
         for adapter in module.active_adapters:
             if adapter in module.lora_A:
                 weight = weight + module.get_delta_weight(adapter).to(weight.dtype)
-        target.get_submodule(name).weight.copy_(weight)  # type: ignore[operator]
+        target.get_submodule(name).weight.copy_(_whole(weight))  # type: ignore[operator]
+
+
+def _whole(tensor: Any) -> torch.Tensor:
+    """Return all rows of a weight that may be cut over ranks; they ask together."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from etude.distributed.world import World, current
 from etude.errors import ModelError
 from etude.model import lora
 from etude.rows import Example, Message
 
+if TYPE_CHECKING:
+    from etude.distributed.sharding import Shards
+
+Result = TypeVar("Result")
 HandOn = Literal["merged", "adapter"]
 
 
@@ -52,6 +57,7 @@ class Policy:
     ``model`` is a transformers causal LM, or a peft wrapper of one; ``compute_dtype`` is the dtype
     forward passes run in (the parameters may be wider); ``chat_options`` are variables handed to
     the chat template; ``hand_on`` says whether an adapter is merged when the model is saved.
+    ``shards`` are there where the ranks of a world hold the model together (:meth:`shard`).
     """
 
     model: nn.Module
@@ -60,6 +66,7 @@ class Policy:
     compute_dtype: torch.dtype = torch.float32
     chat_options: Mapping[str, Any] = field(default_factory=dict)
     hand_on: HandOn = "merged"
+    shards: Shards | None = None
 
     # Text ----------------------------------------------------------------------------------
 
@@ -182,8 +189,12 @@ class Policy:
         return torch.autocast(self.device.type, dtype=self.compute_dtype)
 
     def inference_copy(self) -> Policy:
-        """Return a frozen copy in the compute dtype, adapters merged; it shares no weights."""
-        model = cast(lora.merged(self.model), self.compute_dtype)
+        """Return a frozen copy in the compute dtype, adapters merged; it shares no weights.
+
+        Of a sharded model every rank gets all of it, and all ask together.
+        """
+        model = lora.merged(self.model) if self.shards is None else self._whole()
+        model = cast(lora.merged(model, copied=False), self.compute_dtype)
         if "flash" in (model.config._attn_implementation or ""):
             model.set_attn_implementation("sdpa")
         twin = Policy(model, self.tokenizer, self.device, self.compute_dtype, self.chat_options)
@@ -192,7 +203,68 @@ class Policy:
     @torch.no_grad()
     def copy_weights_to(self, twin: Policy) -> None:
         """Give an :meth:`inference_copy` this model's present weights, adapters merged."""
+        if self.shards is not None:
+            self.shards.settle()
         lora.copy_merged(self.model, twin.model)
+
+    # Several ranks -------------------------------------------------------------------------
+
+    def shard(self, world: World) -> None:
+        """Cut the weights over the ranks of ``world``, once; each holds some rows of each.
+
+        In a world of one nothing is done. All ranks hold the same weights before.
+        """
+        if world.is_alone or self.shards is not None:
+            return
+        from etude.distributed.sharding import Shards
+
+        lm = self.causal_lm
+        _ = self.plain_head  # found by a pass of its own, which needs whole weights
+        kinds = set(lm._no_split_modules or ())
+        blocks = [module for module in lm.modules() if type(module).__name__ in kinds]
+        self.shards = Shards(self.model, blocks, world, self.device, self.compute_dtype)
+
+    def entered(self, work: Callable[[], Result]) -> Result:
+        """Return what ``work``, a pass through the model, gives; shards are gathered for it.
+
+        The ranks of a sharded model enter together, each with rows of its own.
+        """
+        return work() if self.shards is None else self.shards.enter(work)
+
+    def replica(self) -> Policy:
+        """Return this policy as one process holds it: itself, or a whole copy on every rank.
+
+        It is for measuring. All ranks of a sharded model ask together.
+        """
+        if self.shards is None:
+            return self
+        return self._like(self._whole())
+
+    def own_parameters(self) -> list[Tensor]:
+        """Return the parameters, with gradient; of a sharded model this rank's rows of each."""
+        return list(self.model.parameters()) if self.shards is None else self.shards.own()
+
+    def mark(self, like_parameters: list[Tensor]) -> list[Any]:
+        """Return tensors like :meth:`own_parameters` as a state holds them."""
+        return like_parameters if self.shards is None else self.shards.mark(like_parameters)
+
+    def unmark(self, stored: list[Any]) -> list[Tensor]:
+        """Return what :meth:`mark` was given, of a state that any number of ranks wrote."""
+        return stored if self.shards is None else self.shards.unmark(stored)
+
+    def _whole(self) -> Any:
+        assert self.shards is not None  # narrows the type; asked by callers
+        return self.shards.whole_model()
+
+    def _like(self, model: nn.Module) -> Policy:
+        return Policy(
+            model,
+            self.tokenizer,
+            self.device,
+            self.compute_dtype,
+            self.chat_options,
+            self.hand_on,
+        )
 
     # Forward -------------------------------------------------------------------------------
 
@@ -223,9 +295,13 @@ class Policy:
         is not a plain matrix product. ``inputs`` are those of the transformers model.
         """
         lm = self.causal_lm
-        if not self.plain_head:
-            return lm(**inputs).logits
-        return lm.get_decoder()(**inputs).last_hidden_state
+
+        def run() -> Tensor:
+            if not self.plain_head:
+                return lm(**inputs).logits
+            return lm.get_decoder()(**inputs).last_hidden_state
+
+        return self.entered(run)
 
     def logits_of(self, states: Tensor) -> Tensor:
         """Return the logits ``[…, V]`` of states ``[…, ·]`` from :meth:`states`."""
@@ -236,23 +312,22 @@ class Policy:
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), config, generation config, tokenizer and chat template.
 
-        ``AutoModelForCausalLM.from_pretrained(folder)`` loads it as it is, to the bit.
+        ``AutoModelForCausalLM.from_pretrained(folder)`` loads it as it is, to the bit. All ranks of
+        a sharded model save together; the first one writes.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         model: Any = self.model
+        if self.shards is not None:
+            main = current().is_main
+            model = self.shards.whole_model(torch.device("cpu"), wanted=main)
+            if not main:
+                return
+        folder.mkdir(parents=True, exist_ok=True)
         if self.hand_on != "adapter":
-            model = lora.merged(self.model, copied=False)
+            model = lora.merged(model, copied=False)
         with no_bars():
             model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def clone(self) -> Policy:
         """Return an independent copy of model and settings; the tokenizer is shared."""
-        return Policy(
-            copy.deepcopy(self.model),
-            self.tokenizer,
-            self.device,
-            self.compute_dtype,
-            self.chat_options,
-            self.hand_on,
-        )
+        return self._like(copy.deepcopy(self.model))
