@@ -62,6 +62,8 @@ class StorageError(EtudeError):
 class Fenced(EtudeError):
     """A process that was taken for dead and whose work another attempt took over; it stops."""
 
+    exit_code = 76
+
 
 class SlurmError(EtudeError):
     """A command of SLURM that failed or did not answer; names the command and what it printed."""

@@ -51,7 +51,7 @@ def _train(argv: list[str]) -> int:
 
     graph = build_graph(prepared.runs)
     let_threads_sleep()
-    from etude.execute.local import run
-    from etude.view import make_observers
+    from etude.launcher import launcher_of
 
-    return run(graph, make_observers(prepared.runs[0][0].root))
+    root = prepared.runs[0][0].root
+    return launcher_of([run.root for run in graph.runs]).launch(graph, root)

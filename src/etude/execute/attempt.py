@@ -14,6 +14,7 @@ from typing import Any
 
 from etude.execute import atomic
 from etude.execute.lines import LineWriter, raw_lines
+from etude.execute.owner import Owner
 from etude.plan import layout
 from etude.plan.nodes import StageNode
 
@@ -61,6 +62,7 @@ class Attempt:
             "from": asdict(origin) if origin is not None else None,
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "owner": Owner.here().to_json(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
         atomic.write_json(self.folder / "attempt.json", about)

@@ -25,7 +25,11 @@ _PACKAGES = (
     "peft",
     "math-verify",
     "wandb",
+    "submitit",
 )
+#: A file beside the code, in a copy made for jobs, that names the commit it was copied from.
+COMMIT = ".commit"
+
 #: Most bytes of a diff that are kept.
 DIFF_LIMIT = 1 << 20
 
@@ -49,6 +53,8 @@ def _git(*arguments: str, place: Path) -> str | None:
 def git_commit() -> str | None:
     """Return the commit that etude's own code lies in, or None for an installed package."""
     code = Path(etude.__file__)
+    if (code.parent / COMMIT).is_file():
+        return (code.parent / COMMIT).read_text().strip() or None
     # A virtual environment may lie inside another project's repository: the file must be tracked.
     if _git("ls-files", "--error-unmatch", code.name, place=code.parent) is None:
         return None

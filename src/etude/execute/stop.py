@@ -32,19 +32,25 @@ class Stop:
         self.requested = False
         self.signal = ""
         self._at_once = 0
+        self._listening = False
 
     @contextmanager
     def listening(self) -> Iterator[Stop]:
-        """Handle SIGINT, SIGTERM and SIGUSR2 during the block; in another thread, do nothing."""
-        if threading.current_thread() is not threading.main_thread():
+        """Handle SIGINT, SIGTERM and SIGUSR2 during the block; in another thread, do nothing.
+
+        Inside such a block, another one changes nothing.
+        """
+        if self._listening or threading.current_thread() is not threading.main_thread():
             yield self
             return
         numbers = (signal.SIGINT, *_FOR_ALL)
         before = {number: signal.signal(number, self._heard) for number in numbers}
+        self._listening = True
         try:
             with self._waiting():
                 yield self
         finally:
+            self._listening = False
             for number, handler in before.items():
                 signal.signal(number, handler)
 

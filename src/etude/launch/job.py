@@ -39,7 +39,7 @@ class Ended:
         return {"done": 0, "interrupted": Interrupted.exit_code}.get(self.state, 1)
 
 
-def work(folder: Path, fingerprint: str, *, title: str = "") -> Ended:
+def work(folder: Path, fingerprint: str, *, stop: Stop, title: str = "") -> Ended:
     """Do one unit of the graph in a run's folder and return how it ended.
 
     ``title`` heads what is printed. Raises StorageError where the run cannot be read.
@@ -52,7 +52,6 @@ def work(folder: Path, fingerprint: str, *, title: str = "") -> Ended:
     names = {node.fingerprint for node in unit.nodes}
     graph, _ = written.read(folder, names)
     graph = _own(graph, units_of(graph)[fingerprint])
-    stop = Stop()
     observers = _observers(graph, title) if current().is_main else []
     code = local.run(graph, observers, stop=stop, record=False)
     return _ended(graph, unit, code, stop)
@@ -126,8 +125,9 @@ def _main(argv: list[str]) -> int:
     let_threads_sleep()
     from etude.distributed.world import joined
 
-    with joined() as world:
-        ended = work(given.run, given.unit)
+    stop = Stop()
+    with stop.listening(), joined() as world:
+        ended = work(given.run, given.unit, stop=stop)
     if world.is_main:
         about = {"state": ended.state, "why": ended.why, "step": ended.step, "code": ended.code}
         registry.write_ended(given.run, given.unit, about)

@@ -30,14 +30,21 @@ class Submitted:
     at: str = ""
 
 
-def record(outputs: Path, folder: Path, submitted: Iterable[Submitted]) -> None:
-    """Write down jobs that were just submitted. Raises StorageError."""
+def record(
+    outputs: Path, folder: Path, submitted: Iterable[Submitted], *, by_stage: bool = True
+) -> None:
+    """Write down jobs that were just submitted. Raises StorageError.
+
+    ``by_stage`` is False for jobs of another run that this one relies on.
+    """
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     lines = [{**asdict(each), "at": stamp} for each in submitted]
     writer = LineWriter(folder / JOBS)
     writer.write(*lines)
     writer.sync()
     writer.close()
+    if not by_stage:
+        return
     place = outputs / _BY_STAGE
     with atomic.storing(place):
         place.mkdir(parents=True, exist_ok=True)
@@ -68,6 +75,11 @@ def write_ended(folder: Path, unit: str, about: Mapping[str, Any]) -> None:
 def ended(folder: Path, unit: str) -> dict[str, Any] | None:
     """Return how the last process of a unit ended, or None when none has."""
     return layout.read_json(folder / ENDED / f"{unit}.json")
+
+
+def forget_ended(folder: Path, unit: str) -> None:
+    """Remove the record of an earlier end: the unit is handed over again."""
+    (folder / ENDED / f"{unit}.json").unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""After a job's ranks have ended badly: what its batch script runs, outside of every rank.
+
+A rank that was killed says nothing itself; here its job is put back into the queue, a bounded
+number of times, or the reason is written down for ``etude status``.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from etude.cli.frame import guarded
+from etude.errors import HUNG_EXIT, Fenced, Interrupted, SlurmError
+from etude.execute.failures import first_failure
+from etude.execute.owner import Owner
+from etude.launch import registry, written
+from etude.launch.job import Ended
+from etude.launch.slurm import commands, requeue, script
+from etude.plan import layout
+
+#: What slurmstepd, srun or the kernel write when memory ran out.
+_OUT_OF_MEMORY = ("oom_kill", "oom-kill", "out of memory", "out_of_memory")
+_TAIL = 20_000
+_WAIT_SECONDS = 30.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Deal with a job that ended with an exit code other than 0."""
+    return guarded(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
+    folder, code = Path(argv[0]), int(argv[1])
+    owner = Owner.here()
+    unit = _unit(folder, owner.job or "")
+    if code in (requeue.REQUEUED, Fenced.exit_code) or unit is None:
+        return 0
+    known = registry.ended(folder, unit)
+    if known is not None and (known.get("job"), known.get("restart")) == (owner.job, owner.restart):
+        return 0
+    state, step, why = _cause(folder, unit, owner, code)
+    ended: Ended | None = Ended(state, why, step=step)
+    if state == "killed":
+        ended = requeue.put_back(folder, unit, owner, why, step, Ended(state, why, step=step))
+    if ended is not None:
+        about = {"state": ended.state, "why": ended.why, "step": step, "code": code}
+        job = {"job": owner.job, "restart": owner.restart, "host": owner.host}
+        registry.write_ended(folder, unit, {**about, **job})
+    return 0
+
+
+def _unit(folder: Path, job: str) -> str | None:
+    """Return the unit of a job; it may have ended before its submission was written down."""
+    end = time.monotonic() + _WAIT_SECONDS
+    while True:
+        units = {each.job: unit for unit, each in registry.jobs_of(folder).items()}
+        if job in units or time.monotonic() > end:
+            return units.get(job)
+        time.sleep(0.5)
+
+
+def _cause(folder: Path, unit: str, owner: Owner, code: int) -> tuple[str, int, str]:
+    """Return (state, kept steps, why): killed is a fault of the machines, failed is not."""
+    plain = written.read_plain(folder)
+    node: dict[str, Any] = plain["stages"].get(unit) or plain["evaluations"][unit]
+    place = layout.stage_folder(Path(plain["outputs"]), node["name"], unit)
+    kept = layout.checkpoints(place)
+    step = kept[0].step if kept else 0
+    if _cancelled(owner):
+        return "cancelled", step, "cancelled"
+    attempts = layout.attempts(place)
+    own = attempts[-1] if attempts and _is_of(attempts[-1], owner) else None
+    failure = first_failure(own) if own is not None else None
+    if code == HUNG_EXIT or (failure is not None and failure.get("kind") == "Hung"):
+        return "killed", step, str(failure["error"]) if failure else "a rank hung"
+    if failure is not None:
+        return "failed", step, str(failure["error"])
+    if _out_of_memory(folder, owner):
+        return "failed", step, "out of memory: SLURM or the kernel killed a process of the job"
+    if code in (1, 2, Interrupted.exit_code):
+        return "failed", step, f"exit code {code} before it could say why; its log says more"
+    return "killed", step, f"a process of the job was ended by {_words(code)}"
+
+
+def _is_of(attempt: Path, owner: Owner) -> bool:
+    about = layout.read_json(attempt / "attempt.json") or {}
+    by = about.get("owner") or {}
+    return (by.get("job"), by.get("restart")) == (owner.job, owner.restart)
+
+
+def _cancelled(owner: Owner) -> bool:
+    try:
+        return commands.show(owner.job or "").get("JobState", "").startswith("CANCELLED")
+    except SlurmError:
+        return False  # the controller does not answer; then nobody cancelled through it either
+
+
+def _out_of_memory(folder: Path, owner: Owner) -> bool:
+    """Look for it in what srun and slurmstepd wrote: accounting tells only after the job."""
+    for path in (folder / script.JOBS_FOLDER).glob(f"{owner.job}_0_log.*"):
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - _TAIL))
+            text = stream.read().decode(errors="replace").lower()
+        if any(word in text for word in _OUT_OF_MEMORY):
+            return True
+    return False
+
+
+def _words(code: int) -> str:
+    if code <= 128:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(code - 128).name}"
+    except ValueError:
+        return f"exit code {code}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

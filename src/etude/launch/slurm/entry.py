@@ -1,0 +1,110 @@
+"""What a SLURM job runs, in every rank: the unit, and then what SLURM has to do with the job."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from etude.cli.frame import let_threads_sleep
+from etude.errors import EtudeError, Fenced, SlurmError
+from etude.execute.owner import Owner
+from etude.execute.stop import Stop
+from etude.launch import registry
+from etude.launch.job import Ended, work
+from etude.launch.slurm import requeue
+
+
+def run(folder: str, fingerprint: str) -> None:
+    """Do a unit of the run in ``folder`` as a rank of this job, and exit with its code.
+
+    submitit calls this in every task; it takes paths only, so what runs is what was written down.
+    """
+    import submitit
+
+    task = submitit.JobEnvironment()
+    owner = Owner.here()
+    place = Path(folder)
+    let_threads_sleep()
+    stop = Stop()
+    with stop.listening():
+        _write_to(_log(place, fingerprint, owner), task.global_rank)
+        if task.num_tasks > 1:
+            # Every rank sees all GPUs of its node and takes the one of its local number.
+            from submitit.helpers import TorchDistributedEnvironment
+
+            TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+        code = _work(place, fingerprint, owner, stop)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _log(folder: Path, fingerprint: str, owner: Owner) -> Path:
+    from etude.launch import written
+
+    plain = written.read_plain(folder)
+    node = plain["stages"].get(fingerprint) or plain["evaluations"][fingerprint]
+    return registry.log_folder(folder, node["name"], fingerprint, owner.job or "", owner.restart)
+
+
+def _write_to(place: Path, rank: int) -> None:
+    """Have this rank print to a file of its own, in the folder of this attempt of the job."""
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"rank{rank}.log"
+    print(f"log: {path}", flush=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
+
+
+def _work(folder: Path, fingerprint: str, owner: Owner, stop: Stop) -> int:
+    """Return the exit code of this rank; the first one speaks with SLURM."""
+    from etude.distributed.world import joined
+
+    title = f"{folder.name} · {owner} · {fingerprint}"
+    try:
+        with joined() as world:
+            ended = work(folder, fingerprint, stop=stop, title=title)
+            world.barrier()
+    except Fenced as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except EtudeError as error:
+        print(error, file=sys.stderr)
+        ended = Ended("failed", str(error))
+        world = None
+    if world is not None and not world.is_main:
+        return 0
+    return _conclude(folder, fingerprint, owner, ended)
+
+
+def _conclude(folder: Path, fingerprint: str, owner: Owner, ended: Ended) -> int:
+    """Put the job back into the queue where it was interrupted, else write how it ended."""
+    if ended.state == "interrupted":
+        again = requeue.after_a_signal(folder, fingerprint, owner, ended)
+        if again is None:
+            return requeue.REQUEUED
+        ended = again
+    about = {
+        "state": ended.state,
+        "why": ended.why,
+        "step": ended.step,
+        "code": ended.code,
+        "job": owner.job,
+        "restart": owner.restart,
+        "host": owner.host,
+    }
+    registry.write_ended(folder, fingerprint, about)
+    _submit_the_rest(folder)
+    return ended.code
+
+
+def _submit_the_rest(folder: Path) -> None:
+    """Submit what had no room before; where a job cannot submit, ``etude resume`` does it."""
+    from etude.launch.slurm.submit import submit
+
+    try:
+        submit(folder, again=False, say=print)
+    except (SlurmError, EtudeError) as error:
+        print(f"what is left of the run was not submitted from this job: {error}", file=sys.stderr)

@@ -1,0 +1,189 @@
+"""`train launcher=slurm`: write the run down, submit it, say what to watch; and taking it up."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etude.errors import SlurmError
+from etude.launch import registry, written
+from etude.launch.arrays import Batch, Edge, batches_of
+from etude.launch.resources import Shape
+from etude.launch.slurm import commands, script
+from etude.launch.slurm.submit import Submission, largest_array, submit, unit_shape
+from etude.launch.units import Unit, units_of
+from etude.plan.describe import counts, shown
+from etude.plan.lookup import state_of
+from etude.plan.nodes import Graph
+from etude.plan.quantities import counted
+
+if TYPE_CHECKING:
+    from etude.launcher.slurm import Slurm
+
+
+def launch(graph: Graph, launcher: Slurm, root: Mapping[str, Any]) -> int:
+    """Submit a graph and return the exit code; the jobs work from what is written down here.
+
+    Raises SlurmError where SLURM refuses, ConfigError for resources that make no sense.
+    """
+    from etude.execute import run_folder
+    from etude.execute.local import check_outputs
+
+    check_outputs(graph)
+    left = [unit for unit in units_of(graph).values() if not _done(graph, unit)]
+    if not left:
+        print(f"{counts(graph)} · every stage is done; nothing to submit")
+        return 0
+    try_out(graph, launcher, left)
+    graph.folder = run_folder.make(graph)
+    written.write(graph, root["launcher"])
+    submission = submit(graph.folder, again=True, say=print)
+    for line in told(graph, graph.folder, launcher, submission):
+        print(line)
+    if launcher.wait and submission.count:
+        from etude.launch.seeing.watch import follow
+
+        return follow(graph.folder)
+    return 0 if submission.count or submission.queued else 1
+
+
+def resume(folder: Path, only: set[str] | None = None) -> int:
+    """Submit again what a run still needs, and return the exit code. Raises SlurmError."""
+    from etude.build import build
+
+    graph, config = written.read(folder, ())
+    submission = submit(folder, again=True, say=print, only=only)
+    for line in told(graph, folder, build(config, "launcher"), submission):
+        print(line)
+    nothing_left = submission.finished == len(units_of(graph))
+    return 0 if submission.count or submission.queued or nothing_left else 1
+
+
+def _done(graph: Graph, unit: Unit) -> bool:
+    return all(state_of(node, graph.outputs).kind == "done" for node in unit.nodes)
+
+
+def try_out(graph: Graph, launcher: Slurm, units: Iterable[Unit]) -> None:
+    """Ask SLURM about each shape of job before anything is written. Raises SlurmError."""
+    shapes: dict[Shape, list[str]] = {}
+    for unit in units:
+        names = shapes.setdefault(unit_shape(unit, launcher), [])
+        if unit.name not in names:
+            names.append(unit.name)
+    problems = []
+    for shape, names in shapes.items():
+        made = script.executor(
+            shape, launcher, graph.outputs / "runs" / "etude", name="etude", code=graph.outputs
+        )
+        with tempfile.NamedTemporaryFile("w", prefix="etude-", suffix=".sh") as file:
+            file.write(script.text(made, 1))
+            file.flush()
+            try:
+                commands.ask("sbatch", "--test-only", file.name)
+            except SlurmError as error:
+                problems.append(f"{', '.join(names)} ({shape.words}): {error}")
+    if problems:
+        advice = "`etude plan … launcher=slurm` shows the script; nothing was submitted."
+        raise SlurmError("SLURM would refuse:\n  " + "\n  ".join(problems) + f"\n{advice}")
+
+
+def told(graph: Graph, folder: Path, launcher: Slurm, submission: Submission) -> Iterator[str]:
+    """Yield what a person needs after a submission: jobs, logs, and the commands that follow."""
+    yield f"{folder.name} · {counts(graph)}"
+    if submission.finished:
+        yield f"  {counted(submission.finished, 'stage')} done already"
+    ids = [jobs for _, jobs in submission.batches]
+    for batch, jobs in submission.batches:
+        yield "  " + _batch_words(batch, unit_shape(batch.units[0], launcher), jobs, ids)
+    others = set(submission.queued.values())
+    if others:
+        listed = ", ".join(commands.collapsed(others))
+        yield f"  {counted(len(others), 'stage')} in the queue already: job {listed}"
+    if submission.waiting:
+        yield f"  {counted(submission.waiting, 'stage')} wait for room in the queue" + (
+            f" ({submission.refusal})" if submission.refusal else ""
+        )
+        if submission.count or others:
+            yield "    jobs of this run submit them as they end; else: etude resume " + folder.name
+        else:
+            yield f"    nothing runs yet; when there is room: etude resume {folder.name}"
+    short = folder.name.rpartition("-")[2]
+    option = "" if _is_default(graph.outputs) else f" --outputs {shown(graph.outputs)}"
+    yield f" logs    {shown(folder / registry.LOGS)}"
+    yield f" watch   etude status {short}{option} · etude logs {short} STAGE --follow{option}"
+    yield f" steer   etude cancel {short}{option} · etude resume {short}{option}"
+
+
+def _is_default(outputs: Path) -> bool:
+    return outputs == Path(os.environ.get("PWD", ".")).absolute() / "outputs"
+
+
+def _batch_words(batch: Batch, shape: Shape, jobs: list[str], ids: list[list[str]]) -> str:
+    amount = f"{len(batch.units)} jobs, one array" if len(batch.units) > 1 else "1 job"
+    listed = ", ".join(commands.collapsed(jobs))
+    text = f"{batch.name:<8} {amount:<20} {shape.words}  job {listed}"
+    after = [_edge_words(edge, ids) for edge in batch.edges]
+    return text + (f"  after {', '.join(after)}" if after else "")
+
+
+def _edge_words(edge: Edge, ids: list[list[str]]) -> str:
+    if edge.batch is None:
+        return str(edge.job)
+    if edge.task is None:
+        return f"its own task of {ids[edge.batch][0].partition('_')[0]}"
+    return ids[edge.batch][edge.task]
+
+
+def planned(graph: Graph, launcher: Slurm) -> Iterator[str]:
+    """Yield what would be submitted: arrays and edges, then the script of each shape.
+
+    Nothing is written and SLURM is asked only for its largest array. Raises ConfigError.
+    """
+    units = {key: unit for key, unit in units_of(graph).items() if not _done(graph, unit)}
+    if not units:
+        return
+    try:
+        largest, queued = largest_array(), _queued(graph, units)
+    except SlurmError as error:
+        largest, queued = 1000, {}
+        yield f" (SLURM does not answer here: {error})"
+    units = {key: unit for key, unit in units.items() if key not in queued}
+
+    def shape(unit: Unit) -> Shape:
+        return unit_shape(unit, launcher)
+
+    batches = batches_of(units, shape, largest=largest, queued=queued)
+    ids = [_future(number, batch) for number, batch in enumerate(batches)]
+    yield f" {counted(len(batches), 'submission')} to SLURM:"
+    for batch, jobs in zip(batches, ids, strict=True):
+        yield "   " + _batch_words(batch, shape(batch.units[0]), jobs, ids)
+    if queued:
+        yield f"   in the queue already: job {', '.join(commands.collapsed(queued.values()))}"
+    seen: set[Shape] = set()
+    for batch in batches:
+        own = shape(batch.units[0])
+        if own in seen:
+            continue
+        seen.add(own)
+        yield ""
+        yield f" sbatch text of {batch.name}:"
+        folder = graph.outputs / "runs" / "RUN"
+        code = graph.outputs / ".code" / "COPY"
+        made = script.executor(own, launcher, folder, name=batch.name, code=code)
+        yield from (f"   {line}" for line in script.text(made, len(batch.units)).splitlines())
+
+
+def _future(number: int, batch: Batch) -> list[str]:
+    letter = chr(ord("A") + number) if number < 26 else f"J{number}"
+    if len(batch.units) == 1:
+        return [letter]
+    return [f"{letter}_{task}" for task in range(len(batch.units))]
+
+
+def _queued(graph: Graph, units: Mapping[str, Unit]) -> dict[str, str]:
+    live = commands.queue()
+    newest = {key: registry.newest_job(graph.outputs, key) for key in units}
+    return {key: job.job for key, job in newest.items() if job is not None and job.job in live}

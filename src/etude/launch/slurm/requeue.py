@@ -1,0 +1,96 @@
+"""Whether an interrupted job goes back into the queue, and putting it there."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+from etude.build import build
+from etude.errors import SlurmError
+from etude.execute.owner import Owner
+from etude.execute.stop import WARNING
+from etude.launch import registry, written
+from etude.launch.job import Ended
+from etude.launch.slurm import commands
+from etude.launcher.slurm import Slurm
+
+#: The exit code of a job that was put back into the queue (EX_TEMPFAIL).
+REQUEUED = 75
+
+
+def after_a_signal(folder: Path, unit: str, owner: Owner, ended: Ended) -> Ended | None:
+    """Put a job that saved after a signal back into the queue; None when SLURM has taken it.
+
+    Otherwise return how it ended: cancelled by a person, or not taken back, with the reason.
+    """
+    about = _show(owner)
+    state = about.get("JobState", "")
+    preempted = about.get("PreemptTime", "None") not in ("None", "")
+    if state.startswith("CANCELLED"):
+        return replace(ended, state="cancelled", why="cancelled")
+    if not preempted and ended.signal != WARNING.name:
+        return replace(ended, state="cancelled", why=f"ended by {ended.signal}")
+    why = "preempted" if preempted else "time limit"
+    return put_back(folder, unit, owner, why, ended.step, ended)
+
+
+def put_back(
+    folder: Path, unit: str, owner: Owner, why: str, step: int, ended: Ended
+) -> Ended | None:
+    """Ask SLURM to requeue this job, a bounded number of times without progress.
+
+    ``why`` is what a person reads, ``step`` the finished steps that are kept. Returns None when it
+    is in the queue again, else how the job ended.
+    """
+    launcher: Slurm = build(written.read_plain(folder)["launcher"], "launcher")
+    before = registry.requeues(folder, unit)
+    if not launcher.requeue:
+        return replace(ended, why=f"{why}; launcher.requeue=false leaves it at step {step}")
+    idle = without_progress(before, step)
+    if idle > launcher.retries:
+        return replace(
+            ended, why=f"{why}; taken up {idle} times at step {step} without a step done since"
+        )
+    if why not in ("preempted", "time limit") and faults(before) >= launcher.retries:
+        return replace(ended, why=f"{why}; taken up {launcher.retries} times after such faults")
+    # Written first: SLURM may end this process before the command returns.
+    note = registry.Requeue(owner.job or "", owner.restart, why, step)
+    registry.write_requeue(folder, unit, note)
+    try:
+        commands.requeue(owner.job or "")
+    except SlurmError as error:
+        if _taken(owner):
+            return None
+        return replace(ended, why=f"{why}; SLURM did not take it back: {error}")
+    return None
+
+
+def without_progress(before: list[registry.Requeue], step: int) -> int:
+    """Return how often in a row a job was put back with as many steps as it has now."""
+    count = 0
+    for each in reversed(before):
+        if each.step != step:
+            break
+        count += 1
+    return count
+
+
+def faults(before: list[registry.Requeue]) -> int:
+    """Return how often a job was put back after a fault of the machines."""
+    return sum(each.why not in ("preempted", "time limit") for each in before)
+
+
+def _show(owner: Owner) -> dict[str, str]:
+    # Where the controller does not answer, the signal alone tells.
+    with contextlib.suppress(SlurmError):
+        return commands.show(owner.job or "")
+    return {}
+
+
+def _taken(owner: Owner) -> bool:
+    """Tell whether SLURM put the job back although the command did not return well."""
+    about = _show(owner)
+    return int(about.get("Restarts", owner.restart) or 0) > owner.restart or about.get(
+        "JobState", ""
+    ).startswith(("PENDING", "REQUEUE"))

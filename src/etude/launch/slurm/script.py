@@ -1,0 +1,115 @@
+"""The batch script of a job array: a shape of machines in the words of submitit and sbatch."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etude.errors import SlurmError
+from etude.launch.resources import Shape
+
+if TYPE_CHECKING:
+    import submitit
+
+    from etude.launcher.slurm import Slurm
+
+#: Where submitit keeps the scripts, its pickles and what srun prints, in a run's folder.
+JOBS_FOLDER = "jobs"
+
+
+def executor(
+    shape: Shape,
+    launcher: Slurm,
+    folder: Path,
+    *,
+    name: str,
+    code: Path,
+    dependency: str = "",
+) -> submitit.SlurmExecutor:
+    """Return the submitit executor for jobs of one shape; raises SlurmError without SLURM.
+
+    ``code`` is the copy of etude they run and ``dependency`` what they wait for (sbatch's words).
+    """
+    import submitit
+
+    python = shlex.join([launcher.python or sys.executable])
+    if shape.container:
+        python = f"{shape.container} {python}"
+    try:
+        made = submitit.SlurmExecutor(folder / JOBS_FOLDER, python=python)
+    except RuntimeError as error:
+        raise SlurmError(
+            "launcher=slurm: there is no srun on this machine's PATH. Submit from a login node of "
+            "the cluster, or choose launcher=local or launcher=local_pool"
+        ) from error
+    options: dict[str, Any] = {
+        "kill-on-invalid-dep": "yes",
+        "requeue" if launcher.requeue else "no-requeue": True,
+    }
+    if shape.reservation is not None:
+        options["reservation"] = shape.reservation
+    options |= {key: True if value == "True" else value for key, value in shape.sbatch}
+    made.update_parameters(
+        job_name=f"{name}.{folder.name}",
+        time=shape.minutes,
+        nodes=shape.nodes,
+        ntasks_per_node=shape.tasks_per_node,
+        cpus_per_task=shape.cpus_per_task,
+        gpus_per_node=shape.gpus_per_node or None,
+        mem=None if shape.memory_gib is None else f"{round(shape.memory_gib * 1024)}M",
+        partition=shape.partition,
+        account=shape.account,
+        qos=shape.qos,
+        constraint=shape.constraint,
+        dependency=dependency or None,
+        array_parallelism=launcher.in_flight,
+        signal_delay_s=launcher.signal_seconds,
+        stderr_to_stdout=True,
+        wckey=None,
+        setup=setup_lines(shape, code, python, folder),
+        # One dead rank ends the job: the others would wait for it for ever.
+        srun_args=["--kill-on-bad-exit=1"],
+        additional_parameters=options,
+    )
+    return made
+
+
+def setup_lines(shape: Shape, code: Path, python: str, folder: Path) -> list[str]:
+    """Return the shell lines before srun: environment, and what happens when a rank is killed."""
+    lines = [f"module load {shlex.quote(module)}" for module in shape.modules]
+    lines += shape.setup
+    lines.append(f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}")
+    if os.environ.get("SLURM_CONF"):
+        # A job that submits what follows needs it, and submitit takes it out of the environment.
+        lines.append(f"export SLURM_CONF={shlex.quote(os.environ['SLURM_CONF'])}")
+    if shape.cpus_per_task is not None:
+        # Since SLURM 22.05 srun does not take this over from sbatch.
+        lines.append(f"export SRUN_CPUS_PER_TASK={shape.cpus_per_task}")
+    ended = f"{python} -m etude.launch.slurm.ended {shlex.quote(str(folder))}"
+    lines.append(
+        f"trap {shlex.quote(f'code=$?; [ $code -eq 0 ] || {ended} $code; exit $code')} EXIT"
+    )
+    return lines
+
+
+def text(made: submitit.SlurmExecutor, tasks: int) -> str:
+    """Return the script that submitit would hand to sbatch for so many tasks."""
+    made.parameters.pop("map_count", None)
+    if tasks > 1:
+        made.parameters["map_count"] = tasks
+    # Private, but the only place where submitit's script is made; a test holds its form.
+    script = made._make_submission_file_text(made._submitit_command_str, "etude")
+    made.parameters.pop("map_count", None)
+    return script
+
+
+def dependency_of(edges: Sequence[tuple[str, str]]) -> str:
+    """Return sbatch's words for (kind, job) pairs: ``afterok:812_0:815,aftercorr:816``."""
+    kinds: dict[str, list[str]] = {}
+    for kind, job in edges:
+        kinds.setdefault(kind, []).append(job)
+    return ",".join(f"{kind}:{':'.join(dict.fromkeys(jobs))}" for kind, jobs in kinds.items())

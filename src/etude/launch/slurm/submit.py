@@ -1,0 +1,267 @@
+"""Hands the units of a written graph to SLURM: what is not done and not in the queue already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from etude.build import build
+from etude.errors import SlurmError
+from etude.execute.lock import locked
+from etude.launch import code, registry, written
+from etude.launch.arrays import Batch, Edge, batches_of
+from etude.launch.resources import Shape, shape_of
+from etude.launch.slurm import commands, script
+from etude.launch.units import Unit, units_of
+from etude.launcher.slurm import Slurm
+from etude.plan.lookup import state_of
+from etude.plan.nodes import Graph
+
+#: Words of SLURM's refusals that mean: not so many at once.
+_FULL = ("joblimit", "submitjob", "job limit", "accounting/qos policy", "jobs in queue")
+
+#: SLURM's own limit on the tasks of an array where it does not say.
+_ARRAY = 1000
+
+
+@dataclass
+class Submission:
+    """What one pass handed over: batches with their job ids, and what it did not."""
+
+    batches: list[tuple[Batch, list[str]]] = field(default_factory=list)
+    finished: int = 0
+    queued: Mapping[str, str] = field(default_factory=dict)
+    waiting: int = 0
+    refusal: str = ""
+
+    @property
+    def count(self) -> int:
+        """Return the number of units that were handed over."""
+        return sum(len(batch.units) for batch, _ in self.batches)
+
+
+def submit(
+    folder: Path, *, again: bool, say: Callable[[str], None], only: set[str] | None = None
+) -> Submission:
+    """Submit what the run in ``folder`` still needs and return what was done.
+
+    ``again`` also takes up what has failed or was cancelled; a job that submits what comes next
+    leaves that alone. ``only`` restricts to some units. Raises SlurmError where SLURM refuses a job
+    for another reason than its number; then nothing of this pass stays in the queue.
+    """
+    graph, config = written.read(folder, ())
+    launcher: Slurm = build(config, "launcher")
+    outputs = graph.outputs
+
+    def waiting(holder: str) -> None:
+        say(f"{holder} is submitting in {outputs}; waiting")
+
+    with locked(outputs, "submission", waiting=waiting), _outside_a_job():
+        units = units_of(graph)
+        known = registry.jobs_of(folder)
+        live = commands.queue()
+        queued = _queued(graph, units, known, live)
+        foreign = [job for unit, job in queued.items() if _job(known, unit) != job.job]
+        if foreign:
+            registry.record(outputs, folder, foreign, by_stage=False)
+        finished = {key for key, unit in units.items() if _finished(graph, unit)}
+        todo = {
+            key: unit for key, unit in units.items() if key not in finished and key not in queued
+        }
+        if only is not None:
+            todo = {key: unit for key, unit in todo.items() if key in only}
+        if not again:
+            todo = _untouched(todo, units, finished, known, queued, folder)
+        done = Submission([], len(finished), {key: job.job for key, job in queued.items()})
+        if todo:
+            _Pass(graph, launcher, folder, done).run(todo, _room(launcher, known, live))
+        return done
+
+
+@contextmanager
+def _outside_a_job() -> Iterator[None]:
+    """Take the variables of a surrounding job out of the environment: sbatch would read them."""
+    if "SLURM_JOB_ID" not in os.environ:
+        yield
+        return
+    from submitit.helpers import clean_env
+
+    conf = os.environ.get("SLURM_CONF")
+    with clean_env():
+        if conf:
+            os.environ["SLURM_CONF"] = conf
+        yield
+
+
+def _job(known: Mapping[str, registry.Submitted], unit: str) -> str | None:
+    return known[unit].job if unit in known else None
+
+
+def _queued(
+    graph: Graph,
+    units: Mapping[str, Unit],
+    known: Mapping[str, registry.Submitted],
+    live: Mapping[str, commands.Queued],
+) -> dict[str, registry.Submitted]:
+    """Return the units that a job in the queue does, of this run or of another."""
+    found = {}
+    for key in units:
+        for job in (known.get(key), registry.newest_job(graph.outputs, key)):
+            if job is not None and job.job in live:
+                found[key] = job
+                break
+    return found
+
+
+def _finished(graph: Graph, unit: Unit) -> bool:
+    return all(state_of(node, graph.outputs).kind == "done" for node in unit.nodes)
+
+
+def _untouched(
+    todo: Mapping[str, Unit],
+    units: Mapping[str, Unit],
+    finished: set[str],
+    known: Mapping[str, registry.Submitted],
+    queued: Mapping[str, registry.Submitted],
+    folder: Path,
+) -> dict[str, Unit]:
+    """Return the units that were never handed over and rest on nothing that was lost."""
+    lost = {
+        key
+        for key in units
+        if key not in finished
+        and key not in queued
+        and (key in known or registry.ended(folder, key) is not None)
+    }
+    for key, unit in units.items():  # parents come first
+        if key not in finished and any(parent in lost for parent in unit.parents):
+            lost.add(key)
+    return {key: unit for key, unit in todo.items() if key not in lost}
+
+
+def _room(
+    launcher: Slurm,
+    known: Mapping[str, registry.Submitted],
+    live: Mapping[str, commands.Queued],
+) -> int | None:
+    if launcher.most_jobs is None:
+        return None
+    return max(0, launcher.most_jobs - sum(job.job in live for job in known.values()))
+
+
+class _Pass:
+    """One pass over what is to do: plan batches, submit, plan smaller ones where SLURM is full."""
+
+    def __init__(self, graph: Graph, launcher: Slurm, folder: Path, done: Submission) -> None:
+        self.graph = graph
+        self.launcher = launcher
+        self.folder = folder
+        self.done = done
+        self.code = code.snapshot(graph.outputs)
+        self.largest = largest_array()
+        self.jobs: dict[str, str] = {}
+
+    def run(self, todo: Mapping[str, Unit], room: int | None) -> None:
+        """Submit as many units as there is room for, parents first."""
+        left = dict(todo)
+        limit = len(left) if room is None else min(room, len(left))
+        while left and limit:
+            some = dict(list(_by_depth(left).items())[:limit])
+            queued = {**self.done.queued, **self.jobs}
+            batches = batches_of(some, self.shape, largest=self.largest, queued=queued)
+            refused = self._submit(batches, left)
+            limit = refused // 2 if refused else min(limit - len(some), len(left))
+        self.done.waiting = len(left)
+
+    def shape(self, unit: Unit) -> Shape:
+        """Return the machines that a unit asks for."""
+        return unit_shape(unit, self.launcher)
+
+    def _submit(self, batches: Sequence[Batch], left: dict[str, Unit]) -> int:
+        """Submit batches; return the size of the one that SLURM has no room for, or 0."""
+        ids: list[list[str]] = []
+        for batch in batches:
+            try:
+                jobs = self._hand_over(batch, ids)
+            except SlurmError as error:
+                if any(word in str(error).lower() for word in _FULL):
+                    self.done.refusal = str(error)
+                    return len(batch.units)
+                commands.cancel([job for _, jobs in self.done.batches for job in jobs])
+                raise
+            ids.append(jobs)
+            self.done.batches.append((batch, jobs))
+            pairs = list(zip(batch.units, jobs, strict=True))
+            registry.record(
+                self.graph.outputs,
+                self.folder,
+                [registry.Submitted(u.fingerprint, job, self.folder.name) for u, job in pairs],
+            )
+            for unit, job in pairs:
+                self.jobs[unit.fingerprint] = job
+                left.pop(unit.fingerprint)
+        return 0
+
+    def _hand_over(self, batch: Batch, ids: Sequence[Sequence[str]]) -> list[str]:
+        from submitit.core.utils import FailedJobError
+
+        from etude.launch.slurm import entry
+
+        made = script.executor(
+            self.shape(batch.units[0]),
+            self.launcher,
+            self.folder,
+            name=batch.name,
+            code=self.code,
+            dependency=script.dependency_of([edge_words(edge, ids) for edge in batch.edges]),
+        )
+        for unit in batch.units:
+            registry.forget_ended(self.folder, unit.fingerprint)
+        units = [unit.fingerprint for unit in batch.units]
+        try:
+            jobs = made.map_array(entry.run, [str(self.folder)] * len(units), units)
+        except FailedJobError as error:
+            text = " ".join(str(error).split())
+            raise SlurmError(f"SLURM refused {counted_jobs(batch)}: {text}") from error
+        return [str(job.job_id) for job in jobs]
+
+
+def counted_jobs(batch: Batch) -> str:
+    """Return ``the job of sft`` or ``the array of 6 rl``."""
+    if len(batch.units) == 1:
+        return f"the job of {batch.name}"
+    return f"the array of {len(batch.units)} {batch.name}"
+
+
+def unit_shape(unit: Unit, launcher: Slurm) -> Shape:
+    """Return the machines of a unit: its stage's resources, else the launcher's."""
+    stage = unit.stage
+    resources = stage.resources if stage is not None else {}
+    return shape_of(resources, launcher, f"stages.{unit.name}.resources")
+
+
+def edge_words(edge: Edge, ids: Sequence[Sequence[str]]) -> tuple[str, str]:
+    """Return an edge as (kind, job); ``ids`` holds the job ids of the batches before."""
+    if edge.batch is None:
+        assert edge.job is not None  # an edge names a batch or a job
+        return "afterok", edge.job
+    if edge.task is None:
+        return "aftercorr", ids[edge.batch][0].partition("_")[0]
+    return "afterok", ids[edge.batch][edge.task]
+
+
+def _by_depth(units: Mapping[str, Unit]) -> dict[str, Unit]:
+    """Return units with those first that have the fewest before them: arrays get long."""
+    depth: dict[str, int] = {}
+    for key, unit in units.items():
+        depth[key] = 1 + max((depth[p] for p in unit.parents if p in depth), default=-1)
+    return {key: units[key] for key in sorted(units, key=lambda key: depth[key])}
+
+
+def largest_array() -> int:
+    """Return the most tasks of an array here: one less than SLURM's MaxArraySize."""
+    text = commands.settings().get("MaxArraySize", "")
+    return max(1, int(text) - 1) if text.isdecimal() else _ARRAY
