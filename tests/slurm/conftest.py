@@ -1,0 +1,72 @@
+"""The fixtures `cluster` and `new_cluster`, and when tests that need them are skipped.
+
+`cluster.py` tells how to use them. Where SLURM is missing they skip with the reason, except where
+it had to be there: in CI as root on a system with apt-get, where `install.sh` puts it in place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+from cluster import Cluster
+from cluster_presence import can_install, missing_commands, reason_to_skip
+
+MADE: pytest.StashKey[list[Cluster]] = pytest.StashKey()
+
+
+def _require_slurm() -> None:
+    reason = reason_to_skip(missing_commands(), os.environ, can_install())
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_cluster() -> Iterator[Cluster]:
+    """The session's cluster. Take `cluster`, which also clears up after each test."""
+    _require_slurm()
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"session-{os.getpid()}")
+    cluster = Cluster.shared(session)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The session's cluster; what the test submitted with `submit` is cancelled at its end."""
+    request.node.stash.setdefault(MADE, []).append(shared_cluster)
+    yield shared_cluster
+    shared_cluster.cancel(*shared_cluster.submitted)
+    shared_cluster.submitted.clear()
+
+
+@pytest.fixture
+def new_cluster(request: pytest.FixtureRequest) -> Iterator[Callable[..., Cluster]]:
+    """Start clusters of the test's own, with options of their own; they end with the test."""
+    _require_slurm()
+    made = request.node.stash.setdefault(MADE, [])
+    own: list[Cluster] = []
+
+    def start(**options: Any) -> Cluster:
+        cluster = Cluster(**options).start()
+        made.append(cluster)
+        own.append(cluster)
+        return cluster
+
+    yield start
+    for cluster in own:
+        cluster.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the logs of its clusters to the report of a test that failed."""
+    report = yield
+    if report.failed and call.when == "call":
+        for cluster in item.stash.get(MADE, []):
+            report.sections.append((f"SLURM in {cluster.folder}", cluster.logs()))
+    return report
