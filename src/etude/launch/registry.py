@@ -17,6 +17,7 @@ JOBS = "jobs.jsonl"
 ENDED = "ended"
 REQUEUES = "requeues"
 LOGS = "logs"
+WAITING = "waiting"
 _BY_STAGE = ".jobs"
 
 
@@ -80,6 +81,19 @@ def ended(folder: Path, unit: str) -> dict[str, Any] | None:
 def forget_ended(folder: Path, unit: str) -> None:
     """Remove the record of an earlier end: the unit is handed over again."""
     (folder / ENDED / f"{unit}.json").unlink(missing_ok=True)
+
+
+def write_waiting(folder: Path, units: int) -> None:
+    """Write down how many units found no room in the queue. Raises StorageError."""
+    if units:
+        atomic.write_text(folder / WAITING, f"{units}\n")
+    else:
+        (folder / WAITING).unlink(missing_ok=True)
+
+
+def is_waiting(folder: Path) -> bool:
+    """Tell whether units of a run are still to be handed over."""
+    return (folder / WAITING).exists()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def run(folder: str, fingerprint: str) -> None:
     import submitit
 
     task = submitit.JobEnvironment()
+    # submitit reports every one of them, and SLURM sends many.
+    signal.signal(signal.SIGCONT, signal.SIG_DFL)
     owner = Owner.here()
     place = Path(folder)
     let_threads_sleep()
@@ -102,6 +105,8 @@ def _conclude(folder: Path, fingerprint: str, owner: Owner, ended: Ended) -> int
 
 def _submit_the_rest(folder: Path) -> None:
     """Submit what had no room before; where a job cannot submit, ``etude resume`` does it."""
+    if not registry.is_waiting(folder):
+        return
     from etude.launch.slurm.submit import submit
 
     try:

@@ -78,6 +78,7 @@ def submit(
         done = Submission([], len(finished), {key: job.job for key, job in queued.items()})
         if todo:
             _Pass(graph, launcher, folder, done).run(todo, _room(launcher, known, live))
+        registry.write_waiting(folder, done.waiting)
         return done
 
 

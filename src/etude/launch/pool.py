@@ -1,0 +1,315 @@
+"""Runs a graph in worker processes of this machine: a unit starts when what it rests on is done."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from etude.errors import ConfigError, Fault, Interrupted
+from etude.execute import outcomes, run_folder
+from etude.execute.local import check_outputs
+from etude.execute.outcomes import Outcome
+from etude.execute.stop import Stop
+from etude.launch import machine, registry, written
+from etude.launch.code import snapshot
+from etude.launch.resources import Shape, shape_of
+from etude.launch.units import Unit, units_of
+from etude.launcher.local_pool import LocalPool
+from etude.plan import layout
+from etude.plan.nodes import EvaluationNode, Graph
+from etude.plan.quantities import counted, duration
+
+_POLL_SECONDS = 0.1
+#: Seconds that workers get to save after a request to stop, before they are killed.
+_PATIENCE = 600.0
+_PR_SET_PDEATHSIG = 1
+
+
+def run(graph: Graph, launcher: LocalPool, root: Mapping[str, Any]) -> int:
+    """Do a graph's units in processes and return the exit code, as ``execute.local.run`` does.
+
+    Raises ConfigError for a stage that asks for more than this machine.
+    """
+    units = units_of(graph)
+    shapes = {key: _shape(unit) for key, unit in units.items()}
+    gpus = machine.gpus() if launcher.gpus is None else [str(number) for number in launcher.gpus]
+    _check(units, shapes, gpus)
+    check_outputs(graph)
+    graph.folder = run_folder.make(graph)
+    written.write(graph, root["launcher"])
+    return Pool(graph, units, shapes, gpus, launcher.workers).run()
+
+
+def take_up(folder: Path) -> int:
+    """Go on with a written run in worker processes; return the exit code."""
+    from etude.build import build
+
+    graph, config = written.read(folder)
+    launcher = build(config, "launcher")
+    units = units_of(graph)
+    shapes = {key: _shape(unit) for key, unit in units.items()}
+    gpus = machine.gpus() if launcher.gpus is None else [str(number) for number in launcher.gpus]
+    _check(units, shapes, gpus)
+    return Pool(graph, units, shapes, gpus, launcher.workers).run()
+
+
+def _shape(unit: Unit) -> Shape:
+    from etude.config.settings import Resources
+
+    resources = unit.stage.resources if unit.stage is not None else {}
+    return shape_of(resources, Resources(), f"stages.{unit.name}.resources")
+
+
+def _check(units: Mapping[str, Unit], shapes: Mapping[str, Shape], gpus: list[str]) -> None:
+    faults = {}
+    for key, unit in units.items():
+        shape, where = shapes[key], f"stages.{unit.name}.resources"
+        if shape.nodes > 1:
+            text = f"{where}.nodes={shape.nodes}"
+            faults[text] = "asks for several machines; they are launcher=slurm's to give."
+        if shape.gpus_per_node > len(gpus):
+            text = f"{where}.gpus_per_node={shape.gpus_per_node}"
+            faults[text] = f"asks for more GPUs than there are to share out here ({len(gpus)})."
+    if faults:
+        raise ConfigError([Fault(typed, message) for typed, message in faults.items()])
+
+
+@dataclass
+class _Worker:
+    unit: Unit
+    process: subprocess.Popen[bytes]
+    gpus: list[str]
+    log: Path
+    stream: IO[bytes]
+    started: float = field(default_factory=time.monotonic)
+
+
+class Pool:
+    """The units of a graph, the processes at work on them, and the GPUs that are free."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        units: dict[str, Unit],
+        shapes: Mapping[str, Shape],
+        gpus: list[str],
+        workers: int | None,
+    ) -> None:
+        self.graph = graph
+        self.units = units
+        self.shapes = shapes
+        self.free = list(gpus)
+        self.given = 1 if gpus else 0
+        self.most = workers or max(1, len(gpus) or machine.cores() // 2)
+        self.code = snapshot(graph.outputs)
+        self.waiting = dict(units)
+        self.ended: dict[str, bool] = {}
+        self.working: list[_Worker] = []
+        self.stop = Stop()
+
+    def run(self) -> int:
+        """Start units as they become ready until all have ended; return the exit code."""
+        graph = self.graph
+        assert graph.folder is not None  # made before
+        print(f"{graph.folder.name} · {counted(len(self.units), 'stage')}, {self.most} at a time")
+        state = "failed"
+        try:
+            with self.stop.listening():
+                while (self.waiting or self.working) and not self.stop.requested:
+                    self._write_result("running")
+                    self._start_ready()
+                    self._reap()
+                if self.stop.requested:
+                    self._end_workers()
+        finally:
+            self._read_outcomes()
+            if self.stop.requested:
+                state = "interrupted"
+            elif all(self.ended.values()) and not outcomes.problems(graph):
+                state = "done"
+            graph.state = state
+            self._write_result(state)
+        self._tell_end()
+        return {"done": 0, "failed": 1, "interrupted": Interrupted.exit_code}[state]
+
+    def _start_ready(self) -> None:
+        for key, unit in list(self.waiting.items()):
+            known = [self.ended.get(parent, parent not in self.units) for parent in unit.parents]
+            if any(parent in self.ended and not self.ended[parent] for parent in unit.parents):
+                self._lost(unit)
+            elif all(known) and len(self.working) < self.most and self._gpus_for(unit) is not None:
+                del self.waiting[key]
+                self.working.append(self._start(unit))
+
+    def _lost(self, unit: Unit) -> None:
+        """Give up a unit that rests on one that did not end well."""
+        del self.waiting[unit.fingerprint]
+        self.ended[unit.fingerprint] = False
+        names = [
+            self.units[parent].name for parent in unit.parents if not self.ended.get(parent, True)
+        ]
+        print(f" {_called(unit)} does not run: {', '.join(names)} did not finish", flush=True)
+
+    def _gpus_for(self, unit: Unit) -> list[str] | None:
+        """Return the GPUs a unit would get now, or None while too few are free."""
+        wanted = self.shapes[unit.fingerprint].gpus_per_node or self.given
+        return self.free[:wanted] if wanted <= len(self.free) else None
+
+    def _start(self, unit: Unit) -> _Worker:
+        assert self.graph.folder is not None
+        gpus = self._gpus_for(unit) or []
+        self.free = [each for each in self.free if each not in gpus]
+        place = registry.log_folder(
+            self.graph.folder, unit.name, unit.fingerprint, "local", self._number(unit)
+        )
+        place.mkdir(parents=True, exist_ok=True)
+        log = place / "rank0.log"
+        registry.forget_ended(self.graph.folder, unit.fingerprint)
+        stream = log.open("ab")
+        path = os.environ.get("PYTHONPATH")
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(self.code) + (f"{os.pathsep}{path}" if path else ""),
+            "CUDA_VISIBLE_DEVICES": ",".join(gpus),
+            "PYTHONUNBUFFERED": "1",
+        }
+        process = subprocess.Popen(
+            command(self.graph.folder, unit, self.shapes[unit.fingerprint]),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on once
+            preexec_fn=_end_with_parent,
+        )
+        print(f" {_called(unit)} starts · {log}", flush=True)
+        return _Worker(unit, process, gpus, log, stream)
+
+    def _number(self, unit: Unit) -> int:
+        assert self.graph.folder is not None
+        place = registry.log_folder(self.graph.folder, unit.name, unit.fingerprint, "local", 0)
+        return len(list(place.parent.glob("local.*"))) if place.parent.is_dir() else 0
+
+    def _reap(self) -> None:
+        for worker in list(self.working):
+            if worker.process.poll() is not None:
+                self._over(worker)
+        time.sleep(_POLL_SECONDS)
+
+    def _over(self, worker: _Worker) -> None:
+        self.working.remove(worker)
+        worker.stream.close()
+        self.free += worker.gpus
+        code = worker.process.returncode
+        unit = worker.unit
+        self.ended[unit.fingerprint] = code == 0
+        seconds = duration(time.monotonic() - worker.started)
+        if code == 0:
+            print(f" {_called(unit)} done in {seconds}", flush=True)
+            return
+        print(f" {_called(unit)} {self._why(worker, code)}", flush=True)
+
+    def _why(self, worker: _Worker, code: int) -> str:
+        assert self.graph.folder is not None
+        if code == Interrupted.exit_code:
+            return "interrupted; a checkpoint is written"
+        about = registry.ended(self.graph.folder, worker.unit.fingerprint)
+        if about is not None and about.get("why"):
+            return f"FAILED: {str(about['why']).splitlines()[0]}"
+        how = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
+        return f"FAILED by {how}; its log is {worker.log}"
+
+    def _end_workers(self) -> None:
+        """Ask every worker to save and end; kill those that do not."""
+        print(
+            f" {self.stop.signal}: {counted(len(self.working), 'stage')} save and end", flush=True
+        )
+        for worker in self.working:
+            worker.process.terminate()
+        end = time.monotonic() + _PATIENCE
+        while self.working and time.monotonic() < end:
+            self._reap()
+        for worker in list(self.working):
+            os.killpg(worker.process.pid, signal.SIGKILL)
+            worker.process.wait()
+            self._over(worker)
+
+    def _read_outcomes(self) -> None:
+        """Fill in how every node ended, from what lies on disk."""
+        graph = self.graph
+        assert graph.folder is not None
+        for key, unit in self.units.items():
+            about = registry.ended(graph.folder, key) or {}
+            for node in unit.nodes:
+                outcome = on_disk(graph, node.fingerprint)
+                if outcome is not None:
+                    graph.outcomes[node.fingerprint] = outcome
+                elif node.fingerprint == key and about.get("state") == "failed":
+                    graph.outcomes[key] = Outcome("failed", error=str(about.get("why")))
+                elif node.fingerprint == key and self.ended.get(key) is False:
+                    why = str(about.get("why") or f"{_called(unit)} did not finish")
+                    failed = key not in self.waiting and not any(
+                        self.ended.get(parent) is False for parent in unit.parents
+                    )
+                    graph.outcomes[key] = Outcome("failed" if failed else "waiting", error=why)
+
+    def _write_result(self, state: str) -> None:
+        if state != "running" or not self.ended:
+            run_folder.write_result(self.graph, state)
+
+    def _tell_end(self) -> None:
+        from etude.view.ending import end_lines
+        from etude.view.record import RunRecord
+
+        record = RunRecord()
+        for fingerprint, outcome in self.graph.outcomes.items():
+            if fingerprint in self.graph.stages:
+                known = record.stage(fingerprint)
+                known.state, known.seconds = outcome.state, outcome.seconds
+                known.folder, known.problem = outcome.folder, outcome.error
+            elif outcome.evaluation is not None:
+                record.evaluations[fingerprint] = outcome.evaluation
+        print()
+        for line in end_lines(self.graph, record):
+            print(line)
+
+
+def on_disk(graph: Graph, fingerprint: str) -> Outcome | None:
+    """Return how a node ended as its folder tells; None where it is not finished."""
+    node = graph.node(fingerprint)
+    if isinstance(node, EvaluationNode):
+        folder = layout.evaluation_folder(graph.outputs, node.name, fingerprint)
+        if layout.finished(folder) is None:
+            return None
+        result = layout.read_json(folder / "result.json")
+        return Outcome("done", str(folder), evaluation=result)
+    folder = layout.stage_folder(graph.outputs, node.name, fingerprint)
+    done = layout.finished(folder)
+    return None if done is None else Outcome("done", str(folder), float(done.get("seconds", 0.0)))
+
+
+def command(folder: Path, unit: Unit, shape: Shape) -> list[str]:
+    """Return the command of a unit: Python alone, or torchrun for several processes."""
+    what = ["-m", "etude.launch.job", str(folder), unit.fingerprint]
+    if shape.tasks == 1:
+        return [sys.executable, *what]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    return [sys.executable, *torchrun, str(shape.tasks), *what]
+
+
+def _called(unit: Unit) -> str:
+    return f"{unit.name}-{unit.fingerprint[:4]}"
+
+
+def _end_with_parent() -> None:
+    """Have the kernel ask a worker to save and end when this process dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -1,0 +1,184 @@
+"""What a run asks for, from its folder: pieces of work, what each waits for, and their jobs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from etude.errors import StorageError
+from etude.execute.owner import Owner
+from etude.launch import registry, written
+from etude.launch.registry import Submitted
+from etude.launch.units import units_of
+from etude.plan import layout
+from etude.plan.nodes import EvaluationNode, Run, own_overrides
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stage of a run with the evaluations of its model, or an evaluation that stands alone.
+
+    ``overrides`` are what tells it from the others of a sweep; a stage that several members share
+    has those that all of them have. ``evaluations`` are (name, fingerprint); ``waits_for`` is what
+    a run that ended without it said.
+    """
+
+    name: str
+    fingerprint: str
+    overrides: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    evaluations: tuple[tuple[str, str], ...] = ()
+    is_stage: bool = True
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    waits_for: str = ""
+
+    @property
+    def head(self) -> str:
+        """Return its name as the commands take it, such as ``rl-3c1e``."""
+        return f"{self.name}-{self.fingerprint[:4]}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run: its pieces by fingerprint, parents first, and the newest job of each."""
+
+    folder: Path
+    outputs: Path
+    pieces: dict[str, Piece] = field(default_factory=dict)
+    jobs: dict[str, Submitted] = field(default_factory=dict)
+    launcher: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the run's folder."""
+        return self.folder.name
+
+    @property
+    def short(self) -> str:
+        """Return the last part of its name, which the commands take too."""
+        return self.name.rpartition("-")[2]
+
+    @property
+    def on_cluster(self) -> bool:
+        """Tell whether jobs of a cluster do the work."""
+        return bool(self.jobs) or self.launcher.get("name") == "slurm"
+
+    @property
+    def process(self) -> Owner | None:
+        """Return the process that wrote how the run goes, if one did."""
+        about = self.result.get("process")
+        return Owner.of_json(about) if isinstance(about, dict) else None
+
+
+def folders_of(outputs: Path) -> list[Path]:
+    """Return the folders of the runs under ``outputs``, newest first."""
+    parent = outputs / layout.RUNS
+    found = [path for path in parent.glob("[!.]*") if path.is_dir()] if parent.is_dir() else []
+    return sorted(found, key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
+
+
+def matching(outputs: Path, wanted: str) -> list[Path]:
+    """Return the runs whose name has ``wanted`` in it; a whole name or its last part comes first.
+
+    Raises StorageError when there is none.
+    """
+    folders = folders_of(outputs)
+    for fits in (
+        [path for path in folders if path.name == wanted],
+        [path for path in folders if path.name.rpartition("-")[2] == wanted],
+        [path for path in folders if wanted in path.name],
+    ):
+        if fits:
+            return fits
+    known = ", ".join(path.name for path in folders[:5]) or "none"
+    raise StorageError(
+        f"no run under {outputs / layout.RUNS} is called '{wanted}'; the newest are {known}"
+    )
+
+
+def the_one(outputs: Path, wanted: str) -> Path:
+    """Return the only run of a name. Raises StorageError when there is none or more than one."""
+    found = matching(outputs, wanted)
+    if len(found) > 1:
+        listed = ", ".join(path.name for path in found[:8]) + (" …" if len(found) > 8 else "")
+        raise StorageError(f"'{wanted}' fits {len(found)} runs; type more of one name: {listed}")
+    return found[0]
+
+
+def read(folder: Path) -> Asked:
+    """Return what the run in ``folder`` asks for. Raises StorageError."""
+    result = layout.read_json(folder / "result.json") or {}
+    if written.is_written(folder):
+        return _of_graph(folder, result)
+    return _of_result(folder, result)
+
+
+def _of_graph(folder: Path, result: Mapping[str, Any]) -> Asked:
+    graph, launcher = written.read(folder, ())
+    own = own_overrides([run.overrides for run in graph.runs])
+    wanted = _wanted_by(graph.runs)
+    pieces = {}
+    for fingerprint, unit in units_of(graph).items():
+        stage = unit.stage
+        measured = [node for node in unit.nodes if isinstance(node, EvaluationNode)]
+        pieces[fingerprint] = Piece(
+            unit.name,
+            fingerprint,
+            _shared([own[number] for number in wanted.get(fingerprint, ())]),
+            unit.parents,
+            tuple((node.name, node.fingerprint) for node in measured),
+            is_stage=stage is not None,
+            resources=stage.resources if stage is not None else {},
+        )
+    jobs = registry.jobs_of(folder)
+    return Asked(folder, graph.outputs, pieces, jobs, launcher, result)
+
+
+def _wanted_by(runs: Sequence[Run]) -> dict[str, list[int]]:
+    """Return node → the numbers of the runs that want it."""
+    wanted: dict[str, list[int]] = {}
+    for number, run in enumerate(runs):
+        own = ((view.stage, view.before, view.after) for view in run.stages)
+        for fingerprint in dict.fromkeys(itertools.chain.from_iterable(own)):
+            if fingerprint is not None:
+                wanted.setdefault(fingerprint, []).append(number)
+    return wanted
+
+
+def _shared(members: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Return what all members have, in the order of the first."""
+    listed = list(members)
+    if not listed:
+        return ()
+    if len(listed) == 1:
+        return tuple(listed[0])
+    everywhere = set.intersection(*map(set, listed))
+    return tuple(each for each in listed[0] if each in everywhere)
+
+
+def _of_result(folder: Path, result: Mapping[str, Any]) -> Asked:
+    """Read a run without a written graph: its result lists the stages of each member."""
+    members = result.get("runs", [])
+    own = own_overrides([member["overrides"] for member in members])
+    pieces: dict[str, Piece] = {}
+    sharing: dict[str, list[list[str]]] = {}
+    for member, overrides in zip(members, own, strict=True):
+        before: list[str] = []
+        for entry in member["stages"]:
+            fingerprint = entry["fingerprint"]
+            sharing.setdefault(fingerprint, []).append(overrides)
+            measured = [entry[each] for each in ("before", "after") if entry.get(each)]
+            pieces[fingerprint] = Piece(
+                entry["name"],
+                fingerprint,
+                _shared(sharing[fingerprint]),
+                tuple(before),
+                tuple((entry["name"], each["fingerprint"]) for each in measured),
+                waits_for=entry.get("waits_for") or "",
+            )
+            before.append(fingerprint)
+    return Asked(folder, folder.parent.parent, pieces, result=result)
