@@ -67,7 +67,8 @@ class Stop:
         def wait() -> None:
             while not over.is_set():
                 caught = signal.sigtimedwait(_FOR_ALL, _POLL_SECONDS)
-                if caught is not None:
+                # After SIGSTOP and SIGCONT, Python 3.11 returns a number that it never set.
+                if caught is not None and caught.si_signo in _FOR_ALL:
                     waiting.append(caught.si_signo)
                     # Only the main thread runs Python's handlers, and its sleep must end.
                     signal.pthread_kill(main, relayed)
