@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from etude.distributed.dealing import cut, deal, merged
+from etude.distributed.world import current
 from etude.errors import DataError, ModelError
 from etude.learner.forward import ForwardPass, spread
 from etude.learner.interface import Tree
-from etude.learner.microbatch import MicroBatch, collate, split
+from etude.learner.microbatch import MicroBatch, collate
 from etude.learner.parts import StageParts
 from etude.learner.tensors import micro_batch
 from etude.learner.trainee import Trainee
@@ -52,9 +54,9 @@ class StageCritic:
         return 0.0
 
     def update(
-        self, batch: LossBatch, rows: Sequence[Row], micro: list[list[int]], step: int, part: int
+        self, batch: LossBatch, rows: Sequence[Row], micro: list[list[int]], step: int, number: int
     ) -> dict[str, float]:
-        """Make the critic's own step on an update batch; return numbers for the log."""
+        """Make the critic's own step on update batch ``number``; return numbers for the log."""
         return {}
 
     def state_dict(self) -> Tree:
@@ -120,13 +122,17 @@ class ValueCritics(StageCritic):
     def assess(self, batch: RolloutBatch, rows: Sequence[Row]) -> RolloutBatch:
         """Return the rows of a step with the value of every token, ``[N, T]``, without gradient."""
         lengths = [len(row.prompt) + len(row.tokens) for row in rows]
-        found = torch.zeros(*batch.mask.shape, self._head.places.numel())
+        mine: list[tuple[list[int], Tensor]] = []
         with torch.no_grad(), self._policy.measuring():
-            for members in split(lengths, self._budget):
-                small = collate([rows[i] for i in members], pad_id=self._policy.pad_id)
+            for part in deal(cut(lengths, self._budget)):
+                small = collate([rows[i] for i in part.rows], pad_id=self._policy.pad_id)
                 outputs = self._read(small).cpu()
-                found = found.to(outputs.dtype)
-                found[members, : outputs.shape[1]] = outputs
+                if part.counts:
+                    mine.append((part.rows, outputs))
+        found = torch.zeros(*batch.mask.shape, self._head.places.numel())
+        for members, outputs in (read for hand in current().gather(mine) for read in hand):
+            found = found.to(outputs.dtype)
+            found[members, : outputs.shape[1]] = outputs
         self._outputs = found
         return replace(batch, values=self._part.loss.values(found))
 
@@ -171,7 +177,7 @@ class ValueCritics(StageCritic):
         return term.loss
 
     def update(
-        self, batch: LossBatch, rows: Sequence[Row], micro: list[list[int]], step: int, part: int
+        self, batch: LossBatch, rows: Sequence[Row], micro: list[list[int]], step: int, number: int
     ) -> dict[str, float]:
         """Make the step of a critic of its own on an update batch; return numbers for the log."""
         if self._own is None:
@@ -179,15 +185,16 @@ class ValueCritics(StageCritic):
         metrics: Metrics = {}
 
         def losses() -> Iterator[Tensor]:
-            for members in micro:
-                chosen = [rows[i] for i in members]
+            for part in deal(micro):
+                chosen = [rows[i] for i in part.rows]
                 width = max(len(row.tokens) for row in chosen)
-                small = micro_batch(batch, members, width, self._policy.device)
+                small = micro_batch(batch, part.rows, width, self._policy.device)
                 outputs = self._read(collate(chosen, pad_id=self._policy.pad_id))
-                yield self._term(outputs, small, metrics)
+                found: Metrics = {}
+                yield part.loss(self._term(outputs, small, found), found, metrics)
 
-        done = self._own.update(losses(), step, part)
-        numbers = {name: metric.value() for name, metric in metrics.items()}
+        done = self._own.update(losses(), step, number)
+        numbers = {name: metric.value() for name, metric in merged(metrics).items()}
         moved = {f"critic/{name}": done[name] for name in ("gradient_norm", "learning_rate")}
         return numbers | moved
 
@@ -204,7 +211,8 @@ class ValueCritics(StageCritic):
         """Write the critic's model, if it has one of its own, and its head to ``folder/critic``."""
         if self._own is not None:
             self._policy.save(folder / "critic")
-        self._head.save(folder / "critic")
+        if current().is_main:
+            self._head.save(folder / "critic")
 
 
 def open_critic(parts: StageParts, context: StageContext, policy: Policy) -> StageCritic:

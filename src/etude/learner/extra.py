@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from etude.distributed.dealing import merged
 from etude.learner.parts import StageParts
 from etude.learner.sampler import StepSampler
 from etude.learner.taught import taught_losses
@@ -62,7 +63,7 @@ class ExtraUpdates:
                     keys=(self._seed, step, self._parts.training.steps),
                 )
                 done = self._trainees[key].update(losses, step, number)
-                done |= {name: metric.value() for name, metric in metrics.items()}
+                done |= {name: metric.value() for name, metric in merged(metrics).items()}
                 numbers |= {f"extra/{key}/{name}": value for name, value in done.items()}
         return numbers
 

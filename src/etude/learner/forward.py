@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from etude.learner.microbatch import MicroBatch, Trainable, collate, split
+from etude.distributed.dealing import cut, deal
+from etude.distributed.world import current
+from etude.learner.microbatch import MicroBatch, Trainable, collate
 from etude.model.policy import Policy
 from etude.primitives.distribution import STATISTICS, entropy_of
 
@@ -52,20 +54,25 @@ def measure(
     """Return, without gradient, numbers of each row's tokens by name, 0 where it is not trained.
 
     A name is ``logprobs`` or one of ``primitives.distribution.STATISTICS``. Nothing is dropped out,
-    so the numbers are those of the model that samples.
+    so the numbers are those of the model that samples. All ranks ask together, for the same rows;
+    each measures some of them.
     """
-    found: dict[str, list[list[float]]] = {name: [[] for _ in rows] for name in names}
+    mine: dict[str, dict[int, list[float]]] = {name: {} for name in names}
     lengths = [len(row.prompt) + len(row.tokens) for row in rows]
     with torch.no_grad(), policy.measuring():
-        for members in split(lengths, token_budget):
-            batch = collate([rows[i] for i in members], pad_id=policy.pad_id)
+        for turn in deal(cut(lengths, token_budget)):
+            batch = collate([rows[i] for i in turn.rows], pad_id=policy.pad_id)
             passed = forward(policy, batch, temperature, chunk=chunk)
-            for name in names:
+            for name in names if turn.counts else ():
                 of = STATISTICS.get(name)
                 numbers = passed.logprobs if of is None else passed.statistic(of)
-                for i, line in zip(members, numbers.tolist(), strict=True):
-                    found[name][i] = line[: len(rows[i].tokens)]
-    return found
+                for i, line in zip(turn.rows, numbers.tolist(), strict=True):
+                    mine[name][i] = line[: len(rows[i].tokens)]
+    found: dict[str, dict[int, list[float]]] = {name: {} for name in names}
+    for hand in current().gather(mine):
+        for name in names:
+            found[name] |= hand[name]
+    return {name: [found[name][i] for i in range(len(rows))] for name in names}
 
 
 def score(

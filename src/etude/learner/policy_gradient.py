@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from etude.distributed.dealing import cut, deal, merged
 from etude.learner.clock import Clock
 from etude.learner.critic import open_critic
 from etude.learner.extra import ExtraUpdates
 from etude.learner.forward import forward, score
 from etude.learner.interface import StepResult, Tree
 from etude.learner.make import StageContext
-from etude.learner.microbatch import collate, split
+from etude.learner.microbatch import collate
 from etude.learner.parts import StageParts
 from etude.learner.recall import Recall
 from etude.learner.report import group_metrics, guidance_metrics, row_metrics, sample_record
@@ -28,7 +29,7 @@ from etude.learner.taught import demonstration_rows, taught_losses
 from etude.learner.tensors import micro_batch, pad, rollout_batch, row_seeds
 from etude.learner.trainee import Trainee
 from etude.objective.batch import LossBatch, RolloutBatch, totals_of
-from etude.objective.loss import Estimate, Metrics, add_metrics
+from etude.objective.loss import Estimate, Metrics
 from etude.randomness import generator
 from etude.rows import Row
 
@@ -211,7 +212,7 @@ class PolicyGradientLearner:
 
         done = self.trainee.update(losses(), step, part)
         done |= self.critic.update(update, rows, micro, step, part)
-        numbers = {name: metric.value() for name, metric in metrics.items()}
+        numbers = {name: metric.value() for name, metric in merged(metrics).items()}
         return {**done, **numbers, "update/skipped": 0.0}
 
     def _old_names(self) -> tuple[str, ...]:
@@ -229,28 +230,29 @@ class PolicyGradientLearner:
     def _losses(
         self, update: LossBatch, rows: Sequence[Row], micro: list[list[int]], metrics: Metrics
     ) -> Iterator[Tensor]:
-        """Yield the loss of each micro-batch; their sum is the loss of the update batch."""
-        for part in micro:
-            chosen = [rows[i] for i in part]
+        """Yield the loss of each micro-batch of this rank; those of all add to the batch's."""
+        for part in deal(micro):
+            chosen = [rows[i] for i in part.rows]
             width = max(len(row.tokens) for row in chosen)
-            small = micro_batch(update, part, width, self.policy.device)
+            small = micro_batch(update, part.rows, width, self.policy.device)
             passed = forward(
                 self.policy, collate(chosen, pad_id=self.policy.pad_id), self.temperature
             )
             if self.rollouts.on_policy and not self.recall.filled:
                 small = replace(small, old_logprobs=passed.logprobs.detach())
             loss = self.objective.loss(small, passed, self.state)
-            metrics.update(add_metrics(metrics, loss.metrics))
-            yield loss.total + self.critic.beside(passed, small, metrics)
+            found = dict(loss.metrics)
+            total = loss.total + self.critic.beside(passed, small, found)
+            yield part.loss(total, found, metrics)
 
     def _micro_batches(self, rows: Sequence[Row], groups: Tensor | None = None) -> list[list[int]]:
         lengths = [len(row.prompt) + len(row.tokens) for row in rows]
         aligned = groups.tolist() if groups is not None and self.objective.whole_groups else None
-        return split(lengths, self.parts.execution.micro_batch_tokens, aligned)
+        return cut(lengths, self.parts.execution.micro_batch_tokens, aligned)
 
     def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Measure the policy as it stands on the held-out rows; changes no state."""
-        return self.parts.evaluate(self.policy, self.context)
+        return self.parts.evaluate(self.policy.replica(), self.context)
 
     def state_dict(self) -> Tree:
         """Return all that a resumed stage needs."""

@@ -88,5 +88,4 @@ def value_head(policy: Policy, places: Tensor, folder: Path | None = None) -> Va
 def hidden_states(policy: Policy, **inputs: Any) -> Tensor:
     """Return the decoder's last hidden states, ``[N, S, hidden]``, whatever the model's head is."""
     with policy.precision():
-        states: Tensor = policy.causal_lm.get_decoder()(**inputs).last_hidden_state
-    return states
+        return policy.entered(lambda: policy.causal_lm.get_decoder()(**inputs).last_hidden_state)

@@ -1,0 +1,157 @@
+"""Steps of policy gradient as one process or several make them, written down to be compared.
+
+Run as a program it is one of several ranks; imported it does the same alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import torch
+
+from etude import schema
+from etude.config.prepare import prepare
+from etude.distributed.world import current, joined
+from etude.learner.make import StageContext, make_learner
+from etude.learner.rollouts import Rollouts
+from etude.rows import Outcome, Row, Verdict
+
+STAGE = (
+    "recipe=rl",
+    "model=scratch",
+    "model.hidden_size=32",
+    "model.layers=2",
+    "model.heads=2",
+    "model.kv_heads=1",
+    "model.intermediate_size=64",
+    "training.prompts_per_step=5",
+    "training.rollouts_per_prompt=4",
+    "training.steps=2",
+    "training.gradient_clip=0.5",
+    "rollout.max_new_tokens=8",
+    "rollout.stop_token_ids=[3,5,7,11,13,17,19,23,29,31]",
+    "execution.micro_batch_tokens=160",
+    "execution.samples=100",
+    "optimizer.lr=1e-2",
+    # Adam divides by the size of a gradient: without this it would blow rounding errors up.
+    "optimizer.epsilon=1e-3",
+)
+
+#: Preset → what makes all of it work on a few rows.
+SUITED: dict[str, tuple[str, ...]] = {
+    "chord": ("objective.imitation.rows=5",),
+    "dapo": ("objective.filter.metric=accuracy",),
+    "guide": ("objective.guidance.fallback_ratio=0.5", "objective.guidance.group=separate"),
+    "relift": ("objective.extra_update.relift.size=1", "objective.extra_update.relift.lr=1e-3"),
+    "riskpo": ("objective.advantage.bundle_size=2",),
+}
+
+#: Name → what presets alone do not show.
+MORE: dict[str, tuple[str, ...]] = {
+    "two updates": ("objective=grpo", "training.updates_per_step=2"),
+    "two epochs": ("objective=grpo", "training.updates_per_step=2", "training.epochs_per_step=2"),
+    "reference": ("objective=grpo", "objective/regularizer=[kl]"),
+    "one prompt": ("objective=grpo", "training.prompts_per_step=1", "seed=3"),
+    "rows drawn twice": ("objective=ghpo", "data_mix.train.arithmetic.limit=3"),
+    "growing hints": (
+        "objective=ghpo",
+        "objective.guidance.escalation=across_epochs",
+        "data_mix.train.arithmetic.limit=5",
+    ),
+    "shared critic": ("objective=ppo", "objective.critic.share=head"),
+}
+
+
+def cases() -> dict[str, tuple[str, ...]]:
+    """Return what is tried: every preset of the learner, and more; name → overrides."""
+    known = sorted(schema.load().components["objective"].items())
+    names = [name for name, info in known if info.learner == "policy_gradient"]
+    presets = {name: (f"objective={name}", *SUITED.get(name, ())) for name in names}
+    return presets | MORE
+
+
+def judge(rows: Sequence[Row]) -> None:
+    """Judge by the prompt's text and the tokens: some prompts nobody solves, others some do."""
+    for row in rows:
+        hopeless = crc32(row.example.prompt.encode()) % 3 == 0
+        right = not hopeless and sum(row.tokens) % 2 == 0
+        parts = {"accuracy": float(right), "format": float(len(row.tokens) % 2)}
+        row.verdict = Verdict(Outcome.CORRECT if right else Outcome.WRONG, parts)
+
+
+def told(row: Row) -> list[Any]:
+    """Return what must be equal of a row."""
+    return [row.prompt_id, row.index, row.prompt, row.tokens, row.off_policy, row.reward]
+
+
+def run(overrides: Sequence[str], folder: Path, steps: int = 2) -> dict[str, Any]:
+    """Return rows, metrics and parameters of the first steps of a stage."""
+    config = prepare([*STAGE, *overrides]).runs[0][1][0].config
+    context = StageContext(seed=config["seed"], start=None, folder=folder)
+    learner: Any = make_learner(config, context)
+    learner.rollouts.verify = judge
+    gather, rows = learner.rollouts.gather, []
+
+    def recorded(*given: Any) -> Any:
+        found = gather(*given)
+        rows.append(
+            {
+                "groups": [[told(row) for row in group] for group in found.groups],
+                "sampled": [told(row) for row in found.sampled],
+                "demonstrated": [told(row) for row in found.demonstrated],
+                "logprobs": [row.sampler_logprobs for group in found.groups for row in group],
+            }
+        )
+        return found
+
+    learner.rollouts.gather = recorded
+    done = [learner.step(step) for step in range(steps)]
+    state = learner.state.state_dict()
+    model = learner.policy.inference_copy().model
+    learner.close()
+    return {
+        "rows": rows,
+        "metrics": [result.metrics for result in done],
+        "samples": [result.samples for result in done],
+        "state": state,
+        "parameters": [p.flatten().tolist() for p in model.parameters()],
+    }
+
+
+def run_all() -> dict[str, Any]:
+    """Return what every case comes to, as JSON has it."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        found = {name: run(overrides, Path(folder)) for name, overrides in cases().items()}
+    return json.loads(json.dumps(found, default=lambda tensor: tensor.tolist()))
+
+
+def start(ranks: int, folder: Path) -> list[subprocess.Popen[str]]:
+    """Start this program as several ranks that write ``<rank>.json`` into ``folder``."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    usual = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [
+        subprocess.Popen(
+            [sys.executable, __file__, str(folder)],
+            env={**os.environ, **usual, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(ranks)
+    ]
+
+
+if __name__ == "__main__":
+    with joined(patience=120):
+        (Path(sys.argv[1]) / f"{current().rank}.json").write_text(json.dumps(run_all()))

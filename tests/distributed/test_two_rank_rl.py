@@ -1,0 +1,62 @@
+"""Two processes that train one policy make the rollouts, the updates and the log of one process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rl_of_ranks import cases, run_all, start
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what one process found alone, and each of two ranks."""
+    folder = tmp_path_factory.mktemp("ranks")
+    started = start(2, folder)
+    try:
+        alone = run_all()
+        for process in started:
+            _, said = process.communicate(timeout=300)
+            assert process.returncode == 0, said[-3000:]
+    finally:
+        for process in started:
+            process.kill()
+    ranks = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+    return {"alone": alone, "ranks": ranks}
+
+
+def in_any_order(rows: dict[str, Any]) -> dict[str, Any]:
+    """Return the rows of a step; those of a prompt drawn twice are sampled in no certain order."""
+    return {**rows, "sampled": sorted(rows["sampled"])}
+
+
+@pytest.mark.parametrize("name", cases())
+def test_two_ranks_make_the_rollouts_of_one_process(name: str, found: Any) -> None:
+    alone, *ranks = (each[name] for each in (found["alone"], *found["ranks"]))
+    for rank in ranks:
+        assert in_any_order(rank["rows"][0]) == in_any_order(alone["rows"][0])  # to the bit
+        assert rank["state"] == alone["state"]
+    assert alone["rows"][0]["groups"]
+
+
+@pytest.mark.parametrize("name", cases())
+def test_two_ranks_make_the_update_of_one_process(name: str, found: Any) -> None:
+    alone, *ranks = (each[name] for each in (found["alone"], *found["ranks"]))
+    assert alone["metrics"][0]["gradient_norm"] > 0
+    for rank in ranks:
+        for mine, theirs in zip(rank["metrics"], alone["metrics"], strict=True):
+            assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6)
+        for mine, theirs in zip(rank["parameters"], alone["parameters"], strict=True):
+            assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6)
+    assert ranks[0]["metrics"] == ranks[1]["metrics"]
+
+
+@pytest.mark.parametrize("name", cases())
+def test_the_second_step_samples_from_the_weights_of_the_first(name: str, found: Any) -> None:
+    alone, rank = found["alone"][name]["rows"][1], found["ranks"][0][name]["rows"][1]
+    assert rank["groups"] == alone["groups"]
+    assert rank["sampled"] == alone["sampled"]
+    for mine, theirs in zip(rank["logprobs"], alone["logprobs"], strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6)
