@@ -48,6 +48,7 @@ class World:
         """Return what every process gave, in the order of their ranks; the same list for all."""
         if self.is_alone:
             return [mine]
+        _refuse_if_left()
         from torch import distributed
 
         found: list[Any] = [None] * self.size
@@ -58,6 +59,7 @@ class World:
         """Return what the first process gave; what the others gave is not looked at."""
         if self.is_alone:
             return mine
+        _refuse_if_left()
         from torch import distributed
 
         held: list[Any] = [mine if self.is_main else None]
@@ -95,11 +97,27 @@ class World:
 
 
 _current = World()
+_left = ""
 
 
 def current() -> World:
     """Return the world this process has joined; a world of one otherwise."""
     return _current
+
+
+def leave(why: str) -> None:
+    """Take no part in any further meeting: this process is to end, as it fell out of step.
+
+    What it would say would be taken for the answer to another question. The end of the process
+    tells the others.
+    """
+    global _left
+    _left = _left or why
+
+
+def _refuse_if_left() -> None:
+    if _left:
+        raise StageError(f"this process no longer works together with the others: {_left}")
 
 
 def announced() -> World:
@@ -133,20 +151,21 @@ def joined(patience: float = PATIENCE) -> Iterator[World]:
     ``patience`` is how many seconds a process waits for the others in one exchange. Inside another
     :func:`joined`, and alone, nothing is done. Raises StageError when they cannot meet.
     """
-    global _current
+    global _current, _left
     world = announced()
     if not _current.is_alone or world.is_alone:
         yield _current
         return
     _meet(world, patience)
-    _current = world
+    _current, _left = world, ""
     try:
         yield world
-        _part(world)
-    finally:
         # After an error nothing is closed in order: others may be stuck in an exchange that only
         # the end of this process breaks off.
-        _current = World()
+        if not _left:
+            _part(world)
+    finally:
+        _current, _left = World(), ""
 
 
 def _meet(world: World, patience: float) -> None:

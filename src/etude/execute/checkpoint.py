@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etude.distributed.together import by_all, by_main
+from etude.distributed.world import current
 from etude.errors import CheckpointError, StorageError
 from etude.execute import atomic, tree
 from etude.plan import layout
@@ -23,8 +25,11 @@ class Checkpoint:
     path: Path
 
     def load(self) -> Any:
-        """Return its state tree. Raises CheckpointError."""
-        return tree.load(self.path)
+        """Return its state tree, which any number of ranks wrote. Raises CheckpointError.
+
+        Where several ranks load it, each reads its rows of what was written in parts.
+        """
+        return tree.load(self.path, whole=current().is_alone)
 
 
 def write(
@@ -41,28 +46,45 @@ def write(
     ones as they were. ``check`` is called before it is begun and before it gets its name, which may
     be much later, and may raise. Raises StorageError on a full disk, and before beginning when
     fewer than ``minimum_free_gib`` GiB are free; nothing is left behind then.
+
+    All ranks of a stage write together, each its own parts, and all raise what one of them raises.
     """
-    check()
     place = attempt / "checkpoints" / f"step_{step}"
-    free = atomic.free_bytes(place)
-    if free < minimum_free_gib * 2**30:
-        raise StorageError(
-            f"no checkpoint was begun after step {step}: {free / 2**30:.2f} GiB are free where "
-            f"{place} would lie, and execution.minimum_free_gib is {minimum_free_gib:g}. To go on: "
-            "free some space (etude clean shows what could go) and run the same command again."
-        )
-    beside = atomic.beside(place)
-    with atomic.storing(place):
-        try:
+
+    def begin() -> Path:
+        check()
+        free = atomic.free_bytes(place)
+        if free < minimum_free_gib * 2**30:
+            raise StorageError(
+                f"no checkpoint was begun after step {step}: {free / 2**30:.2f} GiB are free where "
+                f"{place} would lie, and execution.minimum_free_gib is {minimum_free_gib:g}. To go "
+                "on: free some space (etude clean shows what could go) and run the same command "
+                "again."
+            )
+        beside = atomic.beside(place)
+        with atomic.storing(place):
             beside.mkdir(parents=True)
-            files = tree.save(state, beside)
+        return beside
+
+    def save() -> dict[str, dict[str, Any]]:
+        with atomic.storing(place):
+            return tree.save(state, beside, current().rank)
+
+    def finish() -> None:
+        with atomic.storing(place):
             atomic.write_json(beside / layout.MANIFEST, {"step": step, "files": files})
             check()
             if place.exists():
                 atomic.discard(place)
             beside.rename(place)
             atomic.sync_folder(place.parent)
-        finally:
+
+    beside = by_main(begin)
+    try:
+        files = {name: entry for own in by_all(save) for name, entry in own.items()}
+        by_main(finish)
+    finally:
+        if current().is_main:
             shutil.rmtree(beside, ignore_errors=True)
     return place
 

@@ -1,7 +1,9 @@
 """A state tree on disk, equal to the bit when read back: tensors.safetensors and state.json.
 
 Dicts keep their order and their int keys, tuples stay tuples, leaves are tensors or JSON scalars.
-Tensors that share memory are written one by one and come back apart.
+Tensors that share memory are written one by one and come back apart. Where several ranks hold a
+tensor in parts, each writes its own to ``rank_<r>/tensors.safetensors``, and the first one all the
+rest.
 """
 
 from __future__ import annotations
@@ -10,12 +12,15 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 
+from etude.distributed.part import Part
 from etude.errors import CheckpointError
+from etude.execute import pieces
 from etude.execute.atomic import writing
 from etude.execute.watchdog import progress
 
@@ -44,32 +49,59 @@ _DTYPES = {
 _CHUNK = 1 << 26
 
 
-def save(tree: Any, folder: Path) -> dict[str, dict[str, Any]]:
+def save(tree: Any, folder: Path, rank: int = 0) -> dict[str, dict[str, Any]]:
     """Write a tree into a folder; return file name → {size, sha256} of what was written.
 
     Hashes are taken of the bytes as they are written, so a file that the disk damages later does
-    not match. Raises StorageError, and CheckpointError for a leaf of another kind.
+    not match. Of several ranks each writes its own parts, the first one what all hold alike. Raises
+    StorageError, and CheckpointError for a leaf of another kind.
     """
-    tensors: dict[str, torch.Tensor] = {}
-    text = json.dumps(_encode(tree, "state", tensors), ensure_ascii=False)
+    leaves = _Leaves({}, {})
+    text = json.dumps(_encode(tree, "state", leaves), ensure_ascii=False)
+    contents: dict[str, Iterator[bytes | memoryview]] = {}
+    if rank == 0:
+        contents = {TENSORS: _safetensors(leaves.tensors), STATE: iter([text.encode()])}
+    if leaves.parts:
+        own = {key: part.local for key, part in leaves.parts.items()}
+        about = pieces.described(leaves.parts)
+        contents[f"rank_{rank}/{TENSORS}"] = _safetensors(own, about)
     files = {}
-    for name, chunks in ((TENSORS, _safetensors(tensors)), (STATE, iter([text.encode()]))):
+    for name, chunks in contents.items():
         with writing(folder / name) as stream:
             files[name] = _write(stream, chunks)
     return files
 
 
-def load(folder: Path) -> Any:
-    """Return the tree in a folder, tensors on the CPU. Raises CheckpointError naming the folder."""
+def load(folder: Path, *, whole: bool = True) -> Any:
+    """Return the tree in a folder, tensors on the CPU. Raises CheckpointError naming the folder.
+
+    With ``whole`` False a tensor that was written in parts is a :class:`~.pieces.Pieces`, of which
+    nothing was read.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         content = json.loads((folder / STATE).read_text(encoding="utf-8"))
         tensors = load_file(folder / TENSORS, device="cpu")
-        return _decode(content, tensors)
+        parts = pieces.find(sorted(folder.glob(f"rank_*/{TENSORS}")))
+        read = {key: found.whole() if whole else found for key, found in parts.items()}
+        return _decode(content, tensors, read)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Leaves:
+    """The tensors of a tree by the names they get in files: whole ones, and this rank's parts."""
+
+    tensors: dict[str, torch.Tensor]
+    parts: dict[str, Part]
+
+    def free(self, key: str) -> str:
+        """Return a name that is not taken."""
+        taken = len(self.tensors) + len(self.parts)
+        return key if key not in self.tensors and key not in self.parts else f"{key}#{taken}"
 
 
 def _write(stream: IO[bytes], chunks: Iterator[bytes | memoryview]) -> dict[str, Any]:
@@ -82,27 +114,30 @@ def _write(stream: IO[bytes], chunks: Iterator[bytes | memoryview]) -> dict[str,
     return {"size": size, "sha256": digest.hexdigest()}
 
 
-def _encode(value: Any, where: str, tensors: dict[str, torch.Tensor]) -> Any:
-    if isinstance(value, torch.Tensor):
-        if value.dtype not in _DTYPES or value.layout != torch.strided or value.is_meta:
+def _encode(value: Any, where: str, leaves: _Leaves) -> Any:
+    if isinstance(value, (torch.Tensor, Part)):
+        tensor = value.local if isinstance(value, Part) else value
+        if tensor.dtype not in _DTYPES or tensor.layout != torch.strided or tensor.is_meta:
             raise CheckpointError(
-                f"{where}: a {value.layout} tensor of {value.dtype} has no file form"
+                f"{where}: a {tensor.layout} tensor of {tensor.dtype} has no file form"
             )
-        key = where.removeprefix("state.")
-        key = key if key not in tensors else f"{key}#{len(tensors)}"
-        tensors[key] = value
+        key = leaves.free(where.removeprefix("state."))
+        if isinstance(value, Part):
+            leaves.parts[key] = value
+            return {"$part": key}
+        leaves.tensors[key] = value
         return {"$tensor": key}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Mapping):
-        pairs = [(key, _encode(item, f"{where}.{key}", tensors)) for key, item in value.items()]
+        pairs = [(key, _encode(item, f"{where}.{key}", leaves)) for key, item in value.items()]
         if all(isinstance(key, str) and not key.startswith("$") for key, _ in pairs):
             return dict(pairs)
         if not all(isinstance(key, (str, int)) for key, _ in pairs):
             raise CheckpointError(f"{where}: a key of a state is a string or an int")
         return {"$dict": [list(pair) for pair in pairs]}
     if isinstance(value, (list, tuple)):
-        items = [_encode(item, f"{where}.{place}", tensors) for place, item in enumerate(value)]
+        items = [_encode(item, f"{where}.{place}", leaves) for place, item in enumerate(value)]
         return items if isinstance(value, list) else {"$tuple": items}
     raise CheckpointError(
         f"{where}: a {type(value).__name__} cannot be kept in a checkpoint; a state holds tensors, "
@@ -110,29 +145,33 @@ def _encode(value: Any, where: str, tensors: dict[str, torch.Tensor]) -> Any:
     )
 
 
-def _decode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def _decode(value: Any, tensors: Mapping[str, torch.Tensor], parts: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
-        return [_decode(item, tensors) for item in value]
+        return [_decode(item, tensors, parts) for item in value]
     if not isinstance(value, dict):
         return value
     if "$tensor" in value:
         return tensors[value["$tensor"]]
+    if "$part" in value:
+        return parts[value["$part"]]
     if "$tuple" in value:
-        return tuple(_decode(item, tensors) for item in value["$tuple"])
+        return tuple(_decode(item, tensors, parts) for item in value["$tuple"])
     if "$dict" in value:
-        return {key: _decode(item, tensors) for key, item in value["$dict"]}
-    return {key: _decode(item, tensors) for key, item in value.items()}
+        return {key: _decode(item, tensors, parts) for key, item in value["$dict"]}
+    return {key: _decode(item, tensors, parts) for key, item in value.items()}
 
 
-def _safetensors(tensors: Mapping[str, torch.Tensor]) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of a safetensors file one tensor at a time.
+def _safetensors(
+    tensors: Mapping[str, torch.Tensor], about: Mapping[str, str] | None = None
+) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a safetensors file one tensor at a time, ``about`` in its header.
 
     Written here rather than by the library, which wants tensors that share memory cloned, holds
     all bytes at once and reports a full disk as an error of its own.
     """
     # Wide types first keeps every tensor aligned, as the format's readers expect.
     order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {"__metadata__": dict(about)} if about else {}
     end = 0
     for name in order:
         tensor = tensors[name]

@@ -1,0 +1,62 @@
+"""Work that one rank does for all, or all at once, so that all go on alike or fail alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from etude.distributed.world import current
+from etude.errors import EtudeError, StageError
+
+Result = TypeVar("Result")
+
+
+def by_main(work: Callable[[], Result]) -> Result:
+    """Return on every rank what ``work`` gives on the first; what it raises, all raise.
+
+    ``work`` holds no meeting of its own.
+    """
+    world = current()
+    if world.is_alone:
+        return work()
+    told: tuple[bool, Any] = (False, None)
+    mine: Exception | None = None
+    if world.is_main:
+        told, mine = _tried(work)
+    good, value = world.broadcast(told)
+    if not good:
+        raise mine or value
+    return value
+
+
+def by_all(work: Callable[[], Result]) -> list[Result]:
+    """Return what ``work`` gives on each rank, by rank; where one raises, all do.
+
+    ``work`` holds no meeting of its own. A rank that failed raises its own error, the others that
+    of the first that did.
+    """
+    world = current()
+    if world.is_alone:
+        return [work()]
+    told, mine = _tried(work)
+    found = world.gather(told)
+    if mine is not None:
+        raise mine
+    for good, value in found:
+        if not good:
+            raise value
+    return [value for _, value in found]
+
+
+def _tried(work: Callable[[], Any]) -> tuple[tuple[bool, Any], Exception | None]:
+    try:
+        return (True, work()), None
+    except Exception as error:  # its place is with all ranks: it is raised there
+        return (False, portable(error)), error
+
+
+def portable(error: Exception) -> EtudeError:
+    """Return an error in a form that other processes can be sent."""
+    if isinstance(error, EtudeError):
+        return error
+    return StageError(f"{type(error).__name__}: {error}")
