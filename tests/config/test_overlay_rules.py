@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from toy_tree import toy_schema
@@ -96,6 +97,9 @@ def test_execution_merges_and_sources_are_never_overlaid() -> None:
 
 
 def test_the_root_is_left_as_it_was() -> None:
-    stage = laid(ROOT, {"objective": {"cap": 3.0}})
-    stage["objective"]["advantage"]["epsilon"] = 0.0
-    assert ROOT["objective"]["advantage"]["epsilon"] == 1e-3
+    before, over = copy.deepcopy(ROOT), {"objective": {"cap": 3.0, "advantage": {"epsilon": 0.0}}}
+    stage = laid(ROOT, over)
+    assert ROOT == before
+    assert over == {"objective": {"cap": 3.0, "advantage": {"epsilon": 0.0}}}
+    # What the overlay says nothing about is the root's own object, shared and never changed.
+    assert stage["training"] is ROOT["training"]

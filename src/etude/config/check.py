@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from etude.build import load_class
@@ -11,37 +13,71 @@ from etude.config.check_choices import EVALUATE_READS
 from etude.config.check_root import check_root
 from etude.config.installation import Installation
 from etude.config.needs import Used
-from etude.config.overlay import overlays_of
+from etude.config.overlay import STAGE_GROUPS, overlays_of
 from etude.config.pipeline import expand
-from etude.config.resolve import MemberLike, StageConfig, stage_config
+from etude.config.resolve import MemberLike, Resolver, StageConfig
+from etude.config.sharing import ByIdentity
 from etude.errors import ConfigError, Fault
-from etude.schema import Schema
+from etude.schema import ComponentInfo, Schema
+
+
+class Checker:
+    """Checks members against one installation; what members have in common is judged once."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._resolver = Resolver(installation.schema)
+        self._judged: ByIdentity[_Judged] = ByIdentity()
+
+    def check(self, member: MemberLike) -> list[StageConfig]:
+        """Return a member's stages, all sound; raises ConfigError with every fault of each."""
+        check_root(member.root, self._installation.schema)
+        stages: list[StageConfig] = []
+        found: dict[tuple[str, str], list[str]] = {}
+        checked: set[str] = set()
+        for step in expand(member.root):
+            stage, misfits = self._resolver.stage(member, step)
+            stages.append(stage)
+            if step.overlay in checked:
+                continue
+            checked.add(step.overlay)
+            for path, message in [*misfits, *self._judge(stage).unmet]:
+                found.setdefault((path, message), []).append(step.overlay)
+        faults = [
+            Fault(_where(path, at, checked, member.root), message)
+            for (path, message), at in found.items()
+        ]
+        if faults:
+            raise ConfigError(faults)
+        # A plug-in's components are imported, so that a broken one fails before the queue.
+        for info in [info for stage in stages for info in self._judge(stage).foreign]:
+            load_class(info)
+        return stages
+
+    def _judge(self, stage: StageConfig) -> _Judged:
+        """Return what a stage lacks: it depends on nothing but its nodes."""
+        nodes = [stage.config.get(key) for key in (*STAGE_GROUPS, "sources")]
+        judge = partial(_judged, stage, self._installation)
+        return self._judged.of(judge, *nodes, also=stage.learner)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What a stage lacks, as (path, message), and the components of plug-ins that it uses."""
+
+    unmet: tuple[tuple[str, str], ...]
+    foreign: tuple[ComponentInfo, ...]
+
+
+def _judged(stage: StageConfig, installation: Installation) -> _Judged:
+    used = needs.used_by(stage.config, installation.schema)
+    foreign = tuple(each.info for each in used if each.info.package != "etude")
+    return _Judged(tuple(_unmet(stage, used, installation)), foreign)
 
 
 def check(member: MemberLike, installation: Installation) -> list[StageConfig]:
-    """Return a member's stages, all of them sound; raises ConfigError with every fault of each."""
-    schema = installation.schema
-    check_root(member.root, schema)
-    steps = expand(member.root)
-    stages: list[StageConfig] = []
-    found: dict[tuple[str, str], list[str]] = {}
-    checked: set[str] = set()
-    for step in steps:
-        stage, misfits = stage_config(member, step, schema)
-        stages.append(stage)
-        if step.overlay in checked:
-            continue
-        checked.add(step.overlay)
-        for path, message in [*misfits, *_unmet(stage, installation)]:
-            found.setdefault((path, message), []).append(step.overlay)
-    faults = [
-        Fault(_where(path, at, checked, member.root), message)
-        for (path, message), at in found.items()
-    ]
-    if faults:
-        raise ConfigError(faults)
-    _load_plugins(stages, schema)
-    return stages
+    """Return one member's stages as :meth:`Checker.check` does."""
+    return Checker(installation).check(member)
 
 
 def _where(path: str, stages: Sequence[str], every: set[str], root: Mapping[str, Any]) -> str:
@@ -58,10 +94,11 @@ def _in_overlay(path: str, stage: str, root: Mapping[str, Any]) -> bool:
     return path.split(".")[0] in over
 
 
-def _unmet(stage: StageConfig, installation: Installation) -> Iterator[tuple[str, str]]:
+def _unmet(
+    stage: StageConfig, used: list[Used], installation: Installation
+) -> Iterator[tuple[str, str]]:
     schema = installation.schema
     config = stage.config
-    used = needs.used_by(config, schema)
     if not stage.learner:
         name = (config.get("objective") or {}).get("name")
         if schema.find("objective", str(name)) is not None:
@@ -102,14 +139,6 @@ def _unmet_message(used: Used, what: str, why: str, schema: Schema) -> str:
         lines.append(f"  {name}")
     lines += [f"  {choice}  has it" for choice in needs.providers(what, schema)[:4]]
     return "\n".join(lines)
-
-
-def _load_plugins(stages: Sequence[StageConfig], schema: Schema) -> None:
-    """Import the plug-ins' components in use, so that a broken one fails before the queue."""
-    for stage in stages:
-        for used in needs.used_by(stage.config, schema):
-            if used.info.package != "etude":
-                load_class(used.info)
 
 
 def check_evaluation(member: MemberLike, installation: Installation) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from etude.config import values
-from etude.config.compose import Composed, put, remove
+from etude.config.compose import Composed
 from etude.config.given import Given
 from etude.config.locate import Key, Locator, NameOf, Node, Unknown
-from etude.config.overlay import lay_over, overlays_of
-from etude.config.resolve import pinned_by
+from etude.config.overlay import Overlays, overlays_of
+from etude.config.sharing import Trees, put, remove
 from etude.config.spelling import at, did_you_mean, listed
 from etude.config.values import Misfit, shown
 from etude.errors import Fault
@@ -18,34 +18,38 @@ from etude.schema import FieldInfo, Schema
 
 
 class ValueChecker:
-    """Judges values against composed roots."""
+    """Judges values against composed roots; the roots it makes share what no value touches."""
 
-    def __init__(self, schema: Schema, plain: Mapping[str, FieldInfo], evaluate: bool) -> None:
+    def __init__(
+        self, overlays: Overlays, schema: Schema, plain: Mapping[str, FieldInfo], trees: Trees
+    ) -> None:
+        self._overlays = overlays
         self._schema = schema
         self._plain = plain
-        self._evaluate = evaluate
+        self._trees = trees
 
     def lay(
         self, composed: Composed, given: Sequence[Given]
     ) -> tuple[dict[str, Any], list[tuple[Given, Key, str]], list[Fault]]:
         """Return the root with every good value laid over it, those values, and the faults."""
-        import copy
-
-        root = copy.deepcopy(composed.root)
+        root = composed.root
         laid: list[tuple[Given, Key, str]] = []
         faults: list[Fault] = []
         for each in given:
             locator = self._locator(root, composed.choices)
             if each.kind == "remove_value":
-                fault = self._remove(each, root)
-                faults += [fault] if fault is not None else []
+                left = self._remove(each, root)
+                if isinstance(left, Fault):
+                    faults.append(left)
+                else:
+                    root = left
                 continue
             for path, value in self._leaves(each, root, composed):
                 outcome = self._one(each, path, value, locator)
                 if isinstance(outcome, Fault):
                     faults.append(outcome)
                     continue
-                put(root, path, value)
+                root = self._trees.keep(put(root, path, value))
                 if outcome is not None:
                     laid.append((each, outcome, shown(value)))
                 locator = self._locator(root, composed.choices)
@@ -53,22 +57,24 @@ class ValueChecker:
 
     def _locator(self, root: Mapping[str, Any], choices: Mapping[str, Any]) -> Locator:
         nodes = {
-            stage: lay_over(root, over, self._schema, pinned_by(choices, stage))
+            stage: self._overlays.lay(root, over, self._overlays.pinned(choices, stage))
             for stage, over in overlays_of(root).items()
         }
         return Locator(self._schema, root, nodes, self._plain)
 
-    def _remove(self, each: Given, root: dict[str, Any]) -> Fault | None:
+    def _remove(self, each: Given, root: dict[str, Any]) -> Fault | dict[str, Any]:
+        """Return the root without what an override takes away, or its fault."""
         *_, last = each.path.split(".")
         parent = at(root, each.path.rpartition(".")[0])
         if not isinstance(parent, Mapping) or last not in parent:
             known = parent if isinstance(parent, Mapping) else root
             near = did_you_mean(last, [str(key) for key in known])
             return Fault(each.typed, f"there is no {each.path} to take away.{near}")
-        remove(root, each.path)
+        left = remove(root, each.path)
         if each.path == f"stages.{last}" and isinstance(root.get("pipeline"), list):
-            root["pipeline"] = [stage for stage in root["pipeline"] if stage != last]
-        return None
+            left["pipeline"] = [stage for stage in root["pipeline"] if stage != last]
+        kept: dict[str, Any] = self._trees.keep(left)
+        return kept
 
     def _leaves(
         self, each: Given, root: Mapping[str, Any], composed: Composed

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from etude.config.hydra_private import COMPOSE_ERRORS, Composer
 from etude.config.installation import Installation
+from etude.config.sharing import Trees
 from etude.errors import ConfigError, Fault
 
 
@@ -16,8 +16,8 @@ from etude.errors import ConfigError, Fault
 class Member:
     """One composed command: the only one, or one of a sweep.
 
-    ``root`` is plain (interpolations are unresolved); ``choices`` maps ``group`` or
-    ``group@package`` to the chosen file.
+    ``root`` is plain (interpolations are unresolved) and shares its branches with other members, so
+    nothing may change it; ``choices`` maps ``group`` or ``group@package`` to the chosen file.
     """
 
     overrides: list[str]
@@ -35,11 +35,12 @@ class Composed:
 
 
 class Roots:
-    """Composes each set of group overrides once."""
+    """Composes each set of group overrides once; all roots share their equal branches."""
 
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self.composer = Composer(installation)
+        self.trees = Trees()
         self._made: dict[tuple[str, ...], Composed] = {}
         self._choices: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -52,7 +53,7 @@ class Roots:
                 root, choices = self.composer.compose(parsed)
             except COMPOSE_ERRORS as error:
                 raise ConfigError([_fault(error, key)]) from error
-            self._made[key] = Composed(root, choices)
+            self._made[key] = Composed(self.trees.keep(root), choices)
         return self._made[key]
 
     def choices(self, chosen: Sequence[str]) -> dict[str, Any]:
@@ -77,35 +78,3 @@ def _fault(error: Exception, chosen: tuple[str, ...]) -> Fault:
         if line:
             kept.append(line)
     return Fault(" ".join(chosen), "cannot be composed: " + " ".join(kept))
-
-
-def put(root: dict[str, Any], path: str, value: Any) -> None:
-    """Lay a value at a dotted path, making the mappings on the way."""
-    *heads, last = path.split(".")
-    node: Any = root
-    for head in heads:
-        if isinstance(node, list):
-            node = node[int(head)]
-            continue
-        if not isinstance(node.get(head), (dict, list)):
-            node[head] = {}
-        node = node[head]
-    if isinstance(node, list):
-        node[int(last)] = value
-    elif isinstance(value, Mapping) and isinstance(node.get(last), Mapping):
-        for key, inner in value.items():
-            put(node[last], str(key), inner) if "." not in str(key) else node[last].update(
-                {key: inner}
-            )
-    else:
-        node[last] = copy.deepcopy(value)
-
-
-def remove(root: dict[str, Any], path: str) -> None:
-    """Take away what is at a dotted path, if it is there."""
-    *heads, last = path.split(".")
-    node: Any = root
-    for head in heads:
-        node = node.get(head) if isinstance(node, Mapping) else None
-    if isinstance(node, dict):
-        node.pop(last, None)

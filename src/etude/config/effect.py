@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from etude.config.compose import put
-from etude.config.overlay import STAGE_GROUPS, lay_over, overlays_of
+from etude.config.overlay import STAGE_GROUPS, Overlays, overlays_of
 from etude.config.pipeline import Step
-from etude.config.resolve import pinned_by
+from etude.config.sharing import put
 from etude.config.spelling import at, listed
 from etude.schema import FieldInfo, Schema
 
@@ -30,12 +29,18 @@ class Effects:
         choices: Mapping[str, Any],
         steps: Sequence[Step],
         schema: Schema,
+        overlays: Overlays,
     ) -> None:
         self._root = root
-        self._choices = choices
         self._stages = list(dict.fromkeys(step.overlay for step in steps))
         self._schema = schema
-        self._plain = {stage: self._laid(root, stage) for stage in self._stages}
+        self._overlays = overlays
+        self._over = overlays_of(root)
+        self._pinned_files = {stage: overlays.pinned(choices, stage) for stage in self._stages}
+        self._plain = {
+            stage: overlays.lay(root, self._over.get(stage, {}), self._pinned_files[stage])
+            for stage in self._stages
+        }
 
     def of_value(self, path: str, field: FieldInfo, typed_value: str) -> str | None:
         """Return what is wrong with a root value that no stage reads, or None."""
@@ -66,19 +71,17 @@ class Effects:
         inside = path.removeprefix(f"stages.{stage}.")
         return self._unread(inside, field, [stage])
 
-    def _laid(self, root: Mapping[str, Any], stage: str) -> dict[str, Any]:
-        over = overlays_of(root).get(stage, {})
-        return lay_over(root, over, self._schema, pinned_by(self._choices, stage))
-
     def _reaches(self, path: str, stage: str, node: bool = False) -> bool:
-        group = path.split(".")[0]
-        probe = dict(self._root)
-        marked: dict[str, Any] = {group: _copied(self._root.get(group))}
-        put(marked, path, None)
-        put(marked, path, {"name": _MARK} if node else _MARK)
-        probe[group] = marked[group]
-        found = at(self._laid(probe, stage), f"{path}.name" if node else path)
-        return found == _MARK
+        """Tell whether a mark put at a root path shows in a stage."""
+        group, _, inside = path.partition(".")
+        # Laid where null was put first, so that a mapping is replaced and not merged.
+        marked: Any = {group: self._root.get(group)}
+        marked = put(put(marked, path, None), path, {"name": _MARK} if node else _MARK)
+        # Not through what is remembered: a mark belongs to no config.
+        over, pinned = self._over.get(stage, {}), self._pinned_files[stage]
+        found = Overlays(self._schema).node({**self._root, **marked}, over, group, pinned)
+        wanted = ".".join(filter(None, (inside, "name" if node else "")))
+        return at(found, wanted) == _MARK
 
     def _pinned(self, path: str, value: str) -> str:
         stages = " and ".join(self._stages) if len(self._stages) < 3 else listed(self._stages)
@@ -141,9 +144,3 @@ def _words(value: Any) -> set[str]:
     if isinstance(value, list):
         return set().union(*(_words(item) for item in value))
     return {value} if isinstance(value, str) else set()
-
-
-def _copied(value: Any) -> Any:
-    import copy
-
-    return copy.deepcopy(value)

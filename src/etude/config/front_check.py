@@ -16,6 +16,7 @@ from etude.config.effect import Effects
 from etude.config.given import Given, parse
 from etude.config.installation import Installation
 from etude.config.locate import Key
+from etude.config.overlay import Overlays
 from etude.config.pipeline import expand
 from etude.config.spelling import root_fields
 from etude.errors import ConfigError, Fault
@@ -49,7 +50,10 @@ class FrontCheck:
         self._roots = Roots(installation)
         self._choices = ChoiceChecker(installation, self._roots)
         self._evaluate = evaluate
-        self._plain = root_fields(evaluate)
+        self._overlays = Overlays(installation.schema)
+        self._values = ValueChecker(
+            self._overlays, installation.schema, root_fields(evaluate), self._roots.trees
+        )
         self._read: dict[str, Given | Fault] = {}
 
     def run(self, overrides: Sequence[str], *, multirun: bool = False) -> Report:
@@ -148,8 +152,7 @@ class FrontCheck:
             return []
         if faults:
             report.misread = True
-        values = ValueChecker(self._installation.schema, self._plain, self._evaluate)
-        root, laid, value_faults = values.lay(composed, [g for g in given if not g.group])
+        root, laid, value_faults = self._values.lay(composed, [g for g in given if not g.group])
         for fault in (*faults, *value_faults):
             report.add(fault)
         warnings = [*self._installation.warnings, *self._choices.pinned_twice(given)]
@@ -181,7 +184,7 @@ class FrontCheck:
             steps = expand(root)
         except ConfigError:
             return []  # these faults are reported where the stages are checked
-        effects = Effects(root, composed.choices, steps, self._installation.schema)
+        effects = Effects(root, composed.choices, steps, self._installation.schema, self._overlays)
         found = []
         for each, key, value in laid:
             if each.stage is None:

@@ -10,16 +10,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 from etude.component import GROUPS
 from etude.config.settings import ROOT_ONLY, STAGE_ROOT_KEYS
+from etude.config.sharing import ByIdentity
 from etude.schema import FieldInfo, Schema
 
 #: The groups whose nodes a stage may lay something over.
 STAGE_GROUPS: tuple[str, ...] = tuple(group for group in GROUPS if group not in ROOT_ONLY)
+
+_STAGE_KEYS = (*STAGE_GROUPS, *sorted(STAGE_ROOT_KEYS), *sorted(ROOT_ONLY - {"recipe"}))
 
 
 def overlays_of(root: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -30,27 +32,67 @@ def overlays_of(root: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {str(name): over if isinstance(over, Mapping) else {} for name, over in stages.items()}
 
 
+class Overlays:
+    """Lays stages' overlays over roots, equal branches once: what comes out is shared as well."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._laid: ByIdentity[Any] = ByIdentity()
+        self._pinned: ByIdentity[frozenset[str]] = ByIdentity()
+
+    def pinned(self, choices: Mapping[str, Any], stage: str) -> frozenset[str]:
+        """Return the paths inside a stage's overlay that a file was chosen for."""
+        return self._pinned.of(lambda: pinned_by(choices, stage), choices, also=stage)
+
+    def node(
+        self,
+        root: Mapping[str, Any],
+        over: Mapping[str, Any],
+        key: str,
+        pinned: frozenset[str] = frozenset(),
+    ) -> Any:
+        """Return a stage's node of a group, its seed or its execution; it must not be changed."""
+        base = root.get(key)
+        if key not in over or key in ROOT_ONLY:
+            return base
+        upper = over[key]
+        if key in STAGE_ROOT_KEYS:
+            return self._laid.of(lambda: _merge(base, upper), base, upper, also=key)
+
+        def lay() -> Any:
+            return _node(base, upper, key, self._schema, key, pinned)
+
+        return self._laid.of(lay, base, upper, also=(key, pinned))
+
+    def lay(
+        self,
+        root: Mapping[str, Any],
+        over: Mapping[str, Any],
+        pinned: frozenset[str] = frozenset(),
+    ) -> dict[str, Any]:
+        """Return a stage's groups, seed and execution: the root's with the overlay over them.
+
+        ``pinned`` holds the dotted paths inside the overlay that files were chosen for. The nodes
+        are shared with the root, the overlay and other stages: they must not be changed.
+        """
+        return {key: self.node(root, over, key, pinned) for key in _STAGE_KEYS}
+
+
 def lay_over(
     root: Mapping[str, Any],
     over: Mapping[str, Any],
     schema: Schema,
     pinned: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Return a stage's groups, seed and execution: the root's with the overlay over them.
+    """Return one stage's nodes as :meth:`Overlays.lay` does."""
+    return Overlays(schema).lay(root, over, pinned)
 
-    ``pinned`` holds the dotted paths inside the overlay that files were chosen for.
-    """
-    laid: dict[str, Any] = {}
-    for group in STAGE_GROUPS:
-        node = root.get(group)
-        laid[group] = (
-            _node(node, over[group], group, schema, group, pinned) if group in over else node
-        )
-    for key in sorted(STAGE_ROOT_KEYS):
-        laid[key] = _merge(root.get(key), over[key]) if key in over else root.get(key)
-    for key in ROOT_ONLY - {"recipe"}:
-        laid[key] = root.get(key)
-    return copy.deepcopy(laid)
+
+def pinned_by(choices: Mapping[str, Any], stage: str) -> frozenset[str]:
+    """Return the paths inside a stage's overlay that a file was chosen for."""
+    head = f"stages.{stage}."
+    packages = (key.partition("@")[2] for key, choice in choices.items() if choice is not None)
+    return frozenset(package[len(head) :] for package in packages if package.startswith(head))
 
 
 def _node(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etude.config.check import check, check_evaluation
+from etude.config.check import Checker, check_evaluation
 from etude.config.compose import Member
 from etude.config.front_check import FrontCheck
 from etude.config.installation import Installation, installed
@@ -37,10 +37,11 @@ def prepare(
     here = installation or installed()
     report = FrontCheck(here).run(overrides, multirun=multirun)
     found = [*faults, *report.faults]
+    checker = Checker(here)
     runs: list[tuple[Member, list[StageConfig]]] = []
     for member in [] if report.misread else report.members:
         try:
-            runs.append((member, check(member, here)))
+            runs.append((member, checker.check(member)))
         except ConfigError as error:
             found += [fault for fault in error.faults if fault not in found]
     if found:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from etude.config.conform import Conformer
-from etude.config.overlay import STAGE_GROUPS, lay_over, overlays_of
-from etude.config.pipeline import Step, expand
-from etude.config.settings import STAGE_EXTRAS
+from etude.config.overlay import STAGE_GROUPS, Overlays, overlays_of
+from etude.config.pipeline import Step
+from etude.config.settings import STAGE_EXTRAS, STAGE_ROOT_KEYS
+from etude.config.sharing import ByIdentity
 from etude.config.spelling import root_fields, stage_fields
 from etude.config.values import is_interpolation
 from etude.errors import ConfigError, Fault
-from etude.schema import FieldInfo, Schema, load
+from etude.schema import Schema
 
 #: What `debug=true` leaves of a stage.
 DEBUG_STEPS = 2
 DEBUG_PROBLEMS = 8
+
+_WORD = re.compile(r"[A-Za-z_][\w-]*")
+_NESTED = re.compile(r"\$\{[^{}]*\$\{")
 
 
 class MemberLike(Protocol):
@@ -54,85 +60,136 @@ class StageConfig:
         return self.overlay or self.name
 
 
-def stages(member: MemberLike, schema: Schema | None = None) -> list[StageConfig]:
-    """Return the stages of a member's pipeline in order, each config complete and resolved.
+class Resolver:
+    """Resolves the stages of members; what equal nodes resolve to is found once and shared.
 
-    Raises ConfigError for a pipeline that makes no sense; whether every value fits is
-    :mod:`etude.config.check`'s to say.
+    Configs share their nodes with those of other stages and members: nothing may change them.
     """
-    known = schema if schema is not None else load()
-    steps = expand(member.root)
-    return [stage_config(member, step, known)[0] for step in steps]
 
+    def __init__(self, schema: Schema, overlays: Overlays | None = None) -> None:
+        self._schema = schema
+        self._overlays = overlays or Overlays(schema)
+        self._written: ByIdentity[bool] = ByIdentity()
+        self._renamed: ByIdentity[Any] = ByIdentity()
+        self._valued: ByIdentity[dict[str, Any]] = ByIdentity()
+        self._fitted: ByIdentity[_Fitted] = ByIdentity()
+        self._short: ByIdentity[Any] = ByIdentity()
 
-def stage_config(
-    member: MemberLike, step: Step, schema: Schema
-) -> tuple[StageConfig, list[tuple[str, str]]]:
-    """Return one stage and (path, message) of everything in it that does not fit."""
-    over = overlays_of(member.root).get(step.overlay, {})
-    raw = stage_node(member, step.overlay, schema)
-    _rename(raw, step)
-    raw = interpolated(raw, member.root, step.name)
-    conformer = Conformer(schema, raw)
-    config = conform_stage(raw, conformer)
-    if step.redraw:
-        from etude.randomness import seed_of  # brings numpy, which most commands need not wait for
+    def stage(self, member: MemberLike, step: Step) -> tuple[StageConfig, list[tuple[str, str]]]:
+        """Return one stage and (path, message) of everything in it that does not fit.
 
-        config["seed"] = seed_of("round", config["seed"], step.redraw) % 2**31
-    own = {
-        # Whether these fit is judged with the root, where their path is known.
-        key: Conformer(schema).field(
-            {key: over[key]} if over.get(key) is not None else {}, field, key
+        Raises ConfigError for an interpolation that refers to nothing.
+        """
+        over = overlays_of(member.root).get(step.overlay, {})
+        pinned = self._overlays.pinned(member.choices, step.overlay)
+        raw = self._in_round(self._overlays.lay(member.root, over, pinned), step)
+        config, misfits = self._complete(self._with_values(raw, member.root, step.name))
+        if step.redraw:
+            from etude.randomness import seed_of  # brings numpy, which most need not wait for
+
+            config["seed"] = seed_of("round", config["seed"], step.redraw) % 2**31
+        gate, resources = self._own(over, "gate"), self._own(over, "resources")
+        if member.root.get("debug"):
+            self._shorten(config)
+        config["outputs"] = member.root.get("outputs")
+        config.update(after=list(step.after), start_from=step.start_from)
+        config.update(gate=gate, resources=resources)
+        objective = config.get("objective") or {}
+        info = self._schema.find("objective", str(objective.get("name")))
+        stage = StageConfig(
+            name=step.name,
+            config=config,
+            learner=info.learner or "" if info is not None else "",
+            after=step.after,
+            start_from=step.start_from,
+            gate=gate,
+            resources=resources or {},
+            overlay=step.overlay,
         )
-        for key, field in stage_fields().items()
-        if key in ("gate", "resources")
-    }
-    if member.root.get("debug"):
-        _shorten(config, schema)
-    config["outputs"] = member.root.get("outputs")
-    config.update({"after": list(step.after), "start_from": step.start_from, **own})
-    objective = config.get("objective") or {}
-    info = schema.find("objective", str(objective.get("name")))
-    stage = StageConfig(
-        name=step.name,
-        config=config,
-        learner=info.learner or "" if info is not None else "",
-        after=step.after,
-        start_from=step.start_from,
-        gate=own["gate"],
-        resources=own["resources"] or {},
-        overlay=step.overlay,
-    )
-    return stage, conformer.faults
+        return stage, misfits
+
+    def _in_round(self, raw: dict[str, Any], step: Step) -> dict[str, Any]:
+        """Return a node in which what names a repeated stage names the copy that is meant."""
+        if not step.renamed:
+            return raw
+        means = tuple(sorted(step.renamed.items()))
+        renamed = {}
+        for key in ("sources", "rollout"):
+            make = partial(_renamed, raw.get(key), key, step.renamed)
+            renamed[key] = self._renamed.of(make, raw.get(key), also=(key, means))
+        return {**raw, **renamed}
+
+    def _with_values(
+        self, raw: dict[str, Any], root: Mapping[str, Any], stage: str
+    ) -> dict[str, Any]:
+        """Return a stage's node with ``${…}`` replaced, once for equal values in sight of them."""
+        written = [
+            key
+            for key, node in raw.items()
+            if self._written.of(partial(_any_interpolation, node), node)
+        ]
+        if not written:
+            return raw
+        seen = in_sight(written, {**root, **raw})
+        plain = {key: repr(value) for key, value in seen.items() if not _is_tree(value)}
+        trees = [value for value in seen.values() if _is_tree(value)]
+        nodes = {key: raw[key] for key in raw if key in seen}
+        make = partial(interpolated, nodes, seen, stage)
+        return {**raw, **self._valued.of(make, *trees, also=(stage, *seen, *plain.values()))}
+
+    def _complete(self, raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        """Return every group, source and setting of a stage complete and typed, and the misfits."""
+        config: dict[str, Any] = {}
+        misfits: list[tuple[str, str]] = []
+        for key in (*STAGE_GROUPS, "launcher", "sources", "execution", "seed"):
+            fitted = self._fitted.of(partial(self._fit, key, raw), raw.get(key), also=key)
+            if fitted.misfits:  # they say where a key belongs, which depends on the other nodes
+                fitted = self._fit(key, raw)
+            config[key] = fitted.value
+            misfits += fitted.misfits
+        return config, misfits
+
+    def _fit(self, key: str, raw: Mapping[str, Any]) -> _Fitted:
+        conformer = Conformer(self._schema, raw)
+        node = raw.get(key)
+        value: Any
+        if key == "sources":
+            value = {
+                name: conformer.node(source, "sources", f"sources.{name}")
+                for name, source in (node or {}).items()
+            }
+        elif key in STAGE_ROOT_KEYS:
+            given = {key: node} if node is not None else {}
+            value = conformer.field(given, root_fields()[key], key)
+        else:
+            value = conformer.node(node, key, key)
+        return _Fitted(value, tuple(conformer.faults))
+
+    def _own(self, over: Mapping[str, Any], key: str) -> Any:
+        """Return a setting that only a stage has; whether it fits is judged with the root."""
+        node = over.get(key)
+
+        def fit() -> _Fitted:
+            given = {key: node} if node is not None else {}
+            return _Fitted(Conformer(self._schema).field(given, stage_fields()[key], key), ())
+
+        return self._fitted.of(fit, node, also=("own", key)).value
+
+    def _shorten(self, config: dict[str, Any]) -> None:
+        """Leave two steps, a checkpoint at each, and an evaluation on a few problems."""
+        for key in ("training", "execution", "evaluation"):
+            node = config.get(key)
+            if isinstance(node, dict):
+                make = partial(_shortened, node, key, self._schema)
+                config[key] = self._short.of(make, node, also=key)
 
 
-def stage_node(member: MemberLike, name: str, schema: Schema) -> dict[str, Any]:
-    """Return the root with a stage's overlay over it, as written (interpolations, no defaults)."""
-    over = overlays_of(member.root).get(name, {})
-    return lay_over(member.root, over, schema, pinned_by(member.choices, name))
+@dataclass(frozen=True)
+class _Fitted:
+    """A node complete and typed, and (path, message) of what in it does not fit."""
 
-
-def pinned_by(choices: Mapping[str, Any], stage: str) -> frozenset[str]:
-    """Return the paths inside a stage's overlay that a file was chosen for."""
-    head = f"stages.{stage}."
-    packages = (key.partition("@")[2] for key, choice in choices.items() if choice is not None)
-    return frozenset(package[len(head) :] for package in packages if package.startswith(head))
-
-
-def conform_stage(raw: Mapping[str, Any], conformer: Conformer) -> dict[str, Any]:
-    """Return every group, source and setting of a stage complete and typed."""
-    config: dict[str, Any] = {}
-    for group in (*STAGE_GROUPS, "launcher"):
-        config[group] = conformer.node(raw.get(group), group, group)
-    config["sources"] = {
-        key: conformer.node(node, "sources", f"sources.{key}")
-        for key, node in (raw.get("sources") or {}).items()
-    }
-    plain = root_fields()
-    for key in ("execution", "seed"):
-        given = {key: raw[key]} if raw.get(key) is not None else {}
-        config[key] = conformer.field(given, plain[key], key)
-    return config
+    value: Any
+    misfits: tuple[tuple[str, str], ...]
 
 
 def interpolated(raw: dict[str, Any], root: Mapping[str, Any], stage: str) -> dict[str, Any]:
@@ -157,36 +214,71 @@ def interpolated(raw: dict[str, Any], root: Mapping[str, Any], stage: str) -> di
     return resolved
 
 
-def _any_interpolation(value: Any) -> bool:
+def in_sight(written: Iterable[str], whole: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nodes of a root that the interpolations in ``written`` can refer to.
+
+    Every word of an interpolation that is a key of the root counts. One inside another can name
+    anything, so then that is the whole root.
+    """
+    seen: set[str] = set()
+    waiting = list(written)
+    while waiting:
+        key = waiting.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        for text in _interpolations(whole[key]):
+            if _NESTED.search(text):
+                return dict(whole)
+            waiting += [word for word in _WORD.findall(text) if word in whole]
+    return {key: value for key, value in whole.items() if key in seen}
+
+
+def _interpolations(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
-        return any(_any_interpolation(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_any_interpolation(item) for item in value)
-    return is_interpolation(value)
+        for item in value.values():
+            yield from _interpolations(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _interpolations(item)
+    elif is_interpolation(value):
+        yield value
 
 
-def _rename(raw: dict[str, Any], step: Step) -> None:
-    """Let what names a repeated stage name the copy that this stage means."""
-    for node in (raw.get("sources") or {}).values():
-        if isinstance(node, dict) and node.get("from_stage") in step.renamed:
-            node["from_stage"] = step.renamed[node["from_stage"]]
-    rollout = raw.get("rollout")
-    for key in STAGE_EXTRAS["rollout"]:
-        if isinstance(rollout, dict) and rollout.get(key) in step.renamed:
-            rollout[key] = step.renamed[rollout[key]]
+def _any_interpolation(value: Any) -> bool:
+    return next(_interpolations(value), None) is not None
 
 
-def _shorten(config: dict[str, Any], schema: Schema) -> None:
-    """Leave two steps, a checkpoint at each, and an evaluation on a few problems."""
-    training = config.get("training") or {}
-    if isinstance(training.get("steps"), int):
-        training["steps"] = min(training["steps"], DEBUG_STEPS)
-    if isinstance(config.get("execution"), dict):
-        config["execution"]["checkpoint_every"] = 1
-    evaluation = config.get("evaluation") or {}
-    info = schema.find("evaluation", str(evaluation.get("name")))
-    fields: Mapping[str, FieldInfo] = info.fields if info is not None else {}
-    for key in ("problems", "limit"):
-        if key in fields:
-            given = evaluation.get(key)
-            evaluation[key] = DEBUG_PROBLEMS if given is None else min(given, DEBUG_PROBLEMS)
+def _is_tree(value: Any) -> bool:
+    return isinstance(value, (dict, list))
+
+
+def _renamed(node: Any, key: str, means: Mapping[str, str]) -> Any:
+    """Return sources, or a rollout, that name the copies of repeated stages."""
+    if key == "sources":
+        return {
+            name: {**source, "from_stage": means[source["from_stage"]]}
+            if isinstance(source, dict) and source.get("from_stage") in means
+            else source
+            for name, source in (node or {}).items()
+        }
+    if not isinstance(node, dict):
+        return node
+    extras = {name: means.get(str(node.get(name))) for name in STAGE_EXTRAS[key]}
+    return {**node, **{name: copy for name, copy in extras.items() if copy is not None}}
+
+
+def _shortened(node: dict[str, Any], key: str, schema: Schema) -> dict[str, Any]:
+    if key == "execution":
+        return {**node, "checkpoint_every": 1}
+    short = dict(node)
+    if key == "training":
+        if isinstance(node.get("steps"), int):
+            short["steps"] = min(node["steps"], DEBUG_STEPS)
+        return short
+    info = schema.find("evaluation", str(node.get("name")))
+    for name in ("problems", "limit"):
+        if info is not None and name in info.fields:
+            given = node.get(name)
+            short[name] = DEBUG_PROBLEMS if given is None else min(given, DEBUG_PROBLEMS)
+    return short

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from etude.config import settings
 from etude.config.reflect import describe_fields
@@ -35,13 +36,15 @@ def listed(options: Iterable[str], limit: int = 12) -> str:
     return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
 
 
-def root_fields(evaluate: bool = False) -> dict[str, FieldInfo]:
+@cache
+def root_fields(evaluate: bool = False) -> Mapping[str, FieldInfo]:
     """Return the plain keys of the root by name."""
     cls = settings.EvaluateRoot if evaluate else settings.Root
     return {name: FieldInfo.of(name, entry) for name, entry in describe_fields(cls, "").items()}
 
 
-def stage_fields() -> dict[str, FieldInfo]:
+@cache
+def stage_fields() -> Mapping[str, FieldInfo]:
     """Return the keys of `stages.<name>` that overlay nothing."""
     return {
         name: FieldInfo.of(name, entry)
