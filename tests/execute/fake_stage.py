@@ -1,7 +1,8 @@
 """A small deterministic learner, and a process that runs graphs of it in forked children.
 
 ``python fake_stage.py`` reads one JSON command a line from stdin, runs it in a fork (torch is
-imported once) and answers with the exit status. A command can kill its child at a named point.
+imported once) and answers with the exit status. A command can kill or stop its child at a named
+point, and leave it in the background.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -18,6 +20,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from etude.errors import Fenced
 from etude.execute import atomic, local, tree
 from etude.learner.interface import StepResult
 from etude.plan import layout
@@ -25,15 +28,26 @@ from etude.plan.nodes import EvaluationNode, GateEdge, Graph, Run, RunStage, Sta
 
 SIZE = 257
 
+#: The exit status of a child that was fenced off.
+FENCED = 71
+
 
 def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    """Get the signal of the command; after SIGSTOP, and SIGCONT, this returns."""
+    os.kill(os.getpid(), FakeLearner.signal)
+    FakeLearner.kill_at = ""
+
+
+def stuck() -> None:
+    """Wait in native code, for ever."""
+    select.select([], [], [])
 
 
 class FakeLearner:
     """Momentum descent on noise that seed and step decide; its component counts with int keys."""
 
     kill_at = ""
+    signal = int(signal.SIGKILL)
 
     def __init__(self, config: dict[str, Any], context: Any) -> None:
         self.name = config["fake"].get("name", "")
@@ -51,6 +65,8 @@ class FakeLearner:
     def step(self, step: int) -> StepResult:
         if self.kill_at == f"step:{self.name}:{step}":
             die()
+        if self.fake.get("hang_at") == step:
+            stuck()
         if self.fake.get("fail_at") == step:
             raise RuntimeError("CUDA out of memory in the logits")
         noise = torch.randn(SIZE, generator=torch.Generator().manual_seed(self.seed * 1000 + step))
@@ -115,7 +131,14 @@ def config(name: str, steps: int, *, training: Any = None, **fake: Any) -> dict[
     }
 
 
-SETTINGS = ("checkpoint_every", "evaluate_every", "keep", "minimum_free_gib", "micro_batch_tokens")
+SETTINGS = (
+    "checkpoint_every",
+    "evaluate_every",
+    "hang_minutes",
+    "keep",
+    "minimum_free_gib",
+    "micro_batch_tokens",
+)
 
 
 def chain(outputs: Path, *stages: tuple[str, dict[str, Any]], **more: Any) -> Graph:
@@ -207,6 +230,8 @@ class Dies:
 
 
 def child(command: dict[str, Any]) -> int:
+    os.environ.update(command.get("environment", {}))
+    FakeLearner.signal = command.get("signal", FakeLearner.signal)
     _arm(command.get("kill_at", ""))
     stages = [(name, config(name, **options)) for name, options in command["stages"]]
     graph = chain(Path(command["outputs"]), *stages, **command.get("more", {}))
@@ -218,19 +243,27 @@ def serve() -> None:
     gc.freeze()  # children need not look at what torch's import left
     for line in sys.stdin:
         command = json.loads(line)
+        if "wait" in command:
+            print(exit_status(command["wait"]), flush=True)
+            continue
         process = os.fork()
         if process == 0:
             code = 70
             try:
                 code = child(command)
+            except Fenced:
+                code = FENCED
             finally:
                 os._exit(code)
         if "signal_after" in command:
             seconds, number = command["signal_after"]
             time.sleep(seconds)
             os.kill(process, number)
-        _, status = os.waitpid(process, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        print(process if command.get("background") else exit_status(process), flush=True)
+
+
+def exit_status(process: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 if __name__ == "__main__":

@@ -306,10 +306,13 @@ def _create(beside: Path, place: Path) -> bool:
     try:
         os.link(beside, place)
     except FileExistsError:
-        # A server may have linked it and lost its answer: the second link tells.
-        return beside.stat().st_nlink == 2
+        # A server may have linked it and lost its answer: the second link tells. Where there is
+        # no file any more, the owner of this or a later generation has tidied.
+        with suppress(FileNotFoundError):
+            return beside.samefile(place)
+        return False
     except FileNotFoundError:
-        return False  # tidied away by the owner of this or a later generation
+        return False
     except OSError:
         return _create_without_links(beside, place)
     return True

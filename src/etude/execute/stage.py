@@ -315,14 +315,17 @@ class _Training:
 
     def _fenced(self, error: Exception) -> Fenced | None:
         """Return the error of a process whose stage was taken over, whatever it stumbled over."""
+        fenced = error if isinstance(error, Fenced) else None
         try:
             self.lease.check()
-        except Fenced as fenced:
-            self.attempt.log(f"stops after {self.finished} steps: {fenced}")
-            return error if isinstance(error, Fenced) else fenced
+        except Fenced as found:
+            fenced = fenced or found
         except StorageError:
             pass  # who holds the lease cannot be seen; the failure itself is what to report
-        return error if isinstance(error, Fenced) else None
+        if fenced is not None:
+            text = "" if fenced is error else "".join(traceback.format_exception(error))
+            self.attempt.log(f"stops after {self.finished} steps: {fenced}\n{text}".rstrip())
+        return fenced
 
     def _failed(self, error: Exception) -> StageError:
         """Write FAILED.json and the log; return the error a person sees."""
