@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +56,6 @@ def test_two_ranks_make_the_update_of_one_process(name: str, found: Any) -> None
 def test_the_second_step_samples_from_the_weights_of_the_first(name: str, found: Any) -> None:
     alone, rank = found["alone"][name]["rows"][1], found["ranks"][0][name]["rows"][1]
     assert rank["groups"] == alone["groups"]
-    assert rank["sampled"] == alone["sampled"]
+    assert sorted(rank["sampled"]) == sorted(alone["sampled"])
     for mine, theirs in zip(rank["logprobs"], alone["logprobs"], strict=True):
         assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6)
