@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_stage import FENCED
+from fake_stage import FENCED, chain, config
 from warm_process import Zygote, result
 
 from etude.errors import Fenced
-from etude.execute import lock
+from etude.execute import atomic, checkpoint, generations
+from etude.execute.attempt import Attempt
 from etude.execute.lock import holder, is_held, locked
 from etude.execute.owner import Owner, slurm_job
+from etude.plan import layout
 
 ELSEWHERE = Owner(host="n014", pid=4711, boot="another boot", since="then")
 
@@ -115,7 +117,7 @@ def test_who_was_asleep_while_others_went_on_does_not_take_a_number_they_cleared
     held_by(tmp_path, ELSEWHERE, 6)
     held_by(tmp_path, ELSEWHERE, 7)
     folder = tmp_path / ".locks/f"
-    assert not lock._claim(folder, 5, Owner.here())
+    assert not generations.claim(folder, 5, Owner.here())
     assert sorted(path.name for path in folder.iterdir()) == ["6.json", "7.json"]
 
 
@@ -266,7 +268,7 @@ def test_on_a_full_disk_a_lease_is_still_given_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with locked(tmp_path, "f", waiting=pytest.fail):
-        monkeypatch.setattr(lock, "_write", fails(errno.ENOSPC))
+        monkeypatch.setattr(generations, "write", fails(errno.ENOSPC))
     monkeypatch.undo()
     assert not is_held(tmp_path, "f")
     with locked(tmp_path, "f", waiting=pytest.fail):
@@ -281,6 +283,55 @@ def test_where_there_are_no_hard_links_one_still_owns(
         lease.check()
         with pytest.raises(Waits), locked(tmp_path, "f", waiting=quiet, check=gives_up()):
             pytest.fail("two own it")
+
+
+def test_nothing_is_removed_or_replaced_by_one_that_was_fenced_off(tmp_path: Path) -> None:
+    def check() -> None:
+        raise Fenced("another attempt took over")
+
+    for step in (3, 6, 9):
+        checkpoint.write(tmp_path / "attempts/1", step, {})
+    (tmp_path / ".stage.json.7.tmp").write_text("a later attempt writes this")
+    (tmp_path / ".export-2/model").mkdir(parents=True)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text("{}")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(Fenced):
+        checkpoint.sweep(tmp_path, check)
+    with pytest.raises(Fenced):
+        checkpoint.prune(tmp_path, keep=1, up_to=9, check=check)
+    with pytest.raises(Fenced):
+        atomic.publish_folder(tmp_path / ".export-2/model", tmp_path / "model", check)
+    with pytest.raises(Fenced):
+        atomic.write_json(tmp_path / "model/config.json", {"other": 1}, check)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "model/config.json").read_text() == "{}"
+
+
+def test_a_checkpoint_that_took_long_to_write_is_not_named_after_a_take_over(
+    tmp_path: Path,
+) -> None:
+    calls = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise Fenced("another attempt took over")
+
+    with pytest.raises(Fenced):
+        checkpoint.write(tmp_path, 3, {}, check=check)
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_two_attempts_that_see_the_same_folder_get_one_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = chain(tmp_path, ("sft", config("sft", 2))).stages["fsft1"]
+    monkeypatch.setattr(layout, "attempts", lambda folder: [])
+    attempts = [Attempt(tmp_path, node, None) for _ in range(2)]
+    for attempt in attempts:
+        attempt.close()
+    assert [attempt.folder.name for attempt in attempts] == ["1", "2"]
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,19 @@ finds the higher generation when it next looks (:meth:`Lease.check`) and stops: 
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from etude.errors import Fenced
+from etude.execute import generations
 from etude.execute.atomic import storing
+from etude.execute.generations import Claim
 from etude.execute.owner import Owner
-from etude.plan import layout
 
 #: Asked for a SLURM job ("123" or "123_4"): ``gone`` when SLURM says that it runs no more. It never
 #: raises; where SLURM does not answer it says ``unknown``.
@@ -50,16 +48,15 @@ class Lease:
         self.took_over = took_over
         #: Noticed between checks, by the thread that touches the file.
         self.lost = False
-        self._path = _file(folder, generation)
+        self._path = generations.file_of(folder, generation)
         self._ended = threading.Event()
 
     def check(self) -> None:
         """Raise Fenced when another attempt took over; called before everything that is shared."""
         with storing(self.folder):
-            _see_afresh(self.folder)
-            highest = max(_generations(self.folder), default=0)
-        found = _read(_file(self.folder, highest)) if highest else None
-        if highest == self.generation and found is not None and found.owner == self.owner:
+            generations.see_afresh(self.folder)
+            found = generations.current(self.folder)
+        if self._is_mine(found):
             return
         self.lost = True
         by = f": {found.owner}" if found is not None and found.owner != self.owner else ""
@@ -67,6 +64,10 @@ class Lease:
             f"another attempt took over this stage{by}. This process stops and leaves everything "
             "as it is"
         )
+
+    def _is_mine(self, found: Claim | None) -> bool:
+        mine = (self.generation, self.owner)
+        return found is not None and (found.generation, found.owner) == mine
 
     @contextmanager
     def beating(self, seconds: float) -> Iterator[None]:
@@ -88,14 +89,15 @@ class Lease:
             with suppress(OSError):
                 if not self.lost:
                     os.utime(self._path)
-                self.lost = self.lost or _file(self.folder, self.generation + 1).exists()
+                if max(generations.numbers(self.folder), default=0) > self.generation:
+                    self.lost = True
 
     def _release(self) -> None:
         with suppress(OSError):
-            if max(_generations(self.folder), default=0) != self.generation:
+            if not self._is_mine(generations.current(self.folder)):
                 return
             try:
-                beside = _write(self.folder, self.generation, self.owner, released=True)
+                beside = generations.write(self.folder, self.generation, self.owner, released=True)
                 beside.replace(self._path)
             except OSError:
                 # A full disk takes no new file, but a time: the epoch stands for a release.
@@ -130,8 +132,8 @@ def is_held(outputs: Path, fingerprint: str, job_state: JobState | None = None) 
 
 def holder(outputs: Path, fingerprint: str, job_state: JobState | None = None) -> Owner | None:
     """Return who works on a node now: ``str()`` of it says ``job 123_4 (attempt 2) on n014``."""
-    folder = _folder(outputs, fingerprint)
-    found = _current(folder)
+    folder = generations.folder_of(outputs, fingerprint)
+    found = generations.current(folder)
     if found is None or found.released:
         return None
     here = Owner.here()
@@ -142,16 +144,6 @@ def holder(outputs: Path, fingerprint: str, job_state: JobState | None = None) -
     return found.owner
 
 
-@dataclass(frozen=True)
-class _Claim:
-    """A generation as its file shows it."""
-
-    generation: int
-    owner: Owner
-    released: bool
-    touched: int
-
-
 def _acquire(
     outputs: Path,
     fingerprint: str,
@@ -160,7 +152,7 @@ def _acquire(
     job_state: JobState | None,
     lease_seconds: float,
 ) -> Lease:
-    folder = _folder(outputs, fingerprint)
+    folder = generations.folder_of(outputs, fingerprint)
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     me = Owner.here()
@@ -169,12 +161,12 @@ def _acquire(
     pause = _POLL_SECONDS[0]
     while True:
         with storing(folder):
-            found = _current(folder)
+            found = generations.current(folder)
             why = watch.free(found)
             if why is not None:
                 generation = 1 if found is None else found.generation + 1
-                if _claim(folder, generation, me):
-                    _tidy(folder, generation)
+                if generations.claim(folder, generation, me):
+                    generations.tidy(folder, generation)
                     return Lease(folder, generation, me, why)
                 continue
         assert found is not None
@@ -198,7 +190,7 @@ class _Watch:
         self._looked = time.monotonic()
         self._asked: float | None = None
 
-    def free(self, found: _Claim | None) -> str | None:
+    def free(self, found: Claim | None) -> str | None:
         """Return why the lease can be taken ("" when nobody has it), or None while it is held."""
         if found is None or found.released:
             return ""
@@ -231,7 +223,7 @@ def _over(owner: Owner, me: Owner, job_state: JobState | None) -> str | None:
     return None
 
 
-def _silence(folder: Path, found: _Claim) -> float:
+def _silence(folder: Path, found: Claim) -> float:
     """Return the seconds since an owner's last sign of life, by the clock of the file system.
 
     One look cannot see a heart beat. Some file systems take the time from each machine, so only a
@@ -244,120 +236,3 @@ def _silence(folder: Path, found: _Claim) -> float:
         return (probe.stat().st_mtime_ns - found.touched) / 1e9
     except OSError:
         return 0.0
-
-
-def _folder(outputs: Path, fingerprint: str) -> Path:
-    """Return where a node's leases lie: outside its own folder, which may be moved aside."""
-    return outputs / layout.LOCKS / fingerprint
-
-
-def _file(folder: Path, generation: int) -> Path:
-    return folder / f"{generation}.json"
-
-
-def _generations(folder: Path) -> list[int]:
-    try:
-        names = os.listdir(folder)  # noqa: PTH208  (names are all that is needed)
-    except FileNotFoundError:
-        return []
-    return [int(name[:-5]) for name in names if name.endswith(".json") and name[:-5].isdecimal()]
-
-
-def _current(folder: Path) -> _Claim | None:
-    """Return the highest generation; None when there is none."""
-    while generations := _generations(folder):
-        found = _read(_file(folder, max(generations)))
-        if found is not None:
-            return found
-    return None
-
-
-def _read(path: Path) -> _Claim | None:
-    """Return a generation from its file; None when the file is gone."""
-    content: dict[str, Any] | None = None
-    try:
-        with path.open("rb") as stream:
-            touched = os.fstat(stream.fileno()).st_mtime_ns
-            read = json.loads(stream.read())
-            content = read if isinstance(read, dict) else None
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        pass  # not written yet, where a file system has no hard links; it counts as held
-    released = touched == 0 or bool(content and content.get("released"))
-    return _Claim(int(path.stem), Owner.of_json(content), released, touched)
-
-
-def _claim(folder: Path, generation: int, owner: Owner) -> bool:
-    """Create a generation's file; tell whether this process, and no other, did."""
-    beside = _write(folder, generation, owner)
-    try:
-        created = _create(beside, _file(folder, generation))
-    finally:
-        beside.unlink(missing_ok=True)
-    if created and max(_generations(folder)) != generation:
-        # Others went on while this process looked away, and cleared the number it has just taken.
-        _file(folder, generation).unlink(missing_ok=True)
-        return False
-    return created
-
-
-def _create(beside: Path, place: Path) -> bool:
-    try:
-        os.link(beside, place)
-    except FileExistsError:
-        # A server may have linked it and lost its answer: the second link tells. Where there is
-        # no file any more, the owner of this or a later generation has tidied.
-        with suppress(FileNotFoundError):
-            return beside.samefile(place)
-        return False
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return _create_without_links(beside, place)
-    return True
-
-
-def _create_without_links(beside: Path, place: Path) -> bool:
-    try:
-        with place.open("xb") as stream:
-            stream.write(beside.read_bytes())
-    except FileExistsError:
-        return False
-    return True
-
-
-def _write(folder: Path, generation: int, owner: Owner, *, released: bool = False) -> Path:
-    """Write a generation's content beside its place; return that file."""
-    beside = folder / f".{generation}.{secrets.token_hex(6)}.tmp"
-    content = {**owner.to_json(), "released": released}
-    try:
-        with beside.open("xb") as stream:
-            stream.write(json.dumps(content).encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-    return beside
-
-
-def _tidy(folder: Path, generation: int) -> None:
-    """Remove what nobody needs once ``generation`` is owned: all before the one it follows."""
-    with suppress(OSError):
-        for path in folder.iterdir():
-            # Unfinished files of later generations may be about to take their names.
-            last = generation if path.name.startswith(".") else generation - 2
-            number = path.name.lstrip(".").partition(".")[0]
-            if number == "look" or (number.isdecimal() and int(number) <= last):
-                path.unlink(missing_ok=True)
-
-
-def _see_afresh(folder: Path) -> None:
-    """Make the next listing show what other machines created: network clients cache listings."""
-    probe = folder / f".look.{secrets.token_hex(6)}.tmp"
-    # Changing the folder makes a client ask its server again; where that fails, a listing that may
-    # be a minute old is what there is.
-    with suppress(OSError):
-        probe.touch()
-        probe.unlink()
