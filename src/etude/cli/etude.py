@@ -46,6 +46,10 @@ def _etude(argv: list[str]) -> int:
         from etude.execute.status import main as status
 
         return status(rest)
+    if name == "resume":
+        from etude.launch.resume import main as resume
+
+        return resume(rest)
     raise ConfigError([Fault(f"etude {name}", _unknown(name))])
 
 
@@ -83,6 +87,10 @@ def _describe(name: str, words: list[str]) -> int:
 
     graph = build_graph(prepared.runs)
     print(describe(graph, graph.outputs, schema=here.schema))
+    from etude.launcher import launcher_of
+
+    for text in launcher_of([run.root for run in graph.runs]).planned(graph):
+        print(text)
     return 0
 
 

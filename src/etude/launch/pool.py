@@ -38,27 +38,26 @@ def run(graph: Graph, launcher: LocalPool, root: Mapping[str, Any]) -> int:
 
     Raises ConfigError for a stage that asks for more than this machine.
     """
-    units = units_of(graph)
-    shapes = {key: _shape(unit) for key, unit in units.items()}
-    gpus = machine.gpus() if launcher.gpus is None else [str(number) for number in launcher.gpus]
-    _check(units, shapes, gpus)
+    pool = Pool(graph, launcher)
     check_outputs(graph)
     graph.folder = run_folder.make(graph)
     written.write(graph, root["launcher"])
-    return Pool(graph, units, shapes, gpus, launcher.workers).run()
+    return pool.run()
 
 
-def take_up(folder: Path) -> int:
+def take_up(folder: Path, launcher: LocalPool) -> int:
     """Go on with a written run in worker processes; return the exit code."""
-    from etude.build import build
+    graph, _ = written.read(folder)
+    return Pool(graph, launcher).run()
 
-    graph, config = written.read(folder)
-    launcher = build(config, "launcher")
-    units = units_of(graph)
-    shapes = {key: _shape(unit) for key, unit in units.items()}
-    gpus = machine.gpus() if launcher.gpus is None else [str(number) for number in launcher.gpus]
-    _check(units, shapes, gpus)
-    return Pool(graph, units, shapes, gpus, launcher.workers).run()
+
+def at_a_time(launcher: LocalPool) -> int:
+    """Return how many units work at the same time."""
+    return launcher.workers or len(_gpus(launcher)) or max(1, machine.cores() // 2)
+
+
+def _gpus(launcher: LocalPool) -> list[str]:
+    return machine.gpus() if launcher.gpus is None else [str(number) for number in launcher.gpus]
 
 
 def _shape(unit: Unit) -> Shape:
@@ -95,30 +94,24 @@ class _Worker:
 class Pool:
     """The units of a graph, the processes at work on them, and the GPUs that are free."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        units: dict[str, Unit],
-        shapes: Mapping[str, Shape],
-        gpus: list[str],
-        workers: int | None,
-    ) -> None:
+    def __init__(self, graph: Graph, launcher: LocalPool) -> None:
         self.graph = graph
-        self.units = units
-        self.shapes = shapes
-        self.free = list(gpus)
-        self.given = 1 if gpus else 0
-        self.most = workers or max(1, len(gpus) or machine.cores() // 2)
-        self.code = snapshot(graph.outputs)
-        self.waiting = dict(units)
+        self.units = units_of(graph)
+        self.shapes = {key: _shape(unit) for key, unit in self.units.items()}
+        self.free = _gpus(launcher)
+        self.given = 1 if self.free else 0
+        self.most = at_a_time(launcher)
+        self.waiting = dict(self.units)
         self.ended: dict[str, bool] = {}
         self.working: list[_Worker] = []
         self.stop = Stop()
+        _check(self.units, self.shapes, self.free)
 
     def run(self) -> int:
         """Start units as they become ready until all have ended; return the exit code."""
         graph = self.graph
         assert graph.folder is not None  # made before
+        self.code = snapshot(graph.outputs)
         print(f"{graph.folder.name} · {counted(len(self.units), 'stage')}, {self.most} at a time")
         state = "failed"
         try:

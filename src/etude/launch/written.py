@@ -1,7 +1,8 @@
 """A graph written into its run's folder, from which jobs work: what runs is what was submitted.
 
-``plan/graph.json`` holds the nodes and edges, ``plan/configs.jsonl`` every distinct config once;
-a node names its config by (offset, length), so a job reads its own and no other.
+``plan/graph.json`` holds the nodes and edges, and names the file with every distinct config once
+(``plan/configs-1.jsonl``; a changed run gets another). A node names its config by (offset, length),
+so a job reads its own and no other.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from etude.plan import layout
 from etude.plan.nodes import EvaluationNode, GateEdge, Graph, ModelRef, Run, RunStage, StageNode
 
 GRAPH = Path("plan") / "graph.json"
-CONFIGS = Path("plan") / "configs.jsonl"
 
 
 def write(graph: Graph, launcher: Mapping[str, Any]) -> None:
     """Write a graph and its launcher's config into the run's folder. Raises StorageError."""
     assert graph.folder is not None  # made before by run_folder.make
     configs = _Configs()
+    place = graph.folder / GRAPH.parent
+    name = f"configs-{len(list(place.glob('configs-*.jsonl'))) + 1}.jsonl"
     content = {
+        "configs": name,
         "outputs": str(graph.outputs),
         "launcher": dict(launcher),
         "order": [node.fingerprint for node in graph.order],
@@ -42,7 +45,7 @@ def write(graph: Graph, launcher: Mapping[str, Any]) -> None:
             for run in graph.runs
         ],
     }
-    with atomic.writing(graph.folder / CONFIGS) as stream:
+    with atomic.writing(place / name) as stream:
         stream.writelines(configs.lines)
     atomic.write_text(graph.folder / GRAPH, json.dumps(content, ensure_ascii=False) + "\n")
 
@@ -115,7 +118,8 @@ def read(folder: Path, configs_of: Collection[str] | None = None) -> tuple[Graph
     others have an empty one. Raises StorageError.
     """
     content = read_plain(folder)
-    with atomic.storing(folder / CONFIGS), (folder / CONFIGS).open("rb") as stream:
+    path = folder / GRAPH.parent / content["configs"]
+    with atomic.storing(path), path.open("rb") as stream:
         read_already: dict[int, Any] = {}
 
         def config(place: list[int], fingerprint: str | None) -> dict[str, Any]:

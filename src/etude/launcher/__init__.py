@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ class Launcher(Protocol):
 
         0 is done, or handed over to a cluster; 1 failed; 130 interrupted.
         """
+
+    def resume(self, folder: Path) -> int:
+        """Go on with the run that is written in a folder; return the exit code."""
+
+    def planned(self, graph: Graph) -> Iterator[str]:
+        """Yield what ``etude plan`` adds on how the graph would be launched."""
 
 
 def launcher_of(roots: Sequence[Mapping[str, Any]]) -> Launcher:

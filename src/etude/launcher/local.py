@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.component import component
 
 if TYPE_CHECKING:
+    from etude.launcher.local_pool import LocalPool
     from etude.plan.nodes import Graph
 
 
@@ -22,7 +24,43 @@ class Local:
 
     def launch(self, graph: Graph, root: Mapping[str, Any]) -> int:
         """Do everything the graph asks for and return the exit code."""
-        from etude.execute.local import run
+        if _several_processes(graph):
+            return self._pool().launch(graph, root)
+        from etude.execute.local import check_outputs, run
+        from etude.execute.run_folder import make
+        from etude.launch import written
         from etude.view import make_observers
 
-        return run(graph, make_observers(dict(root)))
+        check_outputs(graph)
+        observers = make_observers(dict(root))
+        graph.folder = make(graph)
+        written.write(graph, root["launcher"])
+        return run(graph, observers)
+
+    def resume(self, folder: Path) -> int:
+        """Go on with the run in a folder and return the exit code."""
+        from etude.execute.local import run
+        from etude.launch import written
+        from etude.view import make_observers
+
+        graph, _ = written.read(folder)
+        if _several_processes(graph):
+            return self._pool().resume(folder)
+        return run(graph, make_observers(graph.runs[0].root))
+
+    def planned(self, graph: Graph) -> Iterator[str]:
+        """Yield nothing: the plan says what runs, and it runs here."""
+        yield from ()
+
+    def _pool(self) -> LocalPool:
+        from etude.launcher.local_pool import LocalPool
+
+        return LocalPool(workers=1)
+
+
+def _several_processes(graph: Graph) -> bool:
+    from etude.config.settings import Resources
+    from etude.launch.resources import shape_of
+
+    stages = graph.stages.values()
+    return any(shape_of(node.resources, Resources()).tasks > 1 for node in stages)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.component import component, option
@@ -32,3 +33,15 @@ class LocalPool:
         from etude.launch.pool import run
 
         return run(graph, self, root)
+
+    def resume(self, folder: Path) -> int:
+        """Go on with the run in a folder and return the exit code."""
+        from etude.launch.pool import take_up
+
+        return take_up(folder, self)
+
+    def planned(self, graph: Graph) -> Iterator[str]:
+        """Yield how many stages run at a time."""
+        from etude.launch.pool import at_a_time
+
+        yield f" local_pool   {at_a_time(self)} stages at a time"

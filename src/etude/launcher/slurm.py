@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.component import component, option
@@ -58,3 +59,15 @@ class Slurm(Resources):
         from etude.launch.slurm.launch import launch
 
         return launch(graph, self, root)
+
+    def resume(self, folder: Path) -> int:
+        """Submit again what the run in a folder still needs, and return the exit code."""
+        from etude.launch.slurm.launch import resume
+
+        return resume(folder, self)
+
+    def planned(self, graph: Graph) -> Iterator[str]:
+        """Yield the arrays, their edges and the batch script of each shape of job."""
+        from etude.launch.slurm.launch import planned
+
+        yield from planned(graph, self)

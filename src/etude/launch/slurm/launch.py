@@ -50,13 +50,11 @@ def launch(graph: Graph, launcher: Slurm, root: Mapping[str, Any]) -> int:
     return 0 if submission.count or submission.queued else 1
 
 
-def resume(folder: Path, only: set[str] | None = None) -> int:
+def resume(folder: Path, launcher: Slurm) -> int:
     """Submit again what a run still needs, and return the exit code. Raises SlurmError."""
-    from etude.build import build
-
-    graph, config = written.read(folder, ())
-    submission = submit(folder, again=True, say=print, only=only)
-    for line in told(graph, folder, build(config, "launcher"), submission):
+    graph, _ = written.read(folder, ())
+    submission = submit(folder, again=True, say=print)
+    for line in told(graph, folder, launcher, submission):
         print(line)
     nothing_left = submission.finished == len(units_of(graph))
     return 0 if submission.count or submission.queued or nothing_left else 1
