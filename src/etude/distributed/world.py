@@ -112,7 +112,8 @@ def leave(why: str) -> None:
     tells the others.
     """
     global _left
-    _left = _left or why
+    if not _current.is_alone:
+        _left = _left or why
 
 
 def _refuse_if_left() -> None:

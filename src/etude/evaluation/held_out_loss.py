@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from etude.distributed.world import current
 from etude.execute.watchdog import progress
 from etude.rows import Example
 
@@ -30,6 +31,7 @@ def held_out_loss(
 
     The loss of a token is its negative log-probability in nats, float32, given the prompt and the
     response before it. Demonstrations of more than ``max_length`` tokens are left out and counted.
+    Ranks share the batches, and each returns the losses of all.
     """
     rows = [
         (policy.encode_example(example), response)
@@ -40,10 +42,13 @@ def held_out_loss(
     fitting = [row for row in rows if len(row[0]) + len(row[1]) <= max_length]
     losses = np.zeros(len(fitting))
     lengths = [len(prompt) + len(answer) for prompt, answer in fitting]
+    world = current()
     with policy.measuring():
-        for batch in _batches(lengths, batch_tokens):
+        for batch in world.share(list(_batches(lengths, batch_tokens))):
             losses[batch] = _losses(policy, [fitting[place] for place in batch])
             progress()
+    if not world.is_alone:
+        losses = np.sum(world.gather(losses), axis=0)
     return Demonstrated(
         losses, np.array([len(answer) for _, answer in fitting]), len(rows) - len(fitting)
     )

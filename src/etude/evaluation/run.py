@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,17 @@ from typing import Any
 from etude.build import build, build_struct
 from etude.config.settings import Execution
 from etude.data_mix.stream import Stream
+from etude.distributed.world import current
 from etude.errors import VerifierError
 from etude.evaluation.interface import Answers, Evaluation
-from etude.rows import Candidate, Outcome, StopReason
+from etude.rows import Candidate, Example, Outcome, Request, Sampled, StopReason, Verdict
 from etude.verifier.interface import Judge
 
 #: Makes the engine that samples: from a rollout component and a policy.
 EngineFactory = Callable[[Any, Any], Any]
+
+#: What was sampled for a request, its text, and what the verifier says of it.
+Answered = tuple[Sampled, str, Verdict]
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def evaluate_policy(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return an evaluation's JSON and its samples for a policy in memory; it is left as it was.
 
-    The result depends on the policy and the config alone. ``engine_factory`` replaces
+    The result depends on the policy and the config alone. Ranks share the problems, each with the
+    whole policy, and all return the same. ``engine_factory`` replaces
     ``rollout.engine(policy)``; ``judge`` is used where one is open already, and otherwise opened
     and closed here. Raises VerifierError when the verifier fails on every answer.
     """
@@ -65,7 +70,55 @@ def evaluate_policy(
     examples = parts.stream.held_out(parts.evaluation.problems)
     prompts = [policy.encode_example(example) for example in examples]
     requests = parts.evaluation.requests(examples, prompts, parts.rollout.max_new_tokens)
-    engine = (engine_factory or _engine)(parts.rollout, policy)
+    answered = _answered(parts, policy, examples, requests, engine_factory or _engine, judge)
+    every = [answer for answers in answered for answer in answers]
+    sampled = [each for each, _, _ in every]
+    texts = [text for _, text, _ in every]
+    verdicts = [verdict for _, _, verdict in every]
+    failed = [v for v in verdicts if v.outcome in (Outcome.TIMED_OUT, Outcome.CRASHED)]
+    if verdicts and len(failed) == len(verdicts):
+        raise VerifierError(
+            f"the verifier failed on all {len(failed)} answers of the evaluation (the first:"
+            f" {failed[0].outcome}, {failed[0].detail}); a pass rate of 0 would not be a measure"
+        )
+    answers = Answers(
+        examples,
+        sampled,
+        texts,
+        verdicts,
+        requests[0].max_new_tokens,
+        _loss(parts, policy, examples),
+    )
+    result = parts.evaluation.measure(answers)
+    return result.evaluation, result.samples
+
+
+def _answered(
+    parts: Parts,
+    policy: Any,
+    examples: Sequence[Example],
+    requests: Sequence[Request],
+    engine_factory: EngineFactory,
+    judge: Judge | None,
+) -> list[list[Answered]]:
+    """Return the answers to each problem; each rank samples and judges those of its problems."""
+    world = current()
+    each = len(requests) // len(examples)
+    problems = [requests[start : start + each] for start in range(0, len(requests), each)]
+    mine = [request for problem in world.share(problems) for request in problem]
+    found = _sampled(parts, policy, examples, mine, engine_factory, judge) if mine else []
+    return world.collect([found[start : start + each] for start in range(0, len(found), each)])
+
+
+def _sampled(
+    parts: Parts,
+    policy: Any,
+    examples: Sequence[Example],
+    requests: Sequence[Request],
+    engine_factory: EngineFactory,
+    judge: Judge | None,
+) -> list[Answered]:
+    engine = engine_factory(parts.rollout, policy)
     try:
         sampled = engine.sample(requests, temperature=_temperature(parts.evaluation))
     finally:
@@ -90,22 +143,7 @@ def evaluate_policy(
     finally:
         if judge is None:
             own.close()
-    failed = [v for v in verdicts if v.outcome in (Outcome.TIMED_OUT, Outcome.CRASHED)]
-    if verdicts and len(failed) == len(verdicts):
-        raise VerifierError(
-            f"the verifier failed on all {len(failed)} answers of the evaluation (the first:"
-            f" {failed[0].outcome}, {failed[0].detail}); a pass rate of 0 would not be a measure"
-        )
-    answers = Answers(
-        examples,
-        sampled,
-        texts,
-        verdicts,
-        requests[0].max_new_tokens,
-        _loss(parts, policy, examples),
-    )
-    result = parts.evaluation.measure(answers)
-    return result.evaluation, result.samples
+    return list(zip(sampled, texts, verdicts, strict=True))
 
 
 def evaluate_model(

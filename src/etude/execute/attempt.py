@@ -37,8 +37,21 @@ class Origin:
     stage: str | None = None
 
 
-class _Log(logging.FileHandler):
-    """An attempt's log; a full disk is reported by the files that matter, not by this one."""
+class Log(logging.FileHandler):
+    """An attempt's log; a full disk is reported by the files that matter, not by this one.
+
+    It hears what any logger of this process says, until :meth:`end`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8")
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.getLogger().addHandler(self)
+
+    def end(self) -> None:
+        """Hear no more, and close the file."""
+        logging.getLogger().removeHandler(self)
+        self.close()
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Let a line be lost."""
@@ -67,9 +80,7 @@ class Attempt:
         }
         atomic.write_json(self.folder / "attempt.json", about)
         self._writers = {name: LineWriter(self.folder / f"{name}.jsonl") for name in FILES}
-        self._log = _Log(self.folder / "log", encoding="utf-8")
-        self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        logging.getLogger().addHandler(self._log)
+        self._log = Log(self.folder / "log")
 
     def _inherit(self, source: Path, origin: Origin) -> None:
         """Copy the lines that lead to another stage's checkpoint: that folder may be cleaned."""
@@ -96,8 +107,7 @@ class Attempt:
 
     def close(self) -> None:
         """Close the files and the log."""
-        logging.getLogger().removeHandler(self._log)
-        self._log.close()
+        self._log.end()
         for writer in self._writers.values():
             writer.close()
 

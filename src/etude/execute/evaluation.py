@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from etude.errors import EtudeError, StorageError
+from etude.distributed.together import by_main
+from etude.distributed.world import current, leave
+from etude.errors import EtudeError, Fenced, Interrupted, StageError, StorageError
 from etude.events import Observer
-from etude.execute import atomic
+from etude.execute import atomic, failures, ranks
 from etude.execute.lines import to_line
 from etude.execute.lock import JobState, Lease, locked
+from etude.execute.ranks import FollowedLease
 from etude.execute.stage import execution_of
 from etude.execute.stage_folder import move_aside
 from etude.execute.stop import Stop
@@ -54,37 +57,73 @@ def run_evaluation_node(
     ``measured`` is asked for the folders only when they are needed, ``job_state`` for the SLURM job
     of another process that measures it. Raises what the evaluation raises, Interrupted at once when
     ``stop`` was requested, and Fenced when another process took the evaluation over.
+
+    All ranks of the current world call it together; the first one decides and writes.
     """
     folder = layout.evaluation_folder(outputs, node.name, node.fingerprint)
+    if not current().is_main:
+        result = ranks.followed(stop)
+        lease = FollowedLease()
+        return result or _tried(node, folder, measured, evaluate, lease, stop)
 
     def waiting(holder: str) -> None:
         observers.warned(f"the model of {node.name} is being evaluated by {holder}; waiting")
 
-    with locked(
-        outputs, node.fingerprint, waiting=waiting, check=stop.check, job_state=job_state
-    ) as lease:
+    with (
+        ranks.leading(stop) as lead,
+        locked(
+            outputs, node.fingerprint, waiting=waiting, check=lead.check, job_state=job_state
+        ) as held,
+    ):
         if node.fresh:
-            lease.check()
+            held.check()
             move_aside(folder)
         result = (
             None if layout.finished(folder) is None else layout.read_json(folder / "result.json")
         )
         if result is None:
-            try:
-                with _watchdog(node, folder, lease), stop.at_once():
-                    result = _measure(node, folder, measured, evaluate, lease)
-            except Exception:
-                lease.check()  # the failure of a process that was fenced off concerns nobody
-                raise
+            with atomic.storing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                for path in folder.glob("failed.rank*.json"):
+                    path.unlink()
+        lead.decide(result)
+        if result is None:
+            result = _tried(node, folder, measured, evaluate, held, stop)
     observers.evaluated(node, None, result)
     return result
 
 
-def _watchdog(node: EvaluationNode, folder: Path, lease: Lease) -> Watchdog:
+def _tried(
+    node: EvaluationNode,
+    folder: Path,
+    measured: Callable[[], Measured],
+    evaluate: Evaluate | None,
+    lease: Lease | FollowedLease,
+    stop: Stop,
+) -> dict[str, Any]:
+    """Measure, and have all ranks tell of the failure that was first where one fails."""
+    world = current()
+    try:
+        with _watchdog(node, folder, lease), stop.at_once():
+            return _measure(node, folder, measured, evaluate, lease)
+    except BaseException as error:
+        leave(f"the evaluation of {node.name} ended early")
+        if not isinstance(error, Exception) or isinstance(error, (Interrupted, Fenced)):
+            raise
+        lease.check()  # the failure of a process that was fenced off concerns nobody
+        if world.is_alone:
+            raise
+        failures.note(folder, world, error, {"evaluation": node.name})
+        told = failures.settled(folder, world, error)
+        raise StageError(told["error"]) from error
+
+
+def _watchdog(node: EvaluationNode, folder: Path, lease: Lease | FollowedLease) -> Watchdog:
+    rank = current().rank
     return Watchdog(
         execution_of(node.config).hang_minutes,
-        folder / "log",
-        failed=folder / layout.FAILED,
+        folder / (f"log.rank{rank}" if rank else "log"),
+        failed=failures.of_rank(folder, rank) if rank else folder / layout.FAILED,
         about=lambda: {"evaluation": node.name},
         check=lease.check,
     )
@@ -95,45 +134,52 @@ def _measure(
     folder: Path,
     measured: Callable[[], Measured],
     evaluate: Evaluate | None,
-    lease: Lease,
+    lease: Lease | FollowedLease,
 ) -> dict[str, Any]:
     from etude.execute.determinism import settle
 
     started = time.perf_counter()
-    with atomic.storing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    given = measured()
+    given = by_main(measured)
     settle(execution_of(node.config).threads)
     seed = int(node.config.get("seed", 0))
     measure = evaluate or _evaluate_model()
     result, samples = measure(node.config, given.model, folder, seed, given.data)
-    with atomic.writing(folder / "samples.jsonl", lease.check) as stream:
-        stream.writelines(to_line(sample) for sample in samples)
     # What is returned now and what a later run reads back are the same: what JSON holds.
     result = json.loads(to_line(result))
-    atomic.write_json(folder / "result.json", result, lease.check)
-    done = {
-        "name": node.name,
-        "fingerprint": node.fingerprint,
-        "model": str(given.model) if given.model is not None else None,
-        "seconds": time.perf_counter() - started,
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "files": {
-            name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
-            for name in ("result.json", "samples.jsonl")
-        },
-    }
-    lease.check()
-    (folder / layout.FAILED).unlink(missing_ok=True)
-    atomic.write_json(folder / layout.DONE, done, lease.check)
+
+    def write() -> None:
+        with atomic.writing(folder / "samples.jsonl", lease.check) as stream:
+            stream.writelines(to_line(sample) for sample in samples)
+        atomic.write_json(folder / "result.json", result, lease.check)
+        done = {
+            "name": node.name,
+            "fingerprint": node.fingerprint,
+            "model": str(given.model) if given.model is not None else None,
+            "seconds": time.perf_counter() - started,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "files": {
+                name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
+                for name in ("result.json", "samples.jsonl")
+            },
+        }
+        lease.check()
+        (folder / layout.FAILED).unlink(missing_ok=True)
+        atomic.write_json(folder / layout.DONE, done, lease.check)
+
+    by_main(write)
     return result
 
 
 def failed_evaluation(node: EvaluationNode, folder: Path, error: Exception) -> str:
-    """Write FAILED.json with the traceback of a failed evaluation; return what a person is told."""
+    """Write FAILED.json with the traceback of a failed evaluation; return what a person is told.
+
+    Of several ranks the first one writes it.
+    """
     kind = type(error).__name__
     cause = str(error) if isinstance(error, EtudeError) else f"{kind}: {error}"
     message = f"the evaluation of {node.name} ({node.fingerprint[:8]}) failed: {cause}"
+    if not current().is_main:
+        return message
     about = {
         "evaluation": node.name,
         "error": cause,

@@ -22,6 +22,7 @@ from etude.execute.evaluation import (
 from etude.execute.hearing import Hearing
 from etude.execute.outcomes import Outcome, State, blocked, gate_text, passes, problems, stopped
 from etude.execute.publish import handed_on
+from etude.execute.ranks import agree
 from etude.execute.stage import Given, LearnerFactory, execution_of, run_stage
 from etude.execute.stop import Stop
 from etude.plan import layout
@@ -97,6 +98,7 @@ class _LocalRun:
         try:
             with self.stop.listening():
                 for node in graph.order:
+                    agree(self.stop)
                     self.stop.check()
                     self._write_result("running")
                     self._node(node)

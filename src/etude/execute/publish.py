@@ -9,10 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from etude.distributed.together import by_main
+from etude.distributed.world import current
 from etude.errors import CheckpointError, StageError
 from etude.execute import atomic
 from etude.execute.attempt import FILES, Attempt, lines_of
 from etude.execute.environment import git_commit
+from etude.execute.ranks import FollowedAttempt
 from etude.learner.interface import Learner
 from etude.plan import layout
 from etude.plan.digest import sha256_of
@@ -24,7 +27,7 @@ HANDED_ON = ("model", "data", "critic")
 
 def publish(
     learner: Learner,
-    attempt: Attempt,
+    attempt: Attempt | FollowedAttempt,
     folder: Path,
     *,
     steps: int,
@@ -35,24 +38,48 @@ def publish(
 
     A kill at any point leaves the stage unfinished, and the next attempt publishes again. ``check``
     is called before anything takes its place, and may raise; what this attempt had exported is
-    removed then. Raises StorageError, and StageError when the learner wrote nothing to hand on.
+    removed then. All ranks of a stage export together and the first one writes. Raises
+    StorageError, and StageError when the learner wrote nothing to hand on.
     """
     started = time.perf_counter()
-    node = attempt.node
     beside = folder / f".export-{attempt.number}"
-    with atomic.storing(beside):
-        if beside.exists():
-            shutil.rmtree(beside)
-        beside.mkdir()
-    try:
-        learner.export(beside)
+
+    def begin() -> None:
+        with atomic.storing(beside):
+            if beside.exists():
+                shutil.rmtree(beside)
+            beside.mkdir()
+
+    def finish() -> dict[str, Any]:
         written = [name for name in HANDED_ON if (beside / name).is_dir()]
         if not written:
+            node = attempt.node
             raise StageError(f"stage {node.name} wrote neither model/ nor data/ to hand on")
         for name in written:
             atomic.publish_folder(beside / name, folder / name, check)
-    finally:
         shutil.rmtree(beside, ignore_errors=True)
+        return _done(attempt, folder, written, started, steps, model_step, check)
+
+    by_main(begin)
+    try:
+        learner.export(beside)
+        return by_main(finish)
+    finally:
+        if current().is_main:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def _done(
+    attempt: Attempt | FollowedAttempt,
+    folder: Path,
+    written: list[str],
+    started: float,
+    steps: int,
+    model_step: int,
+    check: Callable[[], None],
+) -> dict[str, Any]:
+    """Write the joined lines and DONE.json; return its content."""
+    node = attempt.node
     for name in FILES:
         lines = lines_of(attempt.folder, name, None)
         if lines or name in ("metrics", "samples", "timing"):

@@ -6,23 +6,28 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from etude.config.settings import Execution
+from etude.distributed.together import by_main
+from etude.distributed.world import current, leave
 from etude.errors import EtudeError, Fenced, Interrupted, StageError, StorageError
 from etude.events import Observer
-from etude.execute import atomic, checkpoint, metric
+from etude.execute import atomic, checkpoint, failures, metric, ranks
 from etude.execute.attempt import Attempt, evaluations_of
 from etude.execute.checkpoint import Checkpoint
+from etude.execute.hearing import Hearing
 from etude.execute.lock import JobState, Lease, locked
 from etude.execute.publish import publish
-from etude.execute.stage_folder import find_start, move_aside, prepare
+from etude.execute.ranks import Begun, FollowedAttempt, FollowedLease, Leading
+from etude.execute.stage_folder import find_best, find_start, move_aside, prepare
 from etude.execute.stop import Stop
 from etude.execute.watchdog import Watchdog, progress
 from etude.learner.interface import Learner, StepResult
-from etude.plan import layout, lookup
+from etude.plan import layout
 from etude.plan.nodes import StageNode
 
 #: Builds the learner of a resolved stage config: ``etude.learner.make.make_learner``.
@@ -60,16 +65,28 @@ def run_stage(
     ``given`` is asked for the stage's inputs only when it trains, ``job_state`` for the SLURM job
     of another process that trains it. Raises StageError when it fails, Interrupted when ``stop``
     was requested (a checkpoint is written first), Fenced when another attempt took the stage over.
+
+    All ranks of the current world call it together. The first one decides and writes; ``observers``
+    are told by it alone.
     """
+    if not current().is_main:
+        done, begun = ranks.followed(stop)
+        if done is not None:
+            return done, False
+        rank = _Training(node, begun.folder.parent.parent, Hearing([]), stop, FollowedLease())
+        return rank.run(given, make_learner, lambda: rank.follow(begun)), True
 
     def waiting(holder: str) -> None:
         observers.warned(
             f"{node.name} ({node.fingerprint[:8]}) is being trained by {holder}; waiting"
         )
 
-    with locked(
-        outputs, node.fingerprint, waiting=waiting, check=stop.check, job_state=job_state
-    ) as lease:
+    with (
+        ranks.leading(stop) as lead,
+        locked(
+            outputs, node.fingerprint, waiting=waiting, check=lead.check, job_state=job_state
+        ) as lease,
+    ):
         folder = layout.stage_folder(outputs, node.name, node.fingerprint)
         if node.fresh:
             lease.check()
@@ -77,9 +94,10 @@ def run_stage(
         done = layout.finished(folder)
         if done is not None:
             observers.stage_skipped(node, seconds_saved=float(done.get("seconds", 0.0)))
+            lead.decide((done, None))
             return done, False
         training = _Training(node, folder, observers, stop, lease)
-        return training.run(given, make_learner), True
+        return training.run(given, make_learner, lambda: training.begin(lead)), True
 
 
 class _Training:
@@ -95,7 +113,7 @@ class _Training:
         folder: Path,
         observers: Observer,
         stop: Stop,
-        lease: Lease,
+        lease: Lease | FollowedLease,
     ) -> None:
         self.node = node
         self.folder = folder
@@ -106,15 +124,34 @@ class _Training:
         self.best = (node.config.get("training") or {}).get("hand_on") == "best"
         self.finished = 0
         self.saved: int | None = None
+        self.attempt: Attempt | FollowedAttempt
 
-    def run(self, given: Callable[[], Given], factory: LearnerFactory | None) -> dict[str, Any]:
-        """Do the attempt from its folder to DONE.json."""
+    def begin(self, lead: Leading) -> Checkpoint | None:
+        """Open the next attempt, and tell the other ranks of it; return what it goes on from."""
+        prepare(self.folder, self.node, self.lease.check)
+        start = find_start(self.folder, self.node, self.observers.warned)
+        origin = start.origin if start is not None else None
+        attempt = Attempt(self.folder, self.node, origin)
+        self.attempt = attempt
+        resumed = start.checkpoint if start is not None else None
+        lead.decide((None, Begun(attempt.number, attempt.folder, attempt.first_step, resumed)))
+        return resumed
+
+    def follow(self, begun: Begun) -> Checkpoint | None:
+        """Join the attempt that the first rank opened; return what it goes on from."""
+        self.attempt = FollowedAttempt(begun, self.node)
+        return begun.resumed
+
+    def run(
+        self,
+        given: Callable[[], Given],
+        factory: LearnerFactory | None,
+        begin: Callable[[], Checkpoint | None],
+    ) -> dict[str, Any]:
+        """Do the attempt that ``begin`` opens, to DONE.json."""
         started = time.perf_counter()
         try:
-            prepare(self.folder, self.node, self.lease.check)
-            start = find_start(self.folder, self.node, self.observers.warned)
-            origin = start.origin if start is not None else None
-            self.attempt = Attempt(self.folder, self.node, origin)
+            resumed = begin()
         except EtudeError as error:
             self.observers.stage_failed(self.node, step=None, error=error)
             raise
@@ -129,14 +166,15 @@ class _Training:
             if self.lease.took_over:
                 self.attempt.log(f"takes over from {self.lease.took_over}")
             with self._watchdog():
-                done = self._attempt(
-                    given, factory, start.checkpoint if start is not None else None
-                )
+                done = self._attempt(given, factory, resumed)
         except (KeyboardInterrupt, SystemExit, Interrupted) as error:
+            if not isinstance(error, Interrupted):
+                leave("aborted")
             self.attempt.log(f"interrupted after {self.finished} steps")
             self.observers.stage_failed(self.node, step=self.finished, error=error)
             raise
         except Exception as error:
+            leave(f"stage {self.node.name} failed")
             failure = self._fenced(error) or self._failed(error)
             self.observers.stage_failed(self.node, step=self.finished, error=failure)
             if failure is error:
@@ -150,10 +188,12 @@ class _Training:
         return done
 
     def _watchdog(self) -> Watchdog:
+        rank = current().rank
+        folder = self.attempt.folder
         return Watchdog(
             self.settings.hang_minutes,
-            self.attempt.folder / "log",
-            failed=self.attempt.folder / layout.FAILED,
+            folder / (f"log.rank{rank}" if rank else "log"),
+            failed=failures.of_rank(folder, rank) if rank else folder / layout.FAILED,
             about=self._about,
             check=self.lease.check,
         )
@@ -164,7 +204,7 @@ class _Training:
         factory: LearnerFactory | None,
         resumed: Checkpoint | None,
     ) -> dict[str, Any]:
-        learner = self._learner(given(), factory)
+        learner = self._learner(by_main(given), factory)
         try:
             if resumed is not None:
                 learner.load_state_dict(resumed.load())
@@ -243,6 +283,10 @@ class _Training:
         )
         self.saved = self.finished
         progress()
+        by_main(self._prune)
+        self.observers.checkpoint_written(self.node, self.finished, str(path))
+
+    def _prune(self) -> None:
         best = metric.best_step(evaluations_of(self.attempt.folder)) if self.best else None
         also = () if best is None else (best,)
         checkpoint.prune(
@@ -252,9 +296,9 @@ class _Training:
             also=also,
             check=self.lease.check,
         )
-        self.observers.checkpoint_written(self.node, self.finished, str(path))
 
     def _stop_if_asked(self, learner: Learner) -> None:
+        ranks.agree(self.stop)
         if self.stop.requested:
             self._checkpoint(learner)
             raise Interrupted(
@@ -269,13 +313,17 @@ class _Training:
         return bool(every) and self.finished > 0 and self.finished % every == 0
 
     def _evaluate_if_due(self, learner: Learner) -> None:
-        """Evaluate where one is due and none was recorded; a request to stop cuts it short."""
-        if not self._evaluation_due(learner):
+        """Evaluate where one is due and none was recorded; a request to stop cuts it short.
+
+        Several ranks could not stop alike in the middle of it: they look before it and after it.
+        """
+        if not self._evaluation_due(learner) or by_main(self._evaluated):
             return
-        if any(line["step"] == self.finished for line in evaluations_of(self.attempt.folder)):
-            return
+        alone = current().is_alone
+        if not alone:
+            self._stop_if_asked(learner)
         try:
-            with self.stop.at_once():
+            with self.stop.at_once() if alone else nullcontext():
                 evaluation, samples = learner.evaluate()
         except Interrupted:
             self._stop_if_asked(learner)
@@ -286,31 +334,21 @@ class _Training:
         self.attempt.write("evaluations", {**head, **evaluation})
         self.observers.evaluated(self.node, self.finished, evaluation)
 
+    def _evaluated(self) -> bool:
+        lines = evaluations_of(self.attempt.folder)
+        return any(line["step"] == self.finished for line in lines)
+
     def _choose(self, learner: Learner) -> int:
         """Bring the learner to the model that is handed on; return the steps it had."""
         if not self.best:
             return self.finished
-        step = metric.best_step(evaluations_of(self.attempt.folder))
-        if step is None:
-            known = ", ".join(name for name, _ in metric.BEST_BY)
-            raise StageError(
-                f"training.hand_on=best found no evaluation with one of the metrics {known}; "
-                "type training.hand_on=last or another evaluation"
+        step, found = by_main(
+            lambda: find_best(
+                self.folder, self.node, self.attempt.folder, self.finished, self.observers.warned
             )
-        if step == self.finished:
-            return step
-        found = None
-        for folder in (
-            self.folder,
-            *lookup.extension_sources(self.node, self.folder.parent.parent),
-        ):
-            found = found or checkpoint.newest_valid(folder, self.observers.warned, step=step)
-        if found is None:
-            raise StageError(
-                f"the checkpoint of the best evaluation (step {step}) is gone or not intact; train "
-                f"the stage again with fresh=[{self.node.name}], or type training.hand_on=last"
-            )
-        learner.load_state_dict(found.load())
+        )
+        if found is not None:
+            learner.load_state_dict(found.load())
         return step
 
     def _fenced(self, error: Exception) -> Fenced | None:
@@ -328,32 +366,28 @@ class _Training:
         return fenced
 
     def _failed(self, error: Exception) -> StageError:
-        """Write FAILED.json and the log; return the error a person sees."""
-        cause = str(error).strip() or type(error).__name__
-        if not isinstance(error, EtudeError):
-            cause = f"{type(error).__name__}: {cause}"
-        failed = self._about()
+        """Write why it failed, and the log; return the error a person sees."""
+        world = current()
+        text = "".join(traceback.format_exception(error))
+        self.attempt.log(f"failed at step {self.finished}\n{text}")
+        full = ""
+        try:
+            if not world.is_alone:
+                failures.note(self.attempt.folder, world, error, self._about())
+            failed = failures.settled(self.attempt.folder, world, error) | self._about()
+            if world.is_main:
+                atomic.write_json(self.attempt.folder / layout.FAILED, failed)
+        except StorageError as met:
+            failed = failures.about(error) | self._about()
+            full = f"\n(nor could {layout.FAILED} be written: {met})"
         resume = "from its beginning"
         if failed["resumes_from"]:
             resume = f"from step {failed['resumes_from']}"
-        message = (
+        return StageError(
             f"stage {self.node.name} ({self.node.fingerprint[:8]}), attempt {self.attempt.number}, "
-            f"failed at step {self.finished}: {cause}\n"
-            f"The same command goes on {resume}; the log is {self.attempt.folder / 'log'}"
+            f"failed at step {self.finished}: {failed['error']}\n"
+            f"The same command goes on {resume}; the log is {self.attempt.folder / 'log'}{full}"
         )
-        text = "".join(traceback.format_exception(error))
-        self.attempt.log(f"failed at step {self.finished}\n{text}")
-        failed |= {
-            "error": cause,
-            "kind": type(error).__name__,
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "traceback": text,
-        }
-        try:
-            atomic.write_json(self.attempt.folder / layout.FAILED, failed)
-        except StorageError as full:
-            message += f"\n(nor could {layout.FAILED} be written: {full})"
-        return StageError(message)
 
     def _about(self) -> dict[str, Any]:
         """Return how far the attempt is, and where another would go on."""

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from etude.execute import atomic, checkpoint
-from etude.execute.attempt import Origin, write_config
+from etude.errors import StageError
+from etude.execute import atomic, checkpoint, metric
+from etude.execute.attempt import Origin, evaluations_of, write_config
 from etude.execute.checkpoint import Checkpoint
 from etude.plan import layout, lookup
 from etude.plan.nodes import StageNode
@@ -73,3 +74,31 @@ def find_start(folder: Path, node: StageNode, report: Callable[[str], None]) -> 
         if found is not None:
             return Start(found, Origin(found.step, found.attempt, source.name))
     return None
+
+
+def find_best(
+    folder: Path, node: StageNode, attempt: Path, finished: int, report: Callable[[str], None]
+) -> tuple[int, Checkpoint | None]:
+    """Return the step of the best evaluation of an attempt, and the checkpoint of that step.
+
+    None stands for the model as it is after ``finished`` steps. Raises StageError where there is
+    no such evaluation or its checkpoint is gone.
+    """
+    step = metric.best_step(evaluations_of(attempt))
+    if step is None:
+        known = ", ".join(name for name, _ in metric.BEST_BY)
+        raise StageError(
+            f"training.hand_on=best found no evaluation with one of the metrics {known}; "
+            "type training.hand_on=last or another evaluation"
+        )
+    if step == finished:
+        return step, None
+    found = None
+    for place in (folder, *lookup.extension_sources(node, folder.parent.parent)):
+        found = found or checkpoint.newest_valid(place, report, step=step)
+    if found is None:
+        raise StageError(
+            f"the checkpoint of the best evaluation (step {step}) is gone or not intact; train "
+            f"the stage again with fresh=[{node.name}], or type training.hand_on=last"
+        )
+    return step, found

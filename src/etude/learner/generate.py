@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.curriculum.interface import StepPlan
+from etude.distributed.world import current
 from etude.errors import StageError
 from etude.learner.clock import Clock
 from etude.learner.interface import StepResult, Tree
@@ -88,7 +89,12 @@ class GenerateLearner:
         self.known = {tuple(row[c] for c in self.objective.identity) for row in self.rows}
 
     def export(self, folder: Path) -> None:
-        """Write the kept rows to ``folder/data/rows.jsonl``, one JSON object a line."""
+        """Write the kept rows to ``folder/data/rows.jsonl``, one JSON object a line.
+
+        All ranks have all rows; the first one writes.
+        """
+        if not current().is_main:
+            return
         data = folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         with (data / "rows.jsonl").open("w", encoding="utf-8") as file:
