@@ -88,13 +88,14 @@ def test_one_that_was_fenced_off_leaves_no_failure(tmp_path: Path) -> None:
 
 def test_time_in_which_a_process_was_stopped_does_not_count(tmp_path: Path) -> None:
     def works() -> None:
-        with Watchdog(HALF_A_SECOND, tmp_path / "log"):
-            for _ in range(12):
-                time.sleep(0.1)
-                progress()
+        with Watchdog(1.6 * HALF_A_SECOND, tmp_path / "log"):
+            for moment in range(16):
+                time.sleep(0.05)
+                if moment == 7:
+                    progress()
 
     process = forked(works)
-    time.sleep(0.35)
+    time.sleep(0.2)
     os.kill(process, signal.SIGSTOP)
     time.sleep(1.0)
     os.kill(process, signal.SIGCONT)
