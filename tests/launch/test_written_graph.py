@@ -1,0 +1,125 @@
+"""A written graph reads back as it was, and a job reads no config but its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from etude.config.prepare import prepare
+from etude.errors import ConfigError, StorageError
+from etude.launch import written
+from etude.launch.code import snapshot
+from etude.launch.resume import change
+from etude.launch.units import ancestors, units_of
+from etude.plan.graph import build_graph
+from etude.plan.nodes import Graph
+
+COMMAND = ["recipe=sft_then_rl", "objective=grpo,rloo", "seed=1,2", "tracker=none"]
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Graph:
+    made = build_graph(prepare([*COMMAND, f"outputs={tmp_path}"], multirun=True).runs)
+    made.folder = tmp_path / "runs" / "2026-01-01-sweep-00aa"
+    made.folder.mkdir(parents=True)
+    written.write(made, {"name": "slurm", "partition": "gpu"})
+    return made
+
+
+def test_a_graph_reads_back_equal(graph: Graph) -> None:
+    assert graph.folder is not None
+    read, launcher = written.read(graph.folder)
+    assert (read.stages, read.evaluations, read.order) == (
+        graph.stages,
+        graph.evaluations,
+        graph.order,
+    )
+    assert read.runs == graph.runs and read.outputs == graph.outputs
+    assert launcher == {"name": "slurm", "partition": "gpu"}
+
+
+def test_a_job_reads_its_own_config_and_a_shared_one_is_written_once(graph: Graph) -> None:
+    assert graph.folder is not None
+    fingerprint = next(iter(graph.stages))
+    read, _ = written.read(graph.folder, {fingerprint})
+    assert read.stages[fingerprint] == graph.stages[fingerprint]
+    assert all(not node.config for key, node in read.stages.items() if key != fingerprint)
+    lines = (graph.folder / "plan" / "configs-1.jsonl").read_text().splitlines()
+    assert len(lines) == len(set(lines)) < len(graph.order) + len(graph.runs)
+
+
+def test_a_run_without_a_readable_graph_says_so(graph: Graph) -> None:
+    assert graph.folder is not None
+    (graph.folder / written.GRAPH).write_text("{")
+    with pytest.raises(StorageError, match="graph.json cannot be read"):
+        written.read(graph.folder)
+
+
+def test_a_stage_and_what_measures_its_model_are_one_unit(graph: Graph) -> None:
+    units = units_of(graph)
+    assert [unit.name for unit in units.values()].count("sft") == 2 and len(units) == 6
+    nodes = [node.fingerprint for unit in units.values() for node in unit.nodes]
+    assert sorted(nodes) == sorted(node.fingerprint for node in graph.order)
+    for fingerprint, unit in units.items():
+        assert unit.stage is not None and unit.stage.fingerprint == fingerprint
+        assert unit.parents == graph.stages[fingerprint].after
+        measured = [node for node in unit.nodes if node is not unit.stage]
+        assert {node.model for node in measured} <= {None, fingerprint}  # type: ignore[union-attr]
+        # The base model is measured before its stage trains, the stage's own model after.
+        assert (unit.nodes[0].fingerprint == fingerprint) == bool(unit.parents)
+    rl = next(key for key, unit in units.items() if unit.parents)
+    assert set(ancestors(graph, [rl])) == {rl, *units[rl].parents}
+
+
+def test_a_run_that_is_taken_up_may_change_machines_and_nothing_else(graph: Graph) -> None:
+    assert graph.folder is not None
+    change(
+        graph.folder,
+        ["execution.micro_batch_tokens=512", "stages.rl.resources.time=60", "launcher.nodes=2"],
+    )
+    read, launcher = written.read(graph.folder)
+    assert launcher["nodes"] == 2
+    assert list(read.stages) == list(graph.stages)
+    for node in read.order:
+        assert node.config["execution"]["micro_batch_tokens"] == 512
+    times = {(node.name, node.resources.get("time")) for node in read.stages.values()}
+    assert {(name, str(time)) for name, time in times} == {("sft", "None"), ("rl", "60")}
+    noted = (graph.folder / "changes.jsonl").read_text()
+    assert json.loads(noted)["changes"][0] == "execution.micro_batch_tokens=512"
+
+
+def test_changes_that_would_change_results_are_refused_together(graph: Graph) -> None:
+    assert graph.folder is not None
+    before = (graph.folder / written.GRAPH).read_bytes()
+    with pytest.raises(ConfigError) as caught:
+        change(graph.folder, ["optimizer.lr=1", "stages.code.execution.threads=1", "execution"])
+    assert [fault.typed for fault in caught.value.faults] == [
+        "optimizer.lr=1",
+        "stages.code.execution.threads=1",
+        "execution",
+    ]
+    for bad in ("execution.micro_batch_tokns=4", "execution.threads=0", "launcher.nods=2"):
+        with pytest.raises(ConfigError):
+            change(graph.folder, [bad])
+    assert (graph.folder / written.GRAPH).read_bytes() == before
+
+
+def test_the_code_of_jobs_is_copied_once_and_runs_from_its_copy(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    place = snapshot(tmp_path)
+    assert snapshot(tmp_path) == place
+    assert [path.name for path in (tmp_path / ".code").iterdir()] == [place.name]
+    asked = "import etude, etude.schema; etude.schema.load(); print(etude.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env={"PYTHONPATH": str(place), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout.strip() == str(place / "etude" / "__init__.py")
