@@ -8,8 +8,9 @@ import pytest
 from fake_stage import chain, config, run
 
 from etude.errors import StorageError
-from etude.execute import clean, status
+from etude.execute import clean
 from etude.execute.lock import locked
+from etude.launch.seeing import status
 
 
 def test_status_tells_done_failed_and_waiting_with_the_cause(tmp_path: Path) -> None:
@@ -20,7 +21,7 @@ def test_status_tells_done_failed_and_waiting_with_the_cause(tmp_path: Path) -> 
     ]
     run(chain(tmp_path, *stages))
     (found,) = status.runs(tmp_path)
-    states = [(stage.name, stage.state, stage.step, stage.steps) for stage in found.stages]
+    states = [(stage.name, stage.state, stage.step, stage.steps) for stage in found.seen]
     assert states == [("sft", "done", 4, 4), ("rl", "failed", 7, 9), ("end", "waiting", 0, 0)]
     text = "\n".join(status.lines(tmp_path))
     assert "3 stages: 1 done, 1 waiting, 1 failed" in text
@@ -32,9 +33,9 @@ def test_status_tells_done_failed_and_waiting_with_the_cause(tmp_path: Path) -> 
 def test_status_sees_a_stage_that_is_being_trained(tmp_path: Path) -> None:
     run(chain(tmp_path, ("rl", config("rl", 9, fail_at=7))))
     with locked(tmp_path, "frl1", waiting=pytest.fail):
-        (stage,) = status.runs(tmp_path)[0].stages
+        (stage,) = status.runs(tmp_path)[0].seen
     assert stage.state == "running"
-    assert status.runs(tmp_path)[0].stages[0].state == "failed"
+    assert status.runs(tmp_path)[0].seen[0].state == "failed"
 
 
 def test_status_of_a_name_that_fits_no_run(tmp_path: Path) -> None:

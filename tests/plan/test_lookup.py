@@ -81,7 +81,7 @@ def test_a_torn_done_is_not_done(tmp_path: Path) -> None:
 
 def test_planning_imports_nothing_heavy() -> None:
     code = (
-        "import sys, etude.plan.graph, etude.plan.lookup, etude.execute.status;"
+        "import sys, etude.plan.graph, etude.plan.lookup, etude.launch.seeing.status;"
         "import etude.execute.clean;"
         "sys.exit(' '.join({'torch', 'transformers', 'datasets'} & set(sys.modules)) or 0)"
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from etude.cli.run_names import OF_RUNS, of_runs
 from etude.cli.texts import COMMANDS
 from etude.component import GROUPS
 from etude.config.installation import Installation, installed
@@ -78,6 +79,8 @@ def candidates(command: str, line: str, here: Installation) -> list[str]:
             return [name for name in COMMANDS if name.startswith(current)]
         if words[0] == "list":
             return [group for group in here.groups if group.startswith(current)]
+        if words[0] in OF_RUNS:
+            return of_runs(words, current)
         if words[0] not in ("show", "plan"):
             return []
         words = words[1:]
@@ -138,7 +141,7 @@ def _root_keys(
                 yield from _of_fields(info.fields, f"sources.{source}.", here.schema)
 
 
-def _of_fields(fields: dict[str, FieldInfo], head: str, schema: Schema) -> Iterator[str]:
+def _of_fields(fields: Mapping[str, FieldInfo], head: str, schema: Schema) -> Iterator[str]:
     for name, field in fields.items():
         if field.struct is not None:
             yield from _of_fields(field.struct, f"{head}{name}.", schema)

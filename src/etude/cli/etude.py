@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 
 from etude.cli.frame import guarded, warn
 from etude.cli.texts import COMMANDS, ETUDE
 from etude.config import command
 from etude.errors import ConfigError, Fault
+
+#: Commands that are told nothing but their words; each is the `main` of a module of its own.
+_ELSEWHERE = {
+    "clean": "etude.execute.clean",
+    "status": "etude.launch.seeing.status",
+    "logs": "etude.launch.seeing.logs",
+    "cancel": "etude.launch.seeing.cancel",
+    "resume": "etude.launch.resume",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,20 +46,12 @@ def _etude(argv: list[str]) -> int:
         return list_choices(rest)
     if name in ("show", "plan"):
         return _describe(name, rest)
-    if name == "clean":
-        from etude.execute.clean import main as clean
-
-        return clean(rest)
     if name == "doctor":
         return _doctor(rest)
-    if name == "status":
-        from etude.execute.status import main as status
-
-        return status(rest)
-    if name == "resume":
-        from etude.launch.resume import main as resume
-
-        return resume(rest)
+    if name in _ELSEWHERE:
+        command_of: Callable[[Sequence[str]], int]
+        command_of = importlib.import_module(_ELSEWHERE[name]).main
+        return command_of(rest)
     raise ConfigError([Fault(f"etude {name}", _unknown(name))])
 
 

@@ -52,14 +52,19 @@ etude — everything that is not a run
   etude show OVERRIDES      every stage resolved, what each part requires and what provides it
   etude plan OVERRIDES      the stages, what is done already, the arithmetic of batch and loss, and
                             estimates of memory, time and disk
-  etude status              the runs in outputs/ and how far they are
+  etude status [RUN]        how far runs are, why stages failed, what they wait for (--all, --json,
+                            --watch)
+  etude logs RUN STAGE      what a stage printed (--follow, --rank R, --attempt K)
+  etude cancel RUN          end a run's jobs, or its process; what was saved stays
+  etude resume RUN          go on with a run as it was written down
   etude clean               what outputs/ holds and what could be deleted; sizes first
   etude doctor              versions, devices, W&B login, outputs, stored models
 
-OVERRIDES are those of train (`train --help`). Training is `train`, measuring is `evaluate`.
+OVERRIDES are those of train (`train --help`), RUN is part of a run's name. Training is `train`,
+measuring is `evaluate`.
 """
 
-COMMANDS = ("list", "show", "plan", "status", "clean", "doctor")
+COMMANDS = ("list", "show", "plan", "status", "logs", "cancel", "resume", "clean", "doctor")
 
 
 def train_help() -> str:

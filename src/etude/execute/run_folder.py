@@ -11,6 +11,7 @@ from typing import Any
 
 from etude.execute import atomic, environment, outcomes
 from etude.execute.attempt import write_config
+from etude.execute.owner import Owner
 from etude.plan import layout
 from etude.plan.nodes import Graph, StageNode
 
@@ -69,6 +70,7 @@ def write_result(graph: Graph, state: str) -> None:
         "state": state,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "pid": os.getpid(),
+        "process": Owner.here().to_json(),
         "problems": outcomes.problems(graph) if state != "running" else [],
         "runs": outcomes.summary(graph),
     }

@@ -68,6 +68,11 @@ class Asked:
         return bool(self.jobs) or self.launcher.get("name") == "slurm"
 
     @property
+    def is_written(self) -> bool:
+        """Tell whether its graph was written down, so that it can be taken up again."""
+        return bool(self.launcher)
+
+    @property
     def process(self) -> Owner | None:
         """Return the process that wrote how the run goes, if one did."""
         about = self.result.get("process")

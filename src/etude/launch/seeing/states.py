@@ -11,7 +11,7 @@ from typing import Any
 from etude.execute.lock import holder
 from etude.execute.owner import Owner
 from etude.launch import registry
-from etude.launch.seeing import reasons
+from etude.launch.seeing import printed, reasons
 from etude.launch.seeing.asked import Asked, Piece
 from etude.launch.seeing.cluster import Cluster, JobAnswer
 from etude.launch.seeing.folders import Folders, Found, pace
@@ -215,7 +215,7 @@ class _Look:
         if seen.job and found.job is not None and found.job != seen.job:
             return replace(seen, cause="starts")  # the newest attempt is that of an earlier job
         if not found.attempt:
-            return replace(seen, cause="" if not piece_steps(seen) else "starts")
+            return replace(seen, cause="starts" if seen.is_stage else "")
         how = pace(found, self.now)
         silent = None
         if how.age is not None and how.age > max(120.0, 10 * how.usual):
@@ -241,7 +241,7 @@ class _Look:
             if lost:
                 return replace(seen, state="blocked", cause=lost)
             return replace(seen, state="cancelled", cause="by scancel", node=account.node)
-        if account is not None and account.state in ("FAILED", *_BAD):
+        if account is not None and account.state in _BAD:
             return self._failed(seen, found, reasons.ended(account), account)
         if account is not None and account.state == "COMPLETED":
             cause = "SLURM says COMPLETED, but its result is missing or damaged"
@@ -275,16 +275,19 @@ class _Look:
     def _failed(self, seen: Seen, found: Found, why: str, account: Accounted | None) -> Seen:
         own = found.failure if found.job in (None, seen.job) or not seen.job else None
         cause = str(own["error"]) if own is not None else why or "unknown"
+        start = self._start(seen)
         rank = own.get("rank") if own is not None else None
-        node = str((own or {}).get("host") or "") or seen.node or (account.node if account else "")
+        if not rank and (start is None or len(start.ranks) < 2):
+            rank = None  # of a stage in one process it goes without saying
+        node = seen.node or (account.node if account is not None else "")
         return replace(
             seen,
             state="failed",
             cause=cause,
             hint=self._hint(seen, found, f"{cause} {why}", account),
             node=node or found.host,
-            rank=rank if isinstance(rank, int) else None,
-            log=self._log(seen, found, rank if isinstance(rank, int) else 0),
+            rank=rank,
+            log=self._log(seen, found, rank or 0),
         )
 
     def _hint(self, seen: Seen, found: Found, cause: str, account: Accounted | None) -> str:
@@ -340,14 +343,17 @@ class _Look:
         waits_for = piece.waits_for or self._before(piece)
         return replace(seen, state="waiting", cause=f"for {waits_for}" if waits_for else "")
 
+    def _start(self, seen: Seen) -> printed.Start | None:
+        """Return the newest start of its job."""
+        run = self.asked.folder.with_name(seen.run) if seen.run else self.asked.folder
+        found = printed.starts(run, seen.name, seen.fingerprint, seen.job or None)
+        return found[-1] if found else None
+
     def _log(self, seen: Seen, found: Found, rank: int = 0) -> str:
         """Return what the newest attempt printed, or its own log where no job ran it."""
-        if seen.job and found.job in (None, seen.job):
-            run = self.asked.folder.with_name(seen.run) if seen.run else self.asked.folder
-            place = registry.log_folder(run, seen.name, seen.fingerprint, seen.job, found.restart)
-            for path in (place / f"rank{rank}.log", place / "rank0.log"):
-                if path.is_file():
-                    return str(path)
+        start = self._start(seen)
+        if start is not None:
+            return str(start.of_rank(rank))
         if found.attempt:
             return f"{found.folder}/attempts/{found.attempt}/log"
         return ""
@@ -363,8 +369,3 @@ _WAS = {
     "stopped": "was stopped",
     "vanished": "has vanished",
 }
-
-
-def piece_steps(seen: Seen) -> int:
-    """Return steps."""
-    return seen.steps

@@ -1,0 +1,149 @@
+"""`etude cancel`: ends what a run has in the queue or runs here; what was saved stays."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from etude.errors import StorageError
+from etude.execute.lock import locked
+from etude.execute.owner import Owner
+from etude.launch import registry, written
+from etude.launch.seeing.asked import Asked, folders_of, read, the_one
+from etude.launch.seeing.cluster import Cluster
+from etude.launch.seeing.states import look
+from etude.launch.seeing.status import outputs_option, resume_command
+from etude.launch.slurm import commands
+from etude.launch.units import ancestors
+from etude.plan.quantities import counted
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Cancel what a run has in the queue or runs here: etude cancel RUN [--all]."""
+    parser = argparse.ArgumentParser("etude cancel", description=main.__doc__)
+    parser.add_argument("run", help="part of a run's name")
+    parser.add_argument("--all", action="store_true", help="also jobs that other runs wait for")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where runs lie")
+    given = parser.parse_args(list(arguments))
+    asked = read(the_one(given.outputs.expanduser().absolute(), given.run))
+    if asked.on_cluster:
+        return _cancel_jobs(asked, given.all)
+    return _end_process(asked)
+
+
+def _cancel_jobs(asked: Asked, everything: bool) -> int:
+    """Cancel a run's jobs and keep those it did not hand over yet from being submitted."""
+
+    def waiting(holder: str) -> None:
+        print(f"{holder} is submitting in {asked.outputs}; waiting")
+
+    # A job that has just ended may be submitting what comes next.
+    with locked(asked.outputs, "submission", waiting=waiting):
+        asked = read(asked.folder)
+        queue = commands.queue(asked.folder.stat().st_uid)
+        live = {key: each for key, each in asked.jobs.items() if each.job in queue}
+        own = {key: each for key, each in live.items() if each.run == asked.name}
+        foreign = {key: each for key, each in live.items() if key not in own}
+        rests = {} if everything else others_resting(asked, own, queue)
+        kept = _with_ancestors(asked, rests)
+        chosen = dict(own) if not everything else dict(live)
+        chosen = {key: each for key, each in chosen.items() if key not in kept}
+        unsubmitted = _unsubmitted(asked)
+        for key in unsubmitted:
+            registry.write_ended(asked.folder, key, _CANCELLED)
+        commands.cancel(each.job for each in chosen.values())
+        for key, each in chosen.items():
+            # A running job says itself how it ends; of a waiting one SLURM may keep no record.
+            if queue[each.job].state == "PENDING":
+                registry.write_ended(asked.folder, key, {**_CANCELLED, "job": each.job})
+    _tell(asked, [each.job for each in chosen.values()], len(unsubmitted))
+    for key in own:
+        if key in kept:
+            who = ", ".join(rests.get(key, ())) or "stages that another run waits for"
+            print(f"  left: job {own[key].job} ({asked.pieces[key].head}), for {who}")
+    if not everything:
+        for key, each in foreign.items():
+            print(f"  left: job {each.job} ({asked.pieces[key].head}), of run {each.run}")
+    if kept or (foreign and not everything):
+        print(f"  these too: etude cancel {asked.short} --all{outputs_option(asked.outputs)}")
+    if chosen or unsubmitted:
+        print(f"go on with: {resume_command(asked)}")
+    return 0
+
+
+_CANCELLED = {"state": "cancelled", "why": "by etude cancel", "job": ""}
+
+
+def _unsubmitted(asked: Asked) -> list[str]:
+    """Return the pieces that a job of this run would submit as soon as there is room."""
+    seen = look(asked, Cluster())
+    return [each.fingerprint for each in seen if each.state == "unsubmitted"]
+
+
+def _tell(asked: Asked, jobs: Sequence[str], unsubmitted: int) -> None:
+    if jobs:
+        listed = ", ".join(commands.collapsed(jobs))
+        print(f"cancelled {counted(len(jobs), 'job')} of {asked.name}: {listed}")
+    else:
+        print(f"{asked.name} has no jobs of its own in the queue")
+    if unsubmitted:
+        print(f"  {counted(unsubmitted, 'stage')} that waited for room will not be submitted")
+
+
+def others_resting(
+    asked: Asked, own: Mapping[str, registry.Submitted], queue: Mapping[str, object]
+) -> dict[str, list[str]]:
+    """Return unit → the other runs that count on its job: they list it as one of theirs.
+
+    A run counts as long as something of it is in the queue.
+    """
+    jobs = {each.job: key for key, each in own.items()}
+    found: dict[str, list[str]] = {}
+    for folder in folders_of(asked.outputs):
+        if folder == asked.folder or not written.is_written(folder):
+            continue
+        theirs = registry.jobs_of(folder)
+        for each in theirs.values():
+            if each.job in jobs and each.job in queue:
+                found.setdefault(jobs[each.job], []).append(folder.name)
+    return found
+
+
+def _with_ancestors(asked: Asked, units: Iterable[str]) -> set[str]:
+    """Return units and all that they rest on: to cancel those would cancel these."""
+    kept = set(units)
+    if kept:
+        graph, _ = written.read(asked.folder, ())
+        kept.update(ancestors(graph, list(kept)))
+    return kept
+
+
+def _end_process(asked: Asked) -> int:
+    """Ask the process of a local run to save and exit. Raises StorageError where it cannot."""
+    if asked.result.get("state") != "running":
+        state = asked.result.get("state", "over")
+        print(f"{asked.name} is {state}; there is nothing to cancel")
+        return 0
+    owner = asked.process
+    if owner is None:
+        raise StorageError(
+            f"{asked.folder / 'result.json'} does not say which process runs {asked.name}; "
+            f"end it with kill -TERM {asked.result.get('pid', 'PID')} where it runs"
+        )
+    if not owner.beside(Owner.here()):
+        raise StorageError(
+            f"{asked.name} is run by {owner}, which cannot be reached from here; type there: "
+            f"kill -TERM {owner.pid}"
+        )
+    if owner.gone():
+        print(f"{asked.name}: {owner} is gone already; the same command as before goes on")
+        return 0
+    os.kill(owner.pid, signal.SIGTERM)
+    print(
+        f"{owner} ({asked.name}) was asked to stop: it ends its step, writes a checkpoint and "
+        "exits. To go on, run the same command again"
+    )
+    return 0
