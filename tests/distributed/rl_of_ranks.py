@@ -10,7 +10,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from omegaconf import OmegaConf
 from etude import schema
 from etude.config.prepare import prepare
 from etude.distributed.world import current, joined
+from etude.execute import tree
 from etude.learner.make import StageContext, make_learner
 from etude.rows import Outcome, Row, Verdict
 
@@ -78,8 +78,16 @@ MORE: dict[str, tuple[str, ...]] = {
         "objective.guidance.escalation=across_epochs",
         "data_mix.train.arithmetic.limit=5",
     ),
+    "refill from few": (
+        "objective=dapo",
+        "objective.filter.metric=accuracy",
+        "data_mix.train.arithmetic.limit=6",
+    ),
     "shared critic": ("objective=ppo", "objective.critic.share=head"),
 }
+
+#: Cases that are saved after their first step and gone on with.
+SAVED = ("growing hints", "ppo", "relift")
 
 
 def cases() -> dict[str, tuple[str, ...]]:
@@ -118,15 +126,31 @@ def objective(*overrides: str) -> Any:
     return OmegaConf.to_container(config.objective, resolve=True)
 
 
-def run(overrides: Sequence[str], folder: Path, steps: int = 2) -> dict[str, Any]:
-    """Return rows, metrics and parameters of the first steps of a stage."""
+def learner_of(overrides: Sequence[str], folder: Path) -> Any:
+    """Return the learner of a case; answers are judged by :func:`judge`."""
     chosen = [each for each in overrides if each.startswith("objective")]
     others = [each for each in overrides if each not in chosen]
     config = {**stage(*others), "objective": objective(*chosen)}
     context = StageContext(seed=config["seed"], start=None, folder=folder)
     learner: Any = make_learner(config, context)
     learner.rollouts.verify = judge
-    gather, rows = learner.rollouts.gather, []
+    return learner
+
+
+def parameters_of(learner: Any) -> list[list[float]]:
+    """Return all parameters of the policy, which several ranks hold together."""
+    return [p.flatten().tolist() for p in learner.policy.inference_copy().model.parameters()]
+
+
+def run(overrides: Sequence[str], folder: Path, saved: Path | None = None) -> dict[str, Any]:
+    """Return rows, metrics and parameters of two steps; the state of the first goes to ``saved``.
+
+    ``asked`` counts the rows this process sampled itself.
+    """
+    learner = learner_of(overrides, folder)
+    gather, sample = learner.rollouts.gather, learner.rollouts.engine.sample
+    rows: list[dict[str, Any]] = []
+    asked: list[int] = []
 
     def recorded(*given: Any) -> Any:
         found = gather(*given)
@@ -140,25 +164,45 @@ def run(overrides: Sequence[str], folder: Path, steps: int = 2) -> dict[str, Any
         )
         return found
 
-    learner.rollouts.gather = recorded
-    done = [learner.step(step) for step in range(steps)]
-    state = learner.state.state_dict()
-    model = learner.policy.inference_copy().model
+    def counted(requests: Any, **how: Any) -> Any:
+        asked.append(len(requests))
+        return sample(requests, **how)
+
+    learner.rollouts.gather, learner.rollouts.engine.sample = recorded, counted
+    done = [learner.step(0)]
+    if saved is not None:
+        tree.save(learner.state_dict(), saved, current().rank)
+        current().barrier()
+    done.append(learner.step(1))
     learner.close()
     return {
+        "asked": sum(asked),
         "rows": rows,
         "metrics": [result.metrics for result in done],
         "samples": [result.samples for result in done],
-        "state": state,
-        "parameters": [p.flatten().tolist() for p in model.parameters()],
+        "state": learner.state.state_dict(),
+        "parameters": parameters_of(learner),
     }
 
 
-def run_all() -> dict[str, Any]:
+def go_on(overrides: Sequence[str], folder: Path, saved: Path) -> dict[str, Any]:
+    """Return metrics and parameters of the second step, gone on with from a saved first one."""
+    learner = learner_of(overrides, folder)
+    learner.load_state_dict(tree.load(saved, whole=current().is_alone))
+    metrics = learner.step(1).metrics
+    learner.close()
+    return {"metrics": metrics, "parameters": parameters_of(learner)}
+
+
+def run_all(folder: Path, *, save: bool) -> dict[str, Any]:
     """Return what every case comes to, as JSON has it."""
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        found = {name: run(overrides, Path(folder)) for name, overrides in cases().items()}
+    found = {}
+    for name, overrides in cases().items():
+        saved = folder / name if save and name in SAVED else None
+        found[name] = run(overrides, folder, saved)
+        if saved is not None:
+            found[name]["gone on"] = go_on(overrides, folder, saved)
     return json.loads(json.dumps(found, default=lambda tensor: tensor.tolist()))
 
 
@@ -181,4 +225,6 @@ def start(ranks: int, folder: Path) -> list[subprocess.Popen[str]]:
 
 if __name__ == "__main__":
     with joined(patience=120):
-        (Path(sys.argv[1]) / f"{current().rank}.json").write_text(json.dumps(run_all()))
+        folder = Path(sys.argv[1])
+        found = run_all(folder, save=True)
+        (folder / f"{current().rank}.json").write_text(json.dumps(found))

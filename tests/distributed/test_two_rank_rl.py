@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from rl_of_ranks import cases, run_all, start
+from rl_of_ranks import SAVED, cases, go_on, run_all, start
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("ranks")
     started = start(2, folder)
     try:
-        alone = run_all()
+        alone = run_all(folder, save=False)
         for process in started:
             _, said = process.communicate(timeout=300)
             assert process.returncode == 0, said[-3000:]
@@ -23,7 +24,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         for process in started:
             process.kill()
     ranks = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
-    return {"alone": alone, "ranks": ranks}
+    return {"alone": alone, "ranks": ranks, "folder": folder}
 
 
 def in_any_order(rows: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +37,11 @@ def test_two_ranks_make_the_rollouts_of_one_process(name: str, found: Any) -> No
     alone, *ranks = (each[name] for each in (found["alone"], *found["ranks"]))
     for rank in ranks:
         assert in_any_order(rank["rows"][0]) == in_any_order(alone["rows"][0])  # to the bit
+        assert rank["samples"][0] == alone["samples"][0]
         assert rank["state"] == alone["state"]
+    asked = [rank["asked"] for rank in ranks]
+    assert sum(asked) == alone["asked"]
+    assert min(asked) > 0 or name == "one prompt"
     assert alone["rows"][0]["groups"]
 
 
@@ -58,4 +63,17 @@ def test_the_second_step_samples_from_the_weights_of_the_first(name: str, found:
     assert rank["groups"] == alone["groups"]
     assert sorted(rank["sampled"]) == sorted(alone["sampled"])
     for mine, theirs in zip(rank["logprobs"], alone["logprobs"], strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_a_stage_saved_by_two_ranks_goes_on_in_two_and_in_one(
+    name: str, found: Any, tmp_path: Path
+) -> None:
+    two = found["ranks"][0][name]
+    assert two["gone on"]["metrics"] == two["metrics"][1]  # to the bit
+    assert two["gone on"]["parameters"] == two["parameters"]
+    one = go_on(cases()[name], tmp_path, found["folder"] / name)
+    assert one["metrics"] == pytest.approx(two["metrics"][1], rel=1e-4, abs=1e-6)
+    for mine, theirs in zip(one["parameters"], two["parameters"], strict=True):
         assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6)

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from etude.distributed.together import by_all
 from etude.distributed.world import World, current
 from etude.errors import StageError
 from etude.learner.sampler import StepSampler, Told
@@ -56,11 +57,16 @@ def shared_groups(
         return work(examples, sampler)
     places = _places(examples, world)
     before = copy.deepcopy(state.state_dict()) if state is not None else {}
-    own = sampler.aside()
-    made = work([examples[i] for i in places], own) if places else Groups([])
-    after = state.state_dict() if state is not None else {}
-    groups = list(zip([places[i] for i in _examples_of(made, len(places))], made.rows, strict=True))
-    hands = world.gather(_Hand(groups, made.counts, own.told, _changes(before, after)))
+
+    def mine() -> _Hand:
+        own = sampler.aside()
+        made = work([examples[i] for i in places], own) if places else Groups([])
+        of = [places[i] for i in _examples_of(made, len(places))]
+        after = state.state_dict() if state is not None else {}
+        groups = list(zip(of, made.rows, strict=True))
+        return _Hand(groups, made.counts, own.told, _changes(before, after))
+
+    hands = by_all(mine)
     _tell(sampler, [hand.told for hand in hands], examples)
     if state is not None:
         state.load_state_dict(_merged(before, [hand.learned for hand in hands]))
