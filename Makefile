@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup quickstart test lint types unit schema clean
+.PHONY: setup quickstart test lint types unit slurm schema clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,7 +23,11 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-unit: $(READY)
+# SLURM for the tests that need one, in CI or when asked for; without it they say what is missing.
+slurm:
+	-@tests/slurm/install.sh
+
+unit: $(READY) slurm
 	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test: lint types unit

@@ -63,6 +63,7 @@ class Keeper:
         """The processes by a name of their own choice: one may use the cluster more than once."""
         self.anchor: socket.socket | None = None
         """What keeps other clusters off the ports."""
+        self.ending = False
         self.daemons: dict[str, Process] = {}
         self.commands: dict[str, list[str]] = {}
         self.environment = {
@@ -110,8 +111,6 @@ class Keeper:
         for name in options.node_names:
             self.commands[name] = ["slurmd", "-D", "-N", name]
             self.start(name)
-        if options.accounting:
-            self.add_user()
         # Before it listens, a command would try again for seconds.
         self.wait("slurmctld", lambda: answers(address, place.controller_port))
         self.wait("slurmctld", self.nodes_take_jobs)
@@ -123,7 +122,7 @@ class Keeper:
         }
 
     def bring_up_accounting(self, place: Place) -> None:
-        """Start a database and slurmdbd on it, and make the cluster known there."""
+        """Start a database and slurmdbd on it, and make the cluster and its user known there."""
         folder, data = self.folder, self.folder / "database"
         password = secrets.token_hex(16)
         user = f"--user={user_name()}"
@@ -144,13 +143,11 @@ class Keeper:
         self.commands["slurmdbd"] = ["slurmdbd", "-D"]
         self.start("slurmdbd")
         self.wait("slurmdbd", lambda: answers(place.address, place.accounting_port))
-        self.command(["sacctmgr", "-i", "add", "cluster", NAME])
-
-    def add_user(self) -> None:
-        """Let the user submit: the controller hears of it from slurmdbd, so it may be up."""
         limit = self.options.max_submit_jobs
         limits = [] if limit is None else [f"MaxSubmitJobs={limit}"]
         accounts = [f"Account={ACCOUNT}", f"DefaultAccount={ACCOUNT}", "AdminLevel=Admin"]
+        # Before slurmctld starts: it would refuse jobs until it heard of them.
+        self.command(["sacctmgr", "-i", "add", "cluster", NAME])
         self.command(["sacctmgr", "-i", "add", "account", ACCOUNT, f"Cluster={NAME}"])
         self.command(["sacctmgr", "-i", "add", "user", user_name(), *accounts, *limits])
 
@@ -226,7 +223,7 @@ class Keeper:
     def serve(self, listener: socket.socket) -> None:
         """Answer requests until nobody uses the cluster any more."""
         listener.settimeout(0.2)
-        while self.users:
+        while self.users and not self.ending:
             with contextlib.suppress(TimeoutError):
                 connection, _ = listener.accept()
                 with connection, contextlib.suppress(OSError, ValueError):
@@ -262,6 +259,12 @@ class Keeper:
                 return {"pids": running}
             case other:
                 return {"error": f"unknown request {other!r}"}
+
+    def end(self, *_: object) -> None:
+        """End now, also in the middle of starting. For SIGTERM."""
+        # The exception is lost where the signal comes while an object is being taken apart.
+        self.ending = True
+        sys.exit(143)
 
     def bring_down(self) -> None:
         """Kill everything below this process, and give back what was taken from the machine."""
@@ -299,7 +302,7 @@ def main(folder: Path) -> None:
     keeper = Keeper(folder, Options(**spec["options"]))
     keeper.users[spec["user"]] = Process(**spec["process"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, keeper.end)
     try:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(folder / "keeper.socket"))

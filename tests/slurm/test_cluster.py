@@ -101,8 +101,9 @@ def test_a_node_and_the_controller_die_and_come_back(new_cluster: NewCluster) ->
     cluster.wait(lambda: len(sleepers(cluster)) == 2, 5, "the job to start its sleepers")
     cluster.kill_node("etude-n1", jobs=True)
     assert not sleepers(cluster)
-    cluster.restart_node("etude-n1")
+    cluster.declare_down("etude-n1")
     cluster.wait(lambda: cluster.field(job, "Restarts") == "1", 20, "the job to be requeued")
+    cluster.restart_node("etude-n1")
     cluster.kill_controller(signal.SIGTERM)
     assert "slurmctld" not in cluster.pids()
     cluster.start_controller()
@@ -119,18 +120,19 @@ def sleepers(cluster: Cluster) -> list[int]:
     ]
 
 
-def start_elsewhere(ending: str) -> tuple[subprocess.Popen[str], Path, list[Process]]:
+def start_elsewhere(ending: str = "") -> tuple[subprocess.Popen[str], Path, list[Process]]:
     """Start a cluster with a job in another process; its folder, and everything that runs in it."""
     program = (
-        "import sys, time; from cluster import Cluster\n"
+        "import sys; from cluster import Cluster\n"
         "cluster = Cluster(nodes=1, accounting=False).start()\n"
         "job = cluster.submit('setsid sleep 987 & touch started; sleep 987')\n"
         "cluster.wait((cluster.folder / 'jobs/started').exists, 10, 'the job')\n"
-        f"print(cluster.folder, flush=True)\n{ending}"
+        f"print(cluster.folder, flush=True); sys.stdin.read()\n{ending}"
     )
     user = subprocess.Popen(
         [sys.executable, "-c", program],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -153,8 +155,8 @@ def assert_gone(folder: Path, processes: list[Process]) -> None:
     )
 
 
-def test_nothing_is_left_of_a_cluster_whose_user_is_killed(shared_cluster: Cluster) -> None:
-    user, folder, processes = start_elsewhere("time.sleep(987)")
+def test_nothing_is_left_of_a_cluster_whose_user_is_killed(new_cluster: NewCluster) -> None:
+    user, folder, processes = start_elsewhere()
     # munged, slurmctld and its helper, slurmd, the step, the script and two sleepers at least
     assert len(processes) >= 9
     user.kill()
@@ -162,14 +164,15 @@ def test_nothing_is_left_of_a_cluster_whose_user_is_killed(shared_cluster: Clust
     assert_gone(folder, processes)
 
 
-def test_nothing_is_left_of_a_cluster_whose_user_just_ends(shared_cluster: Cluster) -> None:
+def test_nothing_is_left_of_a_cluster_whose_user_just_ends(new_cluster: NewCluster) -> None:
     user, folder, processes = start_elsewhere("cluster.stop()")
-    user.wait()
+    user.communicate("")
+    assert user.returncode == 0
     assert_gone(folder, processes)
 
 
-def test_what_a_killed_keeper_leaves_is_cleared_away_by_the_next(shared_cluster: Cluster) -> None:
-    user, folder, processes = start_elsewhere("time.sleep(987)")
+def test_what_a_killed_keeper_leaves_is_cleared_away_by_the_next(new_cluster: NewCluster) -> None:
+    user, folder, processes = start_elsewhere()
     processes[0].send(signal.SIGKILL)
     user.kill()
     user.wait()
@@ -194,10 +197,16 @@ def test_a_cluster_ends_with_the_last_who_shares_it(new_cluster: NewCluster) -> 
 
 
 def test_a_cluster_that_cannot_start_says_why_and_is_gone(new_cluster: NewCluster) -> None:
-    before = set(machine.ROOT.glob("c-*"))
+    before = started_here()
     with pytest.raises(ClusterError, match="slurmctld ended while it was starting"):
         new_cluster(nodes=1, accounting=False, settings={"SelectType": "select/nothing"})
-    assert set(machine.ROOT.glob("c-*")) <= before
+    assert started_here() == before
+
+
+def started_here() -> set[Path]:
+    """The clusters that this process has started."""
+    me = Process.of(os.getpid())
+    return {folder for folder in machine.ROOT.glob("c-*") if me in machine.owners(folder)}
 
 
 def test_the_clusters_entries_alone_are_taken_out_of_etc(
