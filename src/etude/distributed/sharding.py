@@ -8,7 +8,7 @@ batch, so gradients are summed over the ranks and never averaged.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -123,16 +123,20 @@ class Shards:
         self.settle()
         return [local(parameter) for parameter in self._model.parameters()]
 
-    def mark(self, tensors: Iterable[Tensor]) -> list[Tensor | Part]:
-        """Return tensors like :meth:`own` as parts of whole ones."""
+    def mark(self, tensors: Sequence[Tensor]) -> list[Tensor | Part]:
+        """Return tensors like :meth:`own`, or none, as parts of whole ones."""
+        if not tensors:
+            return []
         self.settle()
         return [
             replace(place, local=one) if isinstance(place := held(p), Part) else one
             for one, p in zip(tensors, self._model.parameters(), strict=True)
         ]
 
-    def unmark(self, stored: Iterable[Any]) -> list[Tensor]:
-        """Return this rank's rows of tensors that any number of ranks wrote."""
+    def unmark(self, stored: Sequence[Any]) -> list[Tensor]:
+        """Return this rank's rows of what :meth:`mark` gave on any number of ranks."""
+        if not stored:
+            return []
         self.settle()
         places = [held(parameter) for parameter in self._model.parameters()]
         return [

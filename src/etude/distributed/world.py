@@ -116,6 +116,11 @@ def leave(why: str) -> None:
         _left = _left or why
 
 
+def has_left() -> bool:
+    """Return whether this process takes no part any more."""
+    return bool(_left)
+
+
 def _refuse_if_left() -> None:
     if _left:
         raise StageError(f"this process no longer works together with the others: {_left}")

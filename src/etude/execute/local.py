@@ -98,7 +98,8 @@ class _LocalRun:
         try:
             with self.stop.listening():
                 for node in graph.order:
-                    agree(self.stop)
+                    if not agree(self.stop):
+                        break
                     self.stop.check()
                     self._write_result("running")
                     self._node(node)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from etude.distributed.together import portable
-from etude.distributed.world import current
+from etude.distributed.world import current, has_left
 from etude.execute.attempt import Log
 from etude.execute.checkpoint import Checkpoint
 from etude.execute.failures import lost_another
@@ -88,10 +88,16 @@ def followed(stop: Stop) -> Any:
             return value
 
 
-def agree(stop: Stop) -> None:
-    """Have a request to stop that any rank heard reach all; all ranks call it together."""
+def agree(stop: Stop) -> bool:
+    """Have a request to stop that any rank heard reach all; all ranks call it together.
+
+    Returns whether this rank is still in step with the others; otherwise it is to end.
+    """
+    if has_left():
+        return False
     if not current().is_alone:
         _exchange(stop, "go", None)
+    return True
 
 
 def _exchange(stop: Stop, kind: _Kind, value: Any) -> tuple[_Kind, Any]:
