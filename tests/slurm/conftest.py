@@ -7,6 +7,7 @@ it had to be there: in CI as root on a system with apt-get, where `install.sh` p
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -29,6 +30,12 @@ def shared_cluster() -> Iterator[Cluster]:
     _require_slurm()
     session = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"session-{os.getpid()}")
     cluster = Cluster.shared(session)
+    if not cluster.is_default:
+        warnings.warn(
+            "/etc/slurm is not this cluster's: programs that drop SLURM_CONF need "
+            "cluster.setup_lines to talk to it",
+            stacklevel=1,
+        )
     yield cluster
     cluster.stop()
 
