@@ -99,7 +99,7 @@ def test_execution_merges_and_sources_are_never_overlaid() -> None:
 def test_the_root_is_left_as_it_was() -> None:
     before, over = copy.deepcopy(ROOT), {"objective": {"cap": 3.0, "advantage": {"epsilon": 0.0}}}
     stage = laid(ROOT, over)
-    assert ROOT == before
+    assert before == ROOT
     assert over == {"objective": {"cap": 3.0, "advantage": {"epsilon": 0.0}}}
     # What the overlay says nothing about is the root's own object, shared and never changed.
     assert stage["training"] is ROOT["training"]

@@ -54,6 +54,7 @@ class FrontCheck:
         self._values = ValueChecker(
             self._overlays, installation.schema, root_fields(evaluate), self._roots.trees
         )
+        self._warnings = installation.warnings
         self._read: dict[str, Given | Fault] = {}
 
     def run(self, overrides: Sequence[str], *, multirun: bool = False) -> Report:
@@ -155,7 +156,7 @@ class FrontCheck:
         root, laid, value_faults = self._values.lay(composed, [g for g in given if not g.group])
         for fault in (*faults, *value_faults):
             report.add(fault)
-        warnings = [*self._installation.warnings, *self._choices.pinned_twice(given)]
+        warnings = [*self._warnings, *self._choices.pinned_twice(given)]
         report.members.append(Member(list(texts), root, composed.choices, warnings))
         if self._evaluate:
             return check_choices.unread_by_evaluate(given)

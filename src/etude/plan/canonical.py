@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,34 @@ _PLANNED = frozenset({"model_from"})
 
 
 def to_json(value: Any) -> str:
-    """Return the canonical JSON of a canonical value: sorted keys, no spaces, exact floats."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """Return the canonical JSON of a canonical value: sorted keys, no spaces, exact floats.
+
+    Fragments among mappings stand for their text, which is not made again.
+    """
+    if isinstance(value, Fragment):
+        return value.text
+    if isinstance(value, dict):
+        inner = (f"{_text(key)}:{to_json(item)}" for key, item in sorted(value.items()))
+        return "{" + ",".join(inner) + "}"
+    return _text(value)
+
+
+#: The encoder of plain values; `json.dumps` would make a new one for each of them.
+_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A canonical value with its JSON and the components that were read in it."""
+
+    value: Any
+    text: str
+    components: Mapping[tuple[str, str], ComponentInfo]
+
+    @classmethod
+    def of(cls, value: Any, canon: Canonicaliser) -> Fragment:
+        """Return the fragment of a value that ``canon`` alone has read."""
+        return cls(value, _text(value), canon.components)
 
 
 class Canonicaliser:
@@ -45,11 +72,6 @@ class Canonicaliser:
         self._learner = learner
         self._stages = stages or {}
         self.components: dict[tuple[str, str], ComponentInfo] = {}
-
-    @property
-    def modules(self) -> set[str]:
-        """Return the modules of the components read so far."""
-        return {info.cls.partition(":")[0] for info in self.components.values()}
 
     def node(self, node: Any, group: str) -> Any:
         """Return the canonical value of a component's node of ``group``; None stays None."""

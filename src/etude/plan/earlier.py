@@ -6,6 +6,7 @@ import json
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,37 @@ class EarlierStage:
     seconds: float
 
 
-def stages_like(config: Mapping[str, Any], outputs: Path, most: int = 6) -> Iterator[EarlierStage]:
-    """Yield stages with the objective, model, engine and device of ``config``, newest first.
+class EarlierStages:
+    """The ``most`` newest stages under ``outputs``, each read once when it is first asked for."""
 
-    Only the ``most`` newest folders under ``outputs/stages`` are read; one without two timed steps
-    is passed over.
-    """
-    written = list((outputs / "stages").glob("*/config.yaml"))
-    for path in sorted(written, key=lambda path: path.stat().st_mtime, reverse=True)[:most]:
-        earlier = _read(path)
-        if earlier is None or any(_kind(config, key) != _kind(earlier, key) for key in _ALIKE):
-            continue
-        if _device(config) != _device(earlier):
-            continue
-        seconds = list(_step_seconds(path.parent))
-        if len(seconds) >= 2:
-            yield EarlierStage(path.parent.name, earlier, statistics.median(seconds))
+    def __init__(self, outputs: Path, most: int = 6) -> None:
+        self._outputs = outputs
+        self._most = most
+        self._medians: dict[Path, float | None] = {}
+
+    def like(self, config: Mapping[str, Any]) -> Iterator[EarlierStage]:
+        """Yield stages with the objective, model, engine and device of ``config``, newest first.
+
+        One without two timed steps is passed over.
+        """
+        for folder, earlier in self._configs:
+            if any(_kind(config, key) != _kind(earlier, key) for key in _ALIKE):
+                continue
+            if _device(config) != _device(earlier):
+                continue
+            if folder not in self._medians:
+                seconds = list(_step_seconds(folder))
+                self._medians[folder] = statistics.median(seconds) if len(seconds) >= 2 else None
+            median = self._medians[folder]
+            if median is not None:
+                yield EarlierStage(folder.name, earlier, median)
+
+    @cached_property
+    def _configs(self) -> list[tuple[Path, Mapping[str, Any]]]:
+        written = list((self._outputs / "stages").glob("*/config.yaml"))
+        newest = sorted(written, key=lambda path: path.stat().st_mtime, reverse=True)
+        read = [(path.parent, _read(path)) for path in newest[: self._most]]
+        return [(folder, config) for folder, config in read if config is not None]
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:

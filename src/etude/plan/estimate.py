@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etude.config.needs import Used, active, used_by
 from etude.errors import ModelError
-from etude.plan.earlier import stages_like
+from etude.plan.earlier import EarlierStages
 from etude.plan.quantities import duration, size
 from etude.plan.shape import Shape, shape_of_config, shape_of_folder, size_in_name
 from etude.schema import Schema
@@ -112,43 +113,50 @@ def parameters_of(model: Config) -> tuple[int | None, str]:
     return claimed, "its name" if claimed else "nowhere: the model is not on this machine"
 
 
-def estimate(config: Config, learner: str, outputs: Path, schema: Schema) -> StageEstimate:
-    """Return what a resolved stage config will need; ``outputs`` may hold stages to measure."""
-    config = {**config, "models": _models_needed(config, schema)}
+def estimate(
+    config: Config,
+    learner: str,
+    outputs: Path,
+    schema: Schema,
+    earlier: EarlierStages | None = None,
+) -> StageEstimate:
+    """Return what a resolved stage config will need; ``outputs`` may hold stages to measure.
+
+    Whoever estimates several gives the ``earlier`` ones of ``outputs``, so that they are read once.
+    """
+    earlier = earlier or EarlierStages(outputs)
+    used = used_by({"sources": {}, **config}, schema)
+    config = {**config, "models": _models_needed(config, used)}
     model = config.get("model") or {}
     shape = shape_of(model)
     total, origin = parameters_of(model)
     total = total or 0
-    models = 1 + _models_trained_beside(config, schema)
+    models = 1 + _models_trained_beside(used)
     trained = models * _trained_parameters(model, shape, total) if learner != "generate" else 0
     memory = _memory(config, learner, shape, total, trained) if total else None
-    seconds, rate_from = _time(config, learner, shape, outputs) if shape is not None else (None, "")
+    seconds, rate_from = _time(config, learner, shape, earlier) if shape is not None else (None, "")
     return StageEstimate(
         total, origin, memory, seconds, rate_from, _disk(config, learner, total, trained)
     )
 
 
-def _models_needed(config: Config, schema: Schema) -> Config:
+def _models_needed(config: Config, used: list[Used]) -> Config:
     """Return the other models that a component of the stage asks for, as it is configured."""
-    from etude.config.needs import active, used_by
-
     needed = {
         need.what.partition(":")[2]
-        for used in used_by({"sources": {}, **config}, schema)
-        for need in active(used.info.requires, used)
+        for each in used
+        for need in active(each.info.requires, each)
         if need.what.startswith("model:")
     }
     return {role: node for role, node in _node(config, "models").items() if role in needed}
 
 
-def _models_trained_beside(config: Config, schema: Schema) -> int:
+def _models_trained_beside(used: list[Used]) -> int:
     """Return how many other models the stage trains (``trained:critic``)."""
-    from etude.config.needs import active, used_by
-
     return sum(
         need.what.startswith("trained:")
-        for used in used_by({"sources": {}, **config}, schema)
-        for need in active(used.info.provides, used)
+        for each in used
+        for need in active(each.info.provides, each)
     )
 
 
@@ -194,10 +202,10 @@ def _memory(config: Config, learner: str, shape: Shape | None, total: int, train
     )
 
 
-def _time(config: Config, learner: str, shape: Shape, outputs: Path) -> tuple[float, str]:
+def _time(config: Config, learner: str, shape: Shape, stages: EarlierStages) -> tuple[float, str]:
     steps = int(_node(config, "training").get("steps") or 0)
     operations = _operations_of_a_step(config, learner, shape)
-    for earlier in stages_like(config, outputs):
+    for earlier in stages.like(config):
         known = shape_of(_node(earlier.config, "model"))
         if known is not None:
             before = _operations_of_a_step(earlier.config, learner, known)

@@ -11,12 +11,9 @@ from etude.errors import ConfigError, Fault
 from etude.plan.digest import FileHashes
 from etude.plan.fingerprint import (
     DEMONSTRATION,
+    Fingerprints,
     Inputs,
-    evaluation_fingerprint,
-    held_out_sources,
-    identify_stage,
     model_identity,
-    training_sources,
 )
 from etude.plan.nodes import EvaluationNode, GateEdge, Graph, ModelRef, Run, RunStage, StageNode
 from etude.schema import ComponentInfo, Schema
@@ -87,9 +84,10 @@ def build_graph(
     place = outputs or Path(_outputs(runs[0][0].root))
     graph = Graph({}, {}, [], [], place.expanduser().absolute())
     hashes = FileHashes(graph.outputs)
+    prints = Fingerprints(schema, hashes)
     measured: dict[str, str] = {}
     for member, stages in runs:
-        graph.runs.append(_Planner(graph, schema, hashes, member, stages, measured).run())
+        graph.runs.append(_Planner(graph, prints, hashes, member, stages, measured).run())
     hashes.save()
     return graph
 
@@ -118,14 +116,14 @@ class _Planner:
     def __init__(
         self,
         graph: Graph,
-        schema: Schema,
+        prints: Fingerprints,
         hashes: FileHashes,
         member: MemberLike,
         stages: Sequence[StageLike],
         measured: dict[str, str],
     ) -> None:
         self._graph = graph
-        self._schema = schema
+        self._prints = prints
         self._hashes = hashes
         self._member = member
         self._measured = measured
@@ -185,9 +183,7 @@ class _Planner:
                 for source, placed in data.items()
             },
         )
-        identity = identify_stage(
-            config, stage.learner, inputs, schema=self._schema, hashes=self._hashes
-        )
+        identity = self._prints.stage(config, stage.learner, inputs)
         measured = stage.learner not in DATA_LEARNERS and evaluates(config)
         before = self._measure(stage, start, start_stage, "base") if measured else None
         waits = [*parents, *(placed.node.fingerprint for placed in after)]
@@ -269,7 +265,7 @@ class _Planner:
         """Return source → the stage that writes its rows, for the sources a stage reads."""
         sources = stage.config.get("sources") or {}
         found = {}
-        for source in training_sources(stage.config):
+        for source in self._prints.training_sources(stage.config):
             writer = (sources[source] or {}).get("from_stage")
             if writer is not None:
                 found[source] = self._place(writer, f"{stage.name}: sources.{source}.from_stage")
@@ -290,9 +286,10 @@ class _Planner:
         elif isinstance(model, Path):
             name = model.name
         data = self._held_out_data(stage)
-        plain = self._evaluation(_without_demonstrations(stage.config), model, data)
+        without = self._prints.without_demonstrations(stage.config)
+        plain = self._prints.evaluation(without, model, data)
         if (stage.config.get("data_mix") or {}).get(DEMONSTRATION) is not None:
-            fingerprint = self._evaluation(stage.config, model, data)
+            fingerprint = self._prints.evaluation(stage.config, model, data)
         else:
             # One that also has the loss on demonstrations serves where none is asked for.
             fingerprint = self._measured.get(plain, plain)
@@ -304,17 +301,11 @@ class _Planner:
         self._measured.setdefault(plain, fingerprint)
         return fingerprint
 
-    def _evaluation(self, config: dict[str, Any], model: ModelRef, data: dict[str, str]) -> str:
-        return evaluation_fingerprint(
-            config, model, schema=self._schema, hashes=self._hashes, stages=data
-        )
-
     def _held_out_data(self, stage: StageLike) -> dict[str, str]:
         """Return stage name → fingerprint of the stages whose rows are measured on."""
         sources = stage.config.get("sources") or {}
-        writers = [
-            (sources[name] or {}).get("from_stage") for name in held_out_sources(stage.config)
-        ]
+        held_out = self._prints.held_out_sources(stage.config)
+        writers = [(sources[name] or {}).get("from_stage") for name in held_out]
         # A stage that is still to come has no rows to measure on; the evaluation says so.
         return {
             name: self._placed[name].node.fingerprint for name in writers if name in self._placed
@@ -333,12 +324,6 @@ class _Planner:
             at_least=float(stage.gate.get("at_least", 0.0)),
             on_fail=str(stage.gate.get("on_fail", "stop")),
         )
-
-
-def _without_demonstrations(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config whose rows teach nothing: what an evaluation reads of any stage."""
-    mix = config.get("data_mix")
-    return {**config, "data_mix": {**mix, DEMONSTRATION: None}} if mix else config
 
 
 def _keeps(giver: _Placed | None) -> GateEdge | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,22 +39,64 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _folder(parent: Path, name: str, fingerprint: str) -> Path:
-    own = parent / f"{name}-{fingerprint}"
-    if own.is_dir() or not parent.is_dir():
-        return own
-    # The same work may have been done under another stage name: the fingerprint decides.
-    return next((path for path in sorted(parent.glob(f"[!.]*-{fingerprint}"))), own)
+class Folders:
+    """The folders under ``outputs`` by fingerprint and by lineage, listed once and then remembered.
+
+    For looking at many nodes at one moment: what appears later is not seen.
+    """
+
+    def __init__(self, outputs: Path) -> None:
+        self.outputs = outputs
+        self._names: dict[str, dict[str, str]] = {}
+
+    def stage(self, name: str, fingerprint: str) -> Path:
+        """Return the folder of a stage: the one its fingerprint has, else the one it would get."""
+        return self._folder(STAGES, name, fingerprint)
+
+    def evaluation(self, name: str, fingerprint: str) -> Path:
+        """Return the folder of an evaluation, found like a stage's."""
+        return self._folder(EVALUATIONS, name, fingerprint)
+
+    def _folder(self, kind: str, name: str, fingerprint: str) -> Path:
+        own = self.outputs / kind / f"{name}-{fingerprint}"
+        if own.is_dir():
+            return own
+        # The same work may have been done under another stage name: the fingerprint decides.
+        there = self._by_fingerprint(kind).get(fingerprint)
+        return own if there is None else own.with_name(there)
+
+    def _by_fingerprint(self, kind: str) -> dict[str, str]:
+        if kind not in self._names:
+            parent = self.outputs / kind
+            names = [path.name for path in parent.iterdir()] if parent.is_dir() else []
+            # Of several the first by name counts, so it is written last.
+            self._names[kind] = {
+                name.rpartition("-")[2]: name
+                for name in sorted(names, reverse=True)
+                if not name.startswith(".")
+            }
+        return self._names[kind]
+
+    @cached_property
+    def lineages(self) -> dict[str, list[tuple[Path, str]]]:
+        """Return lineage → (folder, fingerprint) of every stage that says its own."""
+        found: dict[str, list[tuple[Path, str]]] = {}
+        for folder in stage_folders(self.outputs):
+            about = read_json(folder / "stage.json") or {}
+            if about.get("lineage") is not None:
+                entry = (folder, str(about.get("fingerprint")))
+                found.setdefault(str(about["lineage"]), []).append(entry)
+        return found
 
 
 def stage_folder(outputs: Path, name: str, fingerprint: str) -> Path:
-    """Return the folder of a stage: the one its fingerprint has, else the one it would get."""
-    return _folder(outputs / STAGES, name, fingerprint)
+    """Return the folder of one stage; see :meth:`Folders.stage`."""
+    return Folders(outputs).stage(name, fingerprint)
 
 
 def evaluation_folder(outputs: Path, name: str, fingerprint: str) -> Path:
-    """Return the folder of an evaluation, found like :func:`stage_folder`."""
-    return _folder(outputs / EVALUATIONS, name, fingerprint)
+    """Return the folder of one evaluation; see :meth:`Folders.evaluation`."""
+    return Folders(outputs).evaluation(name, fingerprint)
 
 
 def finished(folder: Path) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from etude.plan import layout
+from etude.plan.layout import Folders
 from etude.plan.nodes import EvaluationNode, StageNode
 
 Kind = Literal["done", "resumable", "extendable", "missing"]
@@ -27,15 +28,21 @@ class State:
     source: Path | None = None
 
 
-def state_of(node: StageNode | EvaluationNode, outputs: Path) -> State:
-    """Return what is on disk of a stage or an evaluation; a stage asked for afresh is missing."""
+def state_of(
+    node: StageNode | EvaluationNode, outputs: Path, folders: Folders | None = None
+) -> State:
+    """Return what is on disk of a stage or an evaluation; a stage asked for afresh is missing.
+
+    Whoever looks at many nodes gives the ``folders`` of ``outputs``, so that they are listed once.
+    """
+    folders = folders or Folders(outputs)
     if isinstance(node, EvaluationNode):
-        folder = layout.evaluation_folder(outputs, node.name, node.fingerprint)
+        folder = folders.evaluation(node.name, node.fingerprint)
         done = None if node.fresh else layout.finished(folder)
         if done is None:
             return State("missing", folder)
         return State("done", folder, seconds=float(done.get("seconds", 0.0)))
-    folder = layout.stage_folder(outputs, node.name, node.fingerprint)
+    folder = folders.stage(node.name, node.fingerprint)
     if node.fresh:
         return State("missing", folder)
     done = layout.finished(folder)
@@ -44,13 +51,13 @@ def state_of(node: StageNode | EvaluationNode, outputs: Path) -> State:
     own = layout.checkpoints(folder)
     if own:
         return State("resumable", folder, own[0].step)
-    for source in extension_sources(node, outputs):
+    for source in extension_sources(node, outputs, folders):
         best = next(ref for ref in layout.checkpoints(source) if ref.step <= node.steps)
         return State("extendable", folder, best.step, source=source)
     return State("missing", folder)
 
 
-def extension_sources(node: StageNode, outputs: Path) -> list[Path]:
+def extension_sources(node: StageNode, outputs: Path, folders: Folders | None = None) -> list[Path]:
     """Return the folders of shorter or longer stages of a node's lineage, furthest step first.
 
     Each has a checkpoint that the node can continue (at most ``node.steps`` steps). Empty where
@@ -59,11 +66,8 @@ def extension_sources(node: StageNode, outputs: Path) -> list[Path]:
     if not node.extendable:
         return []
     found: list[tuple[int, Path]] = []
-    for folder in layout.stage_folders(outputs):
-        about = layout.read_json(folder / "stage.json")
-        if about is None or about.get("lineage") != node.lineage:
-            continue
-        if about.get("fingerprint") == node.fingerprint:
+    for folder, fingerprint in (folders or Folders(outputs)).lineages.get(node.lineage, ()):
+        if fingerprint == node.fingerprint:
             continue
         steps = [ref.step for ref in layout.checkpoints(folder) if ref.step <= node.steps]
         if steps:

@@ -130,8 +130,8 @@ class Words:
             return " + ".join(_source(name, node, len(parts)) for name, node in parts.items())
         return self.component("data_mix", mix) if mix else ""
 
-    def lines(self, *labels: str) -> list[str]:
-        """Return the stage's arithmetic, one labelled sentence a line; all or only ``labels``."""
+    def sentences(self) -> dict[str, str]:
+        """Return the stage's arithmetic as label → sentence, without what it has none of."""
         labelled = {
             "batch": self.batch(),
             "loss": self.loss(),
@@ -139,11 +139,12 @@ class Words:
             "rollout": self.sampling(),
             "optimizer": self.optimizer(),
         }
-        return [
-            f"{label}: {text}"
-            for label, text in labelled.items()
-            if text and label in (labels or labelled)
-        ]
+        return {label: text for label, text in labelled.items() if text}
+
+    def lines(self, *labels: str) -> list[str]:
+        """Return the stage's arithmetic, one labelled sentence a line; all or only ``labels``."""
+        said = self.sentences()
+        return [f"{label}: {text}" for label, text in said.items() if label in (labels or said)]
 
     def component(self, group: str, node: Config) -> str:
         """Return one component in words: its own template, or its name with its numbers."""
