@@ -23,7 +23,7 @@ class Piece:
 
     ``overrides`` are what tells it from the others of a sweep; a stage that several members share
     has those that all of them have. ``evaluations`` are (name, fingerprint); ``waits_for`` is what
-    a run that ended without it said.
+    a run that ended without it said, ``fresh`` asks to train it again.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Piece:
     is_stage: bool = True
     resources: Mapping[str, Any] = field(default_factory=dict)
     waits_for: str = ""
+    fresh: bool = False
 
     @property
     def head(self) -> str:
@@ -138,6 +139,7 @@ def _of_graph(folder: Path, result: Mapping[str, Any]) -> Asked:
             tuple((node.name, node.fingerprint) for node in measured),
             is_stage=stage is not None,
             resources=stage.resources if stage is not None else {},
+            fresh=stage is not None and stage.fresh,
         )
     jobs = registry.jobs_of(folder)
     return Asked(folder, graph.outputs, pieces, jobs, launcher, result)

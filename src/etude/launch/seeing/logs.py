@@ -160,6 +160,7 @@ class _Follower:
         """Follow until the stage can print no more."""
         asked_at: float | None = None
         said = ""
+        self._drain()
         while True:
             ended = False
             if asked_at is None or self.clock() - asked_at >= _ASK:

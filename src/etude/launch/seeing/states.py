@@ -171,11 +171,16 @@ class _Look:
         return self._without_job(seen, piece, found)
 
     def _in_queue(self, seen: Seen, piece: Piece, found: Found, queued: Queued) -> Seen:
-        if queued.state == "COMPLETING" and found.done is not None:
-            return seen
+        if queued.state == "COMPLETING":
+            if found.done is not None:
+                return seen
+            about = self.ended[piece.fingerprint]
+            if about is not None and about.get("state") != "requeued":
+                return self._as_told(seen, found, piece, about, None)
+            return replace(seen, state="running", cause="ends", log=self._log(seen, found))
         if queued.state not in ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"):
             return self._running(seen, found, queued.state)
-        if found.done is not None and not queued.reason.startswith("Dependency"):
+        if found.done is not None and not piece.fresh:
             return replace(seen, state="waiting", cause="trained; its evaluations are to be made")
         if queued.reason == "DependencyNeverSatisfied":
             lost = self._lost(piece)
@@ -213,7 +218,8 @@ class _Look:
         if found.done is not None:
             return replace(seen, cause="trained; measures its model")
         if seen.job and found.job is not None and found.job != seen.job:
-            return replace(seen, cause="starts")  # the newest attempt is that of an earlier job
+            # The newest attempt is that of an earlier job.
+            return replace(seen, cause="starts", attempt=0)
         if not found.attempt:
             return replace(seen, cause="starts" if seen.is_stage else "")
         how = pace(found, self.now)
@@ -354,7 +360,7 @@ class _Look:
         start = self._start(seen)
         if start is not None:
             return str(start.of_rank(rank))
-        if found.attempt:
+        if found.attempt and (not seen.job or found.job in (None, seen.job)):
             return f"{found.folder}/attempts/{found.attempt}/log"
         return ""
 

@@ -160,7 +160,10 @@ def collapsed(ids: Iterable[str]) -> list[str]:
             tasks.setdefault(base, set()).add(int(task))
         else:
             plain.append(each)
-    return plain + [f"{base}_[{_ranges(sorted(own))}]" for base, own in tasks.items()]
+    for base, own in tasks.items():
+        ranges = _ranges(sorted(own))
+        plain.append(f"{base}_{ranges}" if len(own) == 1 else f"{base}_[{ranges}]")
+    return plain
 
 
 def _ranges(numbers: Sequence[int]) -> str:
