@@ -20,6 +20,7 @@ from etude.execute.outcomes import Outcome
 from etude.execute.stop import Stop
 from etude.launch import machine, registry, written
 from etude.launch.code import snapshot
+from etude.launch.fresh import move_fresh_aside
 from etude.launch.resources import Shape, shape_of
 from etude.launch.units import Unit, units_of
 from etude.launcher.local_pool import LocalPool
@@ -40,6 +41,7 @@ def run(graph: Graph, launcher: LocalPool, root: Mapping[str, Any]) -> int:
     """
     pool = Pool(graph, launcher)
     check_outputs(graph)
+    move_fresh_aside(graph)
     graph.folder = run_folder.make(graph)
     written.write(graph, root["launcher"])
     return pool.run()
@@ -113,6 +115,7 @@ class Pool:
         assert graph.folder is not None  # made before
         self.code = snapshot(graph.outputs)
         print(f"{graph.folder.name} · {counted(len(self.units), 'stage')}, {self.most} at a time")
+        self._pass_over_done()
         state = "failed"
         try:
             with self.stop.listening():
@@ -132,6 +135,16 @@ class Pool:
             self._write_result(state)
         self._tell_end()
         return {"done": 0, "failed": 1, "interrupted": Interrupted.exit_code}[state]
+
+    def _pass_over_done(self) -> None:
+        """Take units whose nodes are all finished for ended well: their process would find that."""
+        for key, unit in self.units.items():
+            if all(on_disk(self.graph, node.fingerprint) is not None for node in unit.nodes):
+                del self.waiting[key]
+                self.ended[key] = True
+        if self.ended:
+            are = "stages are" if len(self.ended) > 1 else "stage is"
+            print(f" {len(self.ended)} {are} done already", flush=True)
 
     def _start_ready(self) -> None:
         for key, unit in list(self.waiting.items()):
@@ -255,7 +268,7 @@ class Pool:
                     graph.outcomes[key] = Outcome("failed" if failed else "waiting", error=why)
 
     def _write_result(self, state: str) -> None:
-        if state != "running" or not self.ended:
+        if state != "running" or not self.working:
             run_folder.write_result(self.graph, state)
 
     def _tell_end(self) -> None:

@@ -29,9 +29,11 @@ class Local:
         from etude.execute.local import check_outputs, run
         from etude.execute.run_folder import make
         from etude.launch import written
+        from etude.launch.fresh import move_fresh_aside
         from etude.view import make_observers
 
         check_outputs(graph)
+        move_fresh_aside(graph)
         observers = make_observers(dict(root))
         graph.folder = make(graph)
         written.write(graph, root["launcher"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from etude.errors import SlurmError
 from etude.launch import registry, written
 from etude.launch.arrays import Batch, Edge, batches_of
+from etude.launch.fresh import move_fresh_aside
 from etude.launch.resources import Shape
 from etude.launch.slurm import commands, script
 from etude.launch.slurm.submit import Submission, largest_array, submit, unit_shape
@@ -38,6 +39,7 @@ def launch(graph: Graph, launcher: Slurm, root: Mapping[str, Any]) -> int:
         print(f"{counts(graph)} · every stage is done; nothing to submit")
         return 0
     try_out(graph, launcher, left)
+    move_fresh_aside(graph)
     graph.folder = run_folder.make(graph)
     written.write(graph, root["launcher"])
     submission = submit(graph.folder, again=True, say=print)

@@ -1,0 +1,138 @@
+"""Worker processes on this machine: what rests on a failure does not run, GPUs are shared out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from etude.config.prepare import prepare
+from etude.errors import ConfigError
+from etude.launch import pool
+from etude.launch.resources import Shape
+from etude.launch.units import Unit
+from etude.launcher.local_pool import LocalPool
+from etude.plan.graph import build_graph
+
+BIN = Path(sys.executable).parent
+SMALL = [
+    "model.hidden_size=16",
+    "model.layers=1",
+    "execution.threads=1",
+    "evaluation=null",
+    "tracker=none",
+    "launcher=local_pool",
+]
+
+
+def train(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BIN / "train", *overrides, *SMALL, f"outputs={folder}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.slow
+def test_a_failed_stage_holds_up_its_own_members_only_and_is_taken_up_again(
+    tmp_path: Path,
+) -> None:
+    command = [
+        "-m",
+        "recipe=sft_then_rl",
+        "stages.sft.training.steps=2",
+        "stages.rl.training.steps=1",
+        "stages.rl.training.prompts_per_step=4",
+        "stages.sft.optimizer.lr=1e-3,1e30",
+        "launcher.workers=2",
+    ]
+    done = train(tmp_path, *command)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.count(" starts · ") == 3 and done.stdout.count(" done in ") == 2
+    assert "FAILED: stage sft" in done.stdout and "sft did not finish" in done.stdout
+    [run] = (tmp_path / "runs").iterdir()
+    result = json.loads((run / "result.json").read_text())
+    states = [[stage["state"] for stage in member["stages"]] for member in result["runs"]]
+    assert result["state"] == "failed" and states == [["done", "done"], ["failed", "waiting"]]
+    again = subprocess.run(
+        [BIN / "etude", "resume", run.name, "--outputs", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert again.returncode == 1 and "2 stages are done already" in again.stdout, again.stderr
+    folders = (tmp_path / "stages").iterdir()
+    assert sorted(len(list(path.glob("attempts/*"))) for path in folders) == [1, 1, 2]
+
+
+@pytest.mark.slow
+def test_an_interruption_reaches_the_workers_and_the_run_goes_on_to_the_bit(
+    tmp_path: Path,
+) -> None:
+    command = ["recipe=sft", "training.steps=200", "training.rows_per_step=8"]
+    process = subprocess.Popen(
+        [BIN / "train", *command, *SMALL, f"outputs={tmp_path / 'cut'}"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    end = time.monotonic() + 120
+    while not list((tmp_path / "cut").glob("stages/*/attempts/1/metrics.jsonl")):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted; a checkpoint is written" in said
+    [stage] = (tmp_path / "cut" / "stages").iterdir()
+    assert list(stage.glob("attempts/1/checkpoints/step_*"))
+    assert train(tmp_path / "cut", *command).returncode == 0
+    assert train(tmp_path / "whole", *command).returncode == 0
+    for name in ("metrics.jsonl", "samples.jsonl", "model/model.safetensors"):
+        whole = tmp_path / "whole" / "stages" / stage.name / name
+        assert (stage / name).read_bytes() == whole.read_bytes()
+
+
+def test_every_unit_gets_gpus_of_its_own_and_waits_while_there_are_too_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tmp_path / "said"
+    script = (
+        "import os, sys, time; open(sys.argv[1], 'a').write("
+        "f\"{os.environ['CUDA_VISIBLE_DEVICES']} {time.time()}\\n\"); time.sleep(0.4)"
+    )
+
+    def command(folder: Path, unit: Unit, shape: Shape) -> list[str]:
+        return [sys.executable, "-c", script, str(said)]
+
+    monkeypatch.setattr(pool, "command", command)
+    overrides = ["recipe=sft", "seed=1,2,3", "evaluation=null", f"outputs={tmp_path}"]
+    graph = build_graph(prepare(overrides, multirun=True).runs)
+    launcher = LocalPool(gpus=[4, 7])
+    assert pool.at_a_time(launcher) == 2
+    pool.run(graph, launcher, {"launcher": {"name": "local_pool"}})
+    lines = [line.split() for line in said.read_text().splitlines()]
+    used = [gpu for gpu, _ in lines]
+    assert sorted(used[:2]) == ["4", "7"] and used[2] in ("4", "7") and len(used) == 3
+    assert float(lines[2][1]) - float(lines[0][1]) >= 0.4
+
+
+def test_more_than_this_machine_has_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    overrides = [
+        "recipe=sft",
+        "stages.sft.resources.nodes=2",
+        "stages.sft.resources.gpus_per_node=3",
+        f"outputs={tmp_path}",
+    ]
+    graph = build_graph(prepare(overrides).runs)
+    with pytest.raises(ConfigError) as caught:
+        pool.run(graph, LocalPool(gpus=[0]), {"launcher": {"name": "local_pool"}})
+    assert [fault.typed for fault in caught.value.faults] == [
+        "stages.sft.resources.nodes=2",
+        "stages.sft.resources.gpus_per_node=3",
+    ]
+    assert not (tmp_path / "runs").exists()
