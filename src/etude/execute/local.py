@@ -20,6 +20,7 @@ from etude.execute.evaluation import (
     run_evaluation_node,
 )
 from etude.execute.hearing import Hearing
+from etude.execute.lock import JobState
 from etude.execute.outcomes import Outcome, State, blocked, gate_text, passes, problems, stopped
 from etude.execute.publish import handed_on
 from etude.execute.ranks import agree
@@ -40,6 +41,7 @@ def run(
     evaluate: Evaluate | None = None,
     stop: Stop | None = None,
     record: bool = True,
+    job_state: JobState | None = None,
 ) -> int:
     """Do everything a graph asks for; return the exit code: 0 done, 1 failed, 130 interrupted.
 
@@ -51,8 +53,8 @@ def run(
     check_outputs(graph)
     if record:
         graph.folder = run_folder.make(graph)
-    doing = _LocalRun(graph, Hearing(observers), make_learner, evaluate, stop or Stop(), record)
-    return doing.run()
+    heard = Hearing(observers)
+    return _LocalRun(graph, heard, make_learner, evaluate, stop or Stop(), record, job_state).run()
 
 
 def check_outputs(graph: Graph) -> None:
@@ -82,8 +84,10 @@ class _LocalRun:
         evaluate: Evaluate | None,
         stop: Stop,
         record: bool,
+        job_state: JobState | None,
     ) -> None:
         self.record = record
+        self.job_state = job_state
         self.graph = graph
         self.observers = observers
         self.make_learner = make_learner
@@ -151,6 +155,7 @@ class _LocalRun:
                 observers=self.observers,
                 stop=self.stop,
                 make_learner=self.make_learner,
+                job_state=self.job_state,
             )
         except (Interrupted, Fenced):
             raise
@@ -204,6 +209,7 @@ class _LocalRun:
                 observers=self.observers,
                 stop=self.stop,
                 evaluate=self.evaluate,
+                job_state=self.job_state,
             )
         except (Interrupted, Fenced):
             raise

@@ -46,6 +46,7 @@ def work(folder: Path, fingerprint: str, *, stop: Stop, title: str = "") -> Ende
     """
     from etude.distributed.world import current
     from etude.execute import local
+    from etude.launch.slurm.alive import asker
 
     plain, _ = written.read(folder, ())
     unit = units_of(plain)[fingerprint]
@@ -53,7 +54,7 @@ def work(folder: Path, fingerprint: str, *, stop: Stop, title: str = "") -> Ende
     graph, _ = written.read(folder, names)
     graph = _own(graph, units_of(graph)[fingerprint])
     observers = _observers(graph, title) if current().is_main else []
-    code = local.run(graph, observers, stop=stop, record=False)
+    code = local.run(graph, observers, stop=stop, record=False, job_state=asker())
     return _ended(graph, unit, code, stop)
 
 

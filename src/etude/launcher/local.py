@@ -30,6 +30,7 @@ class Local:
         from etude.execute.run_folder import make
         from etude.launch import written
         from etude.launch.fresh import move_fresh_aside
+        from etude.launch.slurm.alive import asker
         from etude.view import make_observers
 
         check_outputs(graph)
@@ -37,18 +38,19 @@ class Local:
         observers = make_observers(dict(root))
         graph.folder = make(graph)
         written.write(graph, root["launcher"])
-        return run(graph, observers)
+        return run(graph, observers, job_state=asker())
 
     def resume(self, folder: Path) -> int:
         """Go on with the run in a folder and return the exit code."""
         from etude.execute.local import run
         from etude.launch import written
+        from etude.launch.slurm.alive import asker
         from etude.view import make_observers
 
         graph, _ = written.read(folder)
         if _several_processes(graph):
             return self._pool().resume(folder)
-        return run(graph, make_observers(graph.runs[0].root))
+        return run(graph, make_observers(graph.runs[0].root), job_state=asker())
 
     def planned(self, graph: Graph) -> Iterator[str]:
         """Yield nothing: the plan says what runs, and it runs here."""

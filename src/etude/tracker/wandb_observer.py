@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etude.errors import Fenced, Interrupted
 from etude.execute.environment import describe as environment
 from etude.plan.describe import shown
 from etude.tracker.interface import Following
@@ -107,7 +108,9 @@ class WandbObserver(Following):
         self._run.summary["folder"] = folder
 
     def stage_failed(self, node: Any, *, step: int | None, error: BaseException) -> None:
-        """Close the stage's run as failed."""
+        """Close the stage's run as failed, or as one that goes on later or elsewhere."""
+        if self._run is not None and isinstance(error, (Interrupted, Fenced, KeyboardInterrupt)):
+            self._run.mark_preempting()
         self._close(exit_code=1)
 
     def run_finished(self, run: Any) -> None:
