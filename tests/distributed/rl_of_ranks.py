@@ -126,15 +126,28 @@ def objective(*overrides: str) -> Any:
     return OmegaConf.to_container(config.objective, resolve=True)
 
 
-def learner_of(overrides: Sequence[str], folder: Path) -> Any:
+def learner_of(overrides: Sequence[str], folder: Path, **training: Any) -> Any:
     """Return the learner of a case; answers are judged by :func:`judge`."""
     chosen = [each for each in overrides if each.startswith("objective")]
-    others = [each for each in overrides if each not in chosen]
-    config = {**stage(*others), "objective": objective(*chosen)}
+    config = dict(stage(*(each for each in overrides if each not in chosen)))
+    config |= {"objective": objective(*chosen), "training": config["training"] | training}
     context = StageContext(seed=config["seed"], start=None, folder=folder)
     learner: Any = make_learner(config, context)
     learner.rollouts.verify = judge
     return learner
+
+
+def counting(learner: Any) -> list[int]:
+    """Return a list that grows by the number of rows whenever this process samples some."""
+    sample = learner.rollouts.engine.sample
+    asked: list[int] = []
+
+    def counted(requests: Any, **how: Any) -> Any:
+        asked.append(len(requests))
+        return sample(requests, **how)
+
+    learner.rollouts.engine.sample = counted
+    return asked
 
 
 def parameters_of(learner: Any) -> list[list[float]]:
@@ -148,9 +161,9 @@ def run(overrides: Sequence[str], folder: Path, saved: Path | None = None) -> di
     ``asked`` counts the rows this process sampled itself.
     """
     learner = learner_of(overrides, folder)
-    gather, sample = learner.rollouts.gather, learner.rollouts.engine.sample
+    asked = counting(learner)
+    gather = learner.rollouts.gather
     rows: list[dict[str, Any]] = []
-    asked: list[int] = []
 
     def recorded(*given: Any) -> Any:
         found = gather(*given)
@@ -164,11 +177,7 @@ def run(overrides: Sequence[str], folder: Path, saved: Path | None = None) -> di
         )
         return found
 
-    def counted(requests: Any, **how: Any) -> Any:
-        asked.append(len(requests))
-        return sample(requests, **how)
-
-    learner.rollouts.gather, learner.rollouts.engine.sample = recorded, counted
+    learner.rollouts.gather = recorded
     done = [learner.step(0)]
     if saved is not None:
         tree.save(learner.state_dict(), saved, current().rank)
@@ -194,10 +203,19 @@ def go_on(overrides: Sequence[str], folder: Path, saved: Path) -> dict[str, Any]
     return {"metrics": metrics, "parameters": parameters_of(learner)}
 
 
+def generate(folder: Path) -> dict[str, Any]:
+    """Return what a stage that writes rows makes of its first prompts."""
+    learner = learner_of(("objective=step_advantages",), folder, rows_per_step=5)
+    asked = counting(learner)
+    metrics = learner.step(0).metrics
+    learner.close()
+    return {"asked": sum(asked), "rows": learner.rows, "metrics": metrics}
+
+
 def run_all(folder: Path, *, save: bool) -> dict[str, Any]:
     """Return what every case comes to, as JSON has it."""
     torch.set_num_threads(1)
-    found = {}
+    found = {"generated": generate(folder)}
     for name, overrides in cases().items():
         saved = folder / name if save and name in SAVED else None
         found[name] = run(overrides, folder, saved)

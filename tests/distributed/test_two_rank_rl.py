@@ -27,16 +27,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"alone": alone, "ranks": ranks, "folder": folder}
 
 
-def in_any_order(rows: dict[str, Any]) -> dict[str, Any]:
-    """Return the rows of a step; those of a prompt drawn twice are sampled in no certain order."""
-    return {**rows, "sampled": sorted(rows["sampled"])}
-
-
 @pytest.mark.parametrize("name", cases())
 def test_two_ranks_make_the_rollouts_of_one_process(name: str, found: Any) -> None:
     alone, *ranks = (each[name] for each in (found["alone"], *found["ranks"]))
     for rank in ranks:
-        assert in_any_order(rank["rows"][0]) == in_any_order(alone["rows"][0])  # to the bit
+        assert rank["rows"][0] == alone["rows"][0]  # to the bit, in the same order
         assert rank["samples"][0] == alone["samples"][0]
         assert rank["state"] == alone["state"]
     asked = [rank["asked"] for rank in ranks]
@@ -61,9 +56,17 @@ def test_two_ranks_make_the_update_of_one_process(name: str, found: Any) -> None
 def test_the_second_step_samples_from_the_weights_of_the_first(name: str, found: Any) -> None:
     alone, rank = found["alone"][name]["rows"][1], found["ranks"][0][name]["rows"][1]
     assert rank["groups"] == alone["groups"]
-    assert sorted(rank["sampled"]) == sorted(alone["sampled"])
+    assert rank["sampled"] == alone["sampled"]
     for mine, theirs in zip(rank["logprobs"], alone["logprobs"], strict=True):
         assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6)
+
+
+def test_two_ranks_generate_the_rows_of_one_process(found: Any) -> None:
+    alone, *ranks = (each["generated"] for each in (found["alone"], *found["ranks"]))
+    assert alone["rows"]
+    for rank in ranks:
+        assert (rank["rows"], rank["metrics"]) == (alone["rows"], alone["metrics"])
+        assert 0 < rank["asked"] < alone["asked"]
 
 
 @pytest.mark.parametrize("name", SAVED)

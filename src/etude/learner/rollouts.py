@@ -13,9 +13,7 @@ from etude.curriculum.interface import StepPlan
 from etude.errors import DataError, VerifierError
 from etude.learner.parts import StageParts
 from etude.learner.sampler import StepSampler, candidate_of
-from etude.learner.sharing import shared_groups
 from etude.model.policy import Policy
-from etude.objective.parts import Guidance
 from etude.rows import Outcome, Row
 
 if TYPE_CHECKING:
@@ -82,7 +80,6 @@ class Rollouts:
         wanted = self._parts.training.prompts_per_step
         size = self._parts.training.rollouts_per_prompt
         group_filter = self._parts.objective.filter
-        guidance: Guidance = self._parts.objective.guidance
         sampler = self.sampler(step, plan)
         kept: list[list[Row]] = []
         judged: list[list[Row]] = []
@@ -96,9 +93,7 @@ class Rollouts:
                     "give easier or harder prompts (data_mix.train.<source>.levels)"
                 )
             examples = self.stream.next(wanted)
-            made = shared_groups(
-                lambda some, own: guidance.groups(some, size, own, state), examples, sampler, state
-            )
+            made = self._parts.objective.guidance.groups(examples, size, sampler, state)
             rounds += 1
             for name, (total, count) in made.counts.items():
                 before = counts.get(name, (0.0, 0.0))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from etude.curriculum.interface import StepPlan
+from etude.learner.sharing import shared
 from etude.learner.taught import demonstration_row
 from etude.randomness import row_seed
 from etude.rows import Candidate, Example, Request, Row, StopReason
@@ -16,43 +16,25 @@ if TYPE_CHECKING:
     from etude.learner.rollouts import Rollouts
 
 
-@dataclass
-class Told:
-    """What a sampler was asked for: rows by call, and the next rollout index of each prompt id."""
-
-    sampled: list[list[Row]] = field(default_factory=list)
-    demonstrated: list[list[Row]] = field(default_factory=list)
-    next: Counter[str] = field(default_factory=Counter)
+#: An example, given tokens at the head of the response, and the rollout index.
+Wanted = tuple[Example, tuple[int, ...], int]
 
 
 class StepSampler:
     """Samples for one step; the same prompt asked for again gets other answers.
 
-    Everything random about a row is keyed by (seed, step, prompt id, rollout index). ``told`` is
-    what was asked of it so far.
+    Everything random about a row is keyed by (seed, step, prompt id, rollout index). ``sampled``
+    holds every row the policy wrote, ``demonstrated`` every one it was given. All ranks ask for the
+    same rows and get all of them; each samples and has judged those of its own prompts.
     """
 
     def __init__(self, rollouts: Rollouts, step: int, plan: StepPlan) -> None:
         self._rollouts = rollouts
         self._plan = plan
+        self._next: Counter[str] = Counter()
         self.step = step
-        self.told = Told()
-
-    @property
-    def sampled(self) -> list[Row]:
-        """Return every row the policy wrote, in the order of asking."""
-        return [row for call in self.told.sampled for row in call]
-
-    @property
-    def demonstrated(self) -> list[Row]:
-        """Return every row that was given, in the order of asking."""
-        return [row for call in self.told.demonstrated for row in call]
-
-    def aside(self) -> StepSampler:
-        """Return a sampler that numbers rows on from here and tells of its own rows alone."""
-        other = StepSampler(self._rollouts, self.step, self._plan)
-        other.told.next.update(self.told.next)
-        return other
+        self.sampled: list[Row] = []
+        self.demonstrated: list[Row] = []
 
     @property
     def seed(self) -> int:
@@ -69,8 +51,8 @@ class StepSampler:
             for example, head in zip(examples, heads, strict=True)
             for _ in range(size)
         ]
-        rows = self._answer(wanted)
-        self.told.sampled.append(rows)
+        rows = shared(wanted, _prompt, self._answer)
+        self.sampled += rows
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
     def demonstrations(
@@ -81,8 +63,8 @@ class StepSampler:
         After a share below 1 the policy goes on.
         """
         rows: dict[int, Row] = {}
-        whole: list[Row] = []
-        begun: dict[int, tuple[Example, tuple[int, ...], int]] = {}
+        whole: dict[int, Wanted] = {}
+        begun: dict[int, Wanted] = {}
         for place, (example, share) in enumerate(zip(examples, shares, strict=True)):
             text = self.text(example)
             if text is None:
@@ -92,28 +74,31 @@ class StepSampler:
             if share < 1.0:
                 begun[place] = (example, tokens[: int(share * len(tokens))], index)
             else:
-                rows[place] = self._given(example, index, tokens)
-                whole.append(rows[place])
+                whole[place] = (example, tokens, index)
         if whole:
-            self._rollouts.verify(whole)
+            rows |= zip(whole, shared(list(whole.values()), _prompt, self._give), strict=True)
         if begun:
-            rows |= dict(zip(begun, self._answer(list(begun.values())), strict=True))
+            rows |= zip(begun, shared(list(begun.values()), _prompt, self._answer), strict=True)
         found = [rows.get(place) for place in range(len(examples))]
-        self.told.demonstrated.append([row for row in found if row is not None])
+        self.demonstrated += [row for row in found if row is not None]
         return found
 
-    def _given(self, example: Example, index: int, tokens: tuple[int, ...]) -> Row:
-        """Return a row that the policy wrote nothing of, not yet judged."""
+    def _give(self, wanted: Sequence[Wanted]) -> list[Row]:
+        """Return judged rows that the policy wrote nothing of."""
         policy = self._rollouts.policy
-        row = self._row(example, index, policy.encode_example(example))
-        row.tokens = tokens[: self._limit]
-        row.loss_mask = [1] * len(row.tokens)
-        row.off_policy = [1] * len(row.tokens)
-        row.sampler_logprobs = [0.0] * len(row.tokens)
-        cut = len(tokens) > len(row.tokens)
-        row.stop_reason = StopReason.LENGTH if cut else StopReason.STOP
-        row.text = policy.decode(row.tokens)
-        return row
+        rows = []
+        for example, tokens, index in wanted:
+            row = self._row(example, index, policy.encode_example(example))
+            row.tokens = tokens[: self._limit]
+            row.loss_mask = [1] * len(row.tokens)
+            row.off_policy = [1] * len(row.tokens)
+            row.sampler_logprobs = [0.0] * len(row.tokens)
+            cut = len(tokens) > len(row.tokens)
+            row.stop_reason = StopReason.LENGTH if cut else StopReason.STOP
+            row.text = policy.decode(row.tokens)
+            rows.append(row)
+        self._rollouts.verify(rows)
+        return rows
 
     def taught(self, example: Example) -> Row | None:
         """Return the example's demonstration to imitate, not judged; None when it has none.
@@ -146,8 +131,8 @@ class StepSampler:
         return self._rollouts.policy.encode_response(text)[:-1]
 
     def _index(self, example: Example) -> int:
-        self.told.next[example.id] += 1
-        return self.told.next[example.id] - 1
+        self._next[example.id] += 1
+        return self._next[example.id] - 1
 
     def _row(self, example: Example, index: int, prompt: tuple[int, ...]) -> Row:
         return Row(
@@ -160,8 +145,8 @@ class StepSampler:
             example=example,
         )
 
-    def _answer(self, wanted: Sequence[tuple[Example, tuple[int, ...], int]]) -> list[Row]:
-        """Return judged answers to (example, forced head, index)."""
+    def _answer(self, wanted: Sequence[Wanted]) -> list[Row]:
+        """Return judged answers that begin with the given tokens."""
         policy, seed = self._rollouts.policy, self._rollouts.seed
         contexts = {(e.prompt, e.system, e.messages): self.context(e) for e, _, _ in wanted}
         requests = [
@@ -188,6 +173,10 @@ class StepSampler:
             rows.append(row)
         self._rollouts.verify(rows)
         return rows
+
+
+def _prompt(wanted: Wanted) -> str:
+    return wanted[0].id
 
 
 def candidate_of(row: Row) -> Candidate:

@@ -34,14 +34,10 @@ class PartState(Protocol):
 
 @dataclass(frozen=True)
 class Groups:
-    """Judged rows by prompt, and what the log wants: name → (sum, count), a mean in the end.
-
-    ``of`` says which example, by number, each group answers; None: one group an example, in order.
-    """
+    """Judged rows by prompt, and what the log wants: name → (sum, count), a mean in the end."""
 
     rows: list[list[Row]]
     counts: dict[str, tuple[float, float]] = field(default_factory=dict)
-    of: list[int] | None = None
 
 
 class Sampler(Protocol):
@@ -173,9 +169,7 @@ class Guidance(Part, ABC):
     ) -> Groups:
         """Return the judged groups of the examples, in order, with numbers for the log.
 
-        An example may have several groups: rows are compared with those of their group. Where
-        several processes train, each calls this with examples of its own; what happens to an
-        example may depend on no other, and ``state`` holds what is known by prompt id.
+        An example may have several groups: rows are compared with those of their group.
         """
 
 

@@ -107,10 +107,8 @@ class Guide(Guidance):
         counts = self._counts(plain, guided, failed, hints)
         if isinstance(state, FirstVisits):
             state.compare(examples, plain, counts)
-        made = [
-            (i, group) for i, own in enumerate(plain) for group in self._grouped(own, guided.get(i))
-        ]
-        return Groups([group for _, group in made], counts, of=[i for i, _ in made])
+        made = [group for i, own in enumerate(plain) for group in self._grouped(own, guided.get(i))]
+        return Groups(made, counts)
 
     def _hint(self, example: Example, sampler: Sampler) -> str:
         """Return the example's hint, empty where it has none."""
