@@ -60,9 +60,9 @@ def hydra_alone(members: list[list[str]]) -> float:
     composer = Composer(here)
 
     def overrides(texts: list[str]) -> list[str]:
-        # A stage's keys are in no file, so Hydra wants a plus before them.
+        # A stage's keys need not be in a file; Hydra then wants to be told that they may be new.
         found: list[Any] = [parse(text, composer, here) for text in texts]
-        return [f"+{each.typed}" if each.stage else each.typed for each in found]
+        return [f"++{each.typed}" if each.stage else each.typed for each in found]
 
     members = [overrides(texts) for texts in members[:SAMPLE]]
     with initialize_config_dir(str(folder), version_base="1.3"):
