@@ -110,7 +110,7 @@ def test_damage_to_the_file_of_one_rank_is_found_and_named(tmp_path: Path, damag
     with pytest.raises(CheckpointError, match=rf"rank_1.*{damage}"):
         checkpoint.verify(folder)
     if damage == "missing":
-        with pytest.raises(CheckpointError, match="holds the rows 0 to 3, 6 to 7 of model.matrix"):
+        with pytest.raises(CheckpointError, match=r"of model\.\w+, .* some ranks are missing"):
             tree.load(folder)
 
 
