@@ -1,0 +1,103 @@
+"""SLURM's commands as programs print them: what is read of them, and what a failure says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from etude.errors import SlurmError
+from etude.launch.slurm import commands
+from etude.launch.slurm.commands import Accounted, Queued
+
+
+def act(folder: Path, name: str, body: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path
+
+
+def test_the_queue_is_read_with_times_in_seconds(programs: Path) -> None:
+    rows = [
+        "812_3|RUNNING|1-02:03:04|UNLIMITED|2026-11-21T07:45:13|n[1-2]|None",
+        "9|PENDING|0:00|59:58|N/A||Nodes required for job are DOWN | or so",
+    ]
+    act(programs, "squeue", f"cat <<'EOF'\n{chr(10).join(rows)}\nEOF")
+    assert commands.queue() == {
+        "812_3": Queued("RUNNING", "None", 93784, None, "n[1-2]", "2026-11-21T07:45:13"),
+        "9": Queued("PENDING", "Nodes required for job are DOWN | or so", 0, 3598, "", "N/A"),
+    }
+
+
+def test_a_persons_own_settings_do_not_reach_the_commands(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQUEUE_STATES", "PENDING")
+    monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
+    act(programs, "squeue", 'echo "$SQUEUE_STATES$SLURM_TIME_FORMAT|RUNNING|0:01|0:02|a|b|c"')
+    assert list(commands.queue()) == ["standard"]
+
+
+def test_the_accounting_is_asked_by_arrays_in_chunks(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        "812_1|CANCELLED by 1000|0:15|None assigned|0",
+        "812_[4-5,9%2]|PENDING|0:0|None assigned|0",
+        "813|OUT_OF_MEMORY|0:125|n4|61",
+    ]
+    act(
+        programs,
+        "sacct",
+        f"echo $6 >> {programs}/asked; cat <<'EOF'\n{chr(10).join(rows)}\nEOF",
+    )
+    monkeypatch.setattr(commands, "CHUNK", 2)
+    found = commands.accounting(["812_1", "812_5", "812_6", "813", "814"])
+    assert found == {
+        "812_1": Accounted("CANCELLED", "0:15", "", 0),
+        "812_5": Accounted("PENDING"),
+        "813": Accounted("OUT_OF_MEMORY", "0:125", "n4", 61),
+    }
+    assert (programs / "asked").read_text() == "812,813\n814\n"
+
+
+def test_ids_are_put_together_and_taken_apart() -> None:
+    ids = ["7", "812_0", "812_1", "812_2", "812_9", "813_4"]
+    assert commands.collapsed(ids) == ["7", "812_[0-2,9]", "813_4"]
+    assert [each for job in commands.collapsed(ids) for each in commands.expanded(job)] == ids
+
+
+def test_a_job_is_shown_with_values_that_hold_spaces(programs: Path) -> None:
+    line = "JobId=9 UserId=me(1) Reason=launch failed requeued held NtasksPerN:B:S:C=0:0:*:* Power="
+    act(programs, "scontrol", f"echo '{line}'")
+    assert commands.show("9") == {
+        "JobId": "9",
+        "UserId": "me(1)",
+        "Reason": "launch failed requeued held",
+        "NtasksPerN:B:S:C": "0:0:*:*",
+        "Power": "",
+    }
+
+
+def test_a_failure_names_the_command_and_what_it_said(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as alone:
+        alone.setenv("PATH", str(programs))
+        with pytest.raises(SlurmError, match=r"there is no scancel on PATH"):
+            commands.cancel(["9"])
+    act(programs, "scontrol", "echo 'Requeue is disabled' >&2; exit 1")
+    with pytest.raises(
+        SlurmError,
+        match=r"`scontrol requeue 9` failed \(exit code 1\); it said: Requeue is disabled",
+    ):
+        commands.requeue("9")
+    act(programs, "squeue", "exec sleep 5")
+    with pytest.raises(SlurmError, match=r"`squeue .*` did not answer within 0.1 seconds"):
+        commands.ask("squeue", "-h", seconds=0.1)
