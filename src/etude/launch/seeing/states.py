@@ -177,7 +177,9 @@ class _Look:
             about = self.ended[piece.fingerprint]
             if about is not None and about.get("state") != "requeued":
                 return self._as_told(seen, found, piece, about, None)
-            return replace(seen, state="running", cause="ends", log=self._log(seen, found))
+            again = self._requeued(piece, seen)
+            cause = f"goes back into the queue ({again.why})" if again is not None else "ends"
+            return replace(seen, state="running", cause=cause, log=self._log(seen, found))
         if queued.state not in ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"):
             return self._running(seen, found, queued.state)
         if found.done is not None and not piece.fresh:
@@ -191,10 +193,10 @@ class _Look:
 
     def _waits(self, seen: Seen, piece: Piece, queued: Queued) -> str:
         parts = []
-        again = registry.requeues(self.asked.folder, piece.fingerprint)
-        if again and again[-1].job == seen.job:
+        again = self._requeued(piece, seen)
+        if again is not None:
             at = f"step {seen.resumes_from}" + (f"/{seen.steps}" if seen.steps else "")
-            parts.append(f"requeued ({again[-1].why}), goes on from {at}")
+            parts.append(f"requeued ({again.why}), goes on from {at}")
         elif seen.resumes_from:
             parts.append(f"goes on from step {seen.resumes_from}/{seen.steps}")
         before = self._before(piece)
@@ -203,6 +205,11 @@ class _Look:
         elif queued.reason not in ("None", "") or not parts:
             parts.append(reasons.waiting(queued.reason or "None", seen.job))
         return "; ".join(parts)
+
+    def _requeued(self, piece: Piece, seen: Seen) -> registry.Requeue | None:
+        """Return how its present job came back into the queue last, if it did."""
+        known = registry.requeues(self.asked.folder, piece.fingerprint)
+        return known[-1] if known and known[-1].job == seen.job else None
 
     def _before(self, piece: Piece) -> str:
         """Return the names of what a piece waits for, each once."""
