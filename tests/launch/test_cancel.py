@@ -21,6 +21,8 @@ from etude.launch.seeing import cancel, status
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cancel, "_PAUSE", 0.0)
+    monkeypatch.setattr(cancel, "_ROUNDS", 1)
     return FakeSlurm(tmp_path / "bin", monkeypatch)
 
 
@@ -44,11 +46,21 @@ def test_live_jobs_are_cancelled_in_one_command_and_waiting_ones_are_noted(
     assert "cancelled 4 jobs of 2026-01-01-sweep-77aa: 90, 81_[1-3]" in text
     assert "3 stages that waited for room will not be submitted" in text
     assert text.endswith("go on with: etude resume 77aa\n")
-    # Running jobs say themselves how they end.
-    assert registry.ended(run.folder, "sft1") is None
-    slurm.says("", None)
+    slurm.says("81_1 COMPLETING n1 None", None)
+    registry.write_ended(run.folder, "sft2", {"state": "failed", "why": "a bug", "job": "81_2"})
     counts = status.runs(run.outputs)[0].counts
-    assert counts == {"done": 1, "cancelled": 4, "vanished": 3}
+    assert counts == {"done": 1, "cancelled": 6, "failed": 1}
+
+
+def test_a_job_that_comes_back_into_the_queue_is_cancelled_again(
+    tmp_path: Path, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = FakeRun(tmp_path / "outputs")
+    run.submit({"sft1": "81", "rl1": "82"})
+    slurm.says("81 PENDING - BeginTime\n82 COMPLETING n1 None")
+    monkeypatch.setattr(cancel, "_ROUNDS", 3)
+    assert cancel.main(["77aa"]) == 0
+    assert slurm.calls("scancel") == ["-Q 81 82", "-Q 81", "-Q 81"]
 
 
 def test_a_job_that_another_run_waits_for_stays_with_all_it_rests_on(

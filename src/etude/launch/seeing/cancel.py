@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def _cancel_jobs(asked: Asked, everything: bool) -> int:
     # A job that has just ended may be submitting what comes next.
     with locked(asked.outputs, "submission", waiting=waiting):
         asked = read(asked.folder)
-        queue = commands.queue(asked.folder.stat().st_uid)
+        user = asked.folder.stat().st_uid
+        queue = commands.queue(user)
         live = {key: each for key, each in asked.jobs.items() if each.job in queue}
         own = {key: each for key, each in live.items() if each.run == asked.name}
         foreign = {key: each for key, each in live.items() if key not in own}
@@ -52,13 +54,13 @@ def _cancel_jobs(asked: Asked, everything: bool) -> int:
         chosen = dict(own) if not everything else dict(live)
         chosen = {key: each for key, each in chosen.items() if key not in kept}
         unsubmitted = _unsubmitted(asked)
+        # Written first: a job that was about to go back into the queue looks here, and of a task
+        # of an array that waits SLURM keeps no record. One that runs says itself how it ended.
         for key in unsubmitted:
             registry.write_ended(asked.folder, key, _CANCELLED)
-        commands.cancel(each.job for each in chosen.values())
         for key, each in chosen.items():
-            # A running job says itself how it ends; of a waiting one SLURM may keep no record.
-            if queue[each.job].state == "PENDING":
-                registry.write_ended(asked.folder, key, {**_CANCELLED, "job": each.job})
+            registry.write_ended(asked.folder, key, {**_CANCELLED, "job": each.job})
+        _cancel_for_good([each.job for each in chosen.values()], user)
     _tell(asked, [each.job for each in chosen.values()], len(unsubmitted))
     for key in own:
         if key in kept:
@@ -74,7 +76,21 @@ def _cancel_jobs(asked: Asked, everything: bool) -> int:
     return 0
 
 
+_ROUNDS = 3
+_PAUSE = 1.0
 _CANCELLED = {"state": "cancelled", "why": "by etude cancel", "job": ""}
+
+
+def _cancel_for_good(jobs: Sequence[str], user: int) -> None:
+    """Cancel jobs, and again those that went back into the queue at that moment."""
+    left = list(jobs)
+    for _ in range(_ROUNDS):
+        commands.cancel(left)
+        if not left:
+            return
+        time.sleep(_PAUSE)
+        queue = commands.queue(user)
+        left = [job for job in left if job in queue and queue[job].state != "COMPLETING"]
 
 
 def _unsubmitted(asked: Asked) -> list[str]:

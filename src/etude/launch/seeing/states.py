@@ -178,7 +178,9 @@ class _Look:
             if about is not None and about.get("state") != "requeued":
                 return self._as_told(seen, found, piece, about, None)
             again = self._requeued(piece, seen)
-            cause = f"goes back into the queue ({again.why})" if again is not None else "ends"
+            cause = "ends"
+            if again is not None and again.restart == found.restart:
+                cause = f"goes back into the queue ({again.why})"
             return replace(seen, state="running", cause=cause, log=self._log(seen, found))
         if queued.state not in ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"):
             return self._running(seen, found, queued.state)

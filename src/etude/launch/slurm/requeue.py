@@ -45,6 +45,9 @@ def put_back(
     """
     launcher: Slurm = build(written.read_plain(folder)["launcher"], "launcher")
     before = registry.requeues(folder, unit)
+    known = registry.ended(folder, unit)
+    if known is not None and (known.get("state"), known.get("job")) == ("cancelled", owner.job):
+        return replace(ended, state="cancelled", why=str(known.get("why")))
     if not launcher.requeue:
         return replace(ended, why=f"{why}; launcher.requeue=false leaves it at step {step}")
     idle = without_progress(before, step)
