@@ -132,6 +132,10 @@ def test_a_requeued_job_says_why_and_where_it_goes_on(tmp_path: Path, slurm: Fak
     found = seen(run, "sft1")
     assert found.state == "waiting"
     assert found.cause.startswith("requeued (preempted), goes on from step 280/300; ")
+    slurm.says("81 RUNNING n2 None")
+    run.printed("sft1", "81", restart=1)
+    found = seen(run, "sft1")
+    assert (found.state, found.cause, found.left) == ("running", "starts", None)
 
 
 def test_a_dependency_that_can_never_be_met_is_blocked(tmp_path: Path, slurm: FakeSlurm) -> None:

@@ -197,7 +197,7 @@ class _Look:
         parts = []
         again = self._requeued(piece, seen)
         if again is not None:
-            at = f"step {seen.resumes_from}" + (f"/{seen.steps}" if seen.steps else "")
+            at = f"step {seen.resumes_from}/{seen.steps}" if seen.resumes_from else "its beginning"
             parts.append(f"requeued ({again.why}), goes on from {at}")
         elif seen.resumes_from:
             parts.append(f"goes on from step {seen.resumes_from}/{seen.steps}")
@@ -226,8 +226,7 @@ class _Look:
         seen = replace(seen, state="running", log=self._log(seen, found))
         if found.done is not None:
             return replace(seen, cause="trained; measures its model")
-        if seen.job and found.job is not None and found.job != seen.job:
-            # The newest attempt is that of an earlier job.
+        if self._is_earlier(seen, found):
             return replace(seen, cause="starts", attempt=0)
         if not found.attempt:
             return replace(seen, cause="starts" if seen.is_stage else "")
@@ -240,6 +239,14 @@ class _Look:
         return replace(
             seen, figure=how.figure, left=how.left, silent=silent, cause=cause, node=node
         )
+
+    def _is_earlier(self, seen: Seen, found: Found) -> bool:
+        """Tell whether the newest attempt was made by an earlier job, or start of this job."""
+        if not seen.job or found.job is None:
+            return False
+        start = self._start(seen)
+        later = start is not None and start.restart > found.restart
+        return found.job != seen.job or later
 
     def _left_queue(self, seen: Seen, found: Found) -> Seen:
         """Return the state of a piece whose job is over though nothing finished is there."""
