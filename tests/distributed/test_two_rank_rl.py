@@ -15,15 +15,13 @@ from rl_of_ranks import SAVED, cases, go_on, run_all, start
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what one process found alone, and each of two ranks."""
     folder = tmp_path_factory.mktemp("ranks")
-    started = start(2, folder)
-    try:
-        alone = run_all(folder, save=False)
-        for process in started:
-            _, said = process.communicate(timeout=300)
-            assert process.returncode == 0, said[-3000:]
-    finally:
-        for process in started:
-            process.kill()
+    with start(2, folder) as started:
+        try:
+            alone = run_all(folder, save=False)
+            _, said = started.communicate(timeout=300)
+        finally:
+            started.terminate()
+    assert started.returncode == 0, said[-3000:]
     ranks = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
     return {"alone": alone, "ranks": ranks, "folder": folder}
 
