@@ -130,11 +130,17 @@ def _new_folder(stage_folder: Path) -> tuple[int, Path]:
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
     """Write a resolved config as YAML, whole or not at all."""
+    atomic.write_text(path, config_text(config))
+
+
+def config_text(config: Mapping[str, Any]) -> str:
+    """Return a config as YAML in its own order."""
     import yaml
 
     # Through JSON, so that shared nodes are written out and not as anchors.
     plain = json.loads(json.dumps(config, default=str))
-    atomic.write_text(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100))
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump(plain, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def origin_of(attempt: Path) -> Origin | None:

@@ -51,7 +51,7 @@ def run(
     be used at all, Fenced when another process took over what this one was working on.
     """
     check_outputs(graph)
-    if record:
+    if record and graph.folder is None:
         graph.folder = run_folder.make(graph)
     heard = Hearing(observers)
     return _LocalRun(graph, heard, make_learner, evaluate, stop or Stop(), record, job_state).run()

@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from etude.execute import atomic, environment, outcomes
-from etude.execute.attempt import write_config
+from etude.execute.attempt import config_text, write_config
 from etude.execute.owner import Owner
 from etude.plan import layout
 from etude.plan.nodes import Graph, StageNode
+
+#: More members than this have no file each: writing them takes longer than planning them.
+MOST_MEMBERS = 100
 
 
 def make(graph: Graph) -> Path:
     """Make the run's folder with the composed configs, overrides, environment and links.
 
-    ``config.yaml`` is the run's composed root; the members of a sweep have ``members/<n>.yaml``.
+    ``config.yaml`` is the run's composed root; the members of a sweep have ``members/<n>.yaml``,
+    those of a long one only a line each in ``plan/``.
     Links appear for every stage and evaluation of the graph, also for those still to come. Raises
     StorageError.
     """
@@ -40,11 +44,19 @@ def make(graph: Graph) -> Path:
         atomic.write_text(folder / "code.diff", diff)
     if len(graph.runs) == 1:
         write_config(folder / "config.yaml", graph.runs[0].root)
-    else:
-        for number, run in enumerate(graph.runs, 1):
-            write_config(folder / "members" / f"{number:02d}.yaml", run.root)
+    elif len(graph.runs) <= MOST_MEMBERS:
+        _write_members(graph, folder / "members")
     _link(graph, folder)
     return folder
+
+
+def _write_members(graph: Graph, place: Path) -> None:
+    """Write the root of each member for a person to read; ``plan/`` has them for machines."""
+    with atomic.storing(place):
+        place.mkdir()
+        for number, run in enumerate(graph.runs, 1):
+            text = config_text(run.root)
+            (place / f"{number:02d}.yaml").write_text(text, encoding="utf-8")
 
 
 def _link(graph: Graph, folder: Path) -> None:

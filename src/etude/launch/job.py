@@ -6,7 +6,6 @@ Every rank of a distributed stage runs this; only the first one writes and tells
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,4 +135,6 @@ def _main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from etude.distributed.world import end
+
+    end(main())

@@ -60,6 +60,7 @@ def shape_of(resources: Mapping[str, Any], defaults: Resources, where: str = "re
     """
     asked = {each.name: _first(resources, defaults, each.name) for each in fields(Resources)}
     gpus = asked["gpus_per_node"] or 0
+    key = f"{where}.time" if resources.get("time") is not None else "launcher.time"
     options = asked["sbatch"] or {}
     return Shape(
         nodes=asked["nodes"] or 1,
@@ -67,7 +68,7 @@ def shape_of(resources: Mapping[str, Any], defaults: Resources, where: str = "re
         gpus_per_node=gpus,
         cpus_per_task=asked["cpus_per_task"],
         memory_gib=asked["memory_gib"],
-        minutes=None if asked["time"] is None else minutes_of(str(asked["time"]), f"{where}.time"),
+        minutes=None if asked["time"] is None else minutes_of(str(asked["time"]), key),
         partition=asked["partition"],
         account=asked["account"],
         qos=asked["qos"],

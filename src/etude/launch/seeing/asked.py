@@ -74,6 +74,16 @@ class Asked:
         return bool(self.launcher)
 
     @property
+    def is_over(self) -> bool:
+        """Tell whether nobody works on a run of this machine any more, as far as can be seen."""
+        if self.on_cluster or not self.result:
+            return False
+        if self.result.get("state") != "running":
+            return True
+        process = self.process
+        return process is not None and process.beside(Owner.here()) and process.gone()
+
+    @property
     def process(self) -> Owner | None:
         """Return the process that wrote how the run goes, if one did."""
         about = self.result.get("process")
@@ -128,6 +138,7 @@ def _of_graph(folder: Path, result: Mapping[str, Any]) -> Asked:
     own = own_overrides([run.overrides for run in graph.runs])
     wanted = _wanted_by(graph.runs)
     pieces = {}
+    waits_for = _waits_for(result)
     for fingerprint, unit in units_of(graph).items():
         stage = unit.stage
         measured = [node for node in unit.nodes if isinstance(node, EvaluationNode)]
@@ -139,10 +150,23 @@ def _of_graph(folder: Path, result: Mapping[str, Any]) -> Asked:
             tuple((node.name, node.fingerprint) for node in measured),
             is_stage=stage is not None,
             resources=stage.resources if stage is not None else {},
+            waits_for=waits_for.get(fingerprint, ""),
             fresh=stage is not None and stage.fresh,
         )
     jobs = registry.jobs_of(folder)
     return Asked(folder, graph.outputs, pieces, jobs, launcher, result)
+
+
+def _waits_for(result: Mapping[str, Any]) -> dict[str, str]:
+    """Return stage → why it did not run, as a run that has failed wrote it down."""
+    if result.get("state") != "failed":
+        return {}
+    return {
+        entry["fingerprint"]: entry["waits_for"]
+        for member in result.get("runs", [])
+        for entry in member["stages"]
+        if entry.get("waits_for")
+    }
 
 
 def _wanted_by(runs: Sequence[Run]) -> dict[str, list[int]]:

@@ -43,7 +43,8 @@ _ORDER = (
 class RunState:
     """One run as it stands: its name, its pieces, and what is worth a note.
 
-    ``resume`` is the command that goes on, empty where it is the command that began the run.
+    ``resume`` is the command that goes on, empty where it is the command that began the run;
+    ``is_over`` says that the process of a run of this machine has ended.
     """
 
     name: str
@@ -52,6 +53,7 @@ class RunState:
     notes: tuple[str, ...] = ()
     resume: str = ""
     problems: tuple[str, ...] = ()
+    is_over: bool = False
 
     @property
     def stages(self) -> tuple[Seen, ...]:

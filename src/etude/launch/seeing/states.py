@@ -357,10 +357,10 @@ class _Look:
             return self._failed(seen, found, "", None)
         if found.attempt:
             return replace(seen, state="stopped", log=self._log(seen, found))
+        lost = self._lost(piece) or piece.waits_for
+        if self.asked.is_written and (self.asked.on_cluster or self.asked.is_over) and lost:
+            return replace(seen, state="blocked", cause=lost)
         if self.asked.on_cluster:
-            lost = self._lost(piece)
-            if lost:
-                return replace(seen, state="blocked", cause=lost)
             return replace(seen, state="unsubmitted", cause="for room in the queue")
         waits_for = piece.waits_for or self._before(piece)
         return replace(seen, state="waiting", cause=f"for {waits_for}" if waits_for else "")

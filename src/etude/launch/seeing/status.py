@@ -58,6 +58,7 @@ def _state(asked: Asked, cluster: Cluster, folders: Folders | None) -> RunState:
         tuple(cluster.notes) if asked.on_cluster else (),
         resume_command(asked) if asked.is_written else "",
         tuple(asked.result.get("problems", ())),
+        asked.is_over,
     )
 
 

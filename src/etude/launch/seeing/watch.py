@@ -31,7 +31,7 @@ def follow(
 ) -> int:
     """Show how a run goes until nothing of it can change by itself; return the exit code.
 
-    0: everything is done, 1: something is not, 130: Ctrl-C, which leaves the jobs running. In a
+    0: everything is done, 1: something is not, 130: Ctrl-C, which leaves the run alone. In a
     terminal a table is kept up to date, elsewhere a line tells each change.
     """
     stream = out or sys.stdout
@@ -50,7 +50,7 @@ def follow(
     except KeyboardInterrupt:
         short = last.short
         stream.write(
-            f"no longer watching; the jobs go on. etude status {short} · etude cancel {short}\n"
+            f"no longer watching; the run goes on. etude status {short} · etude cancel {short}\n"
         )
         return Interrupted.exit_code
     for text in last.lines():
@@ -60,7 +60,7 @@ def follow(
 
 
 def _moves(run: RunState) -> bool:
-    return any(each.state in LIVE for each in run.seen)
+    return not run.is_over and any(each.state in LIVE for each in run.seen)
 
 
 class _View(Protocol):
@@ -167,7 +167,7 @@ def table(run: RunState, rows: int = _ROWS) -> RenderableType:
         parts.append(Text(f" {line(each)}", style=style, no_wrap=True, overflow="ellipsis"))
     if len(some) > rows:
         parts.append(Text(f" and {len(some) - rows:,} more", style="dim"))
-    parts.append(Text(" Ctrl-C stops watching; the jobs go on", style="dim"))
+    parts.append(Text(" Ctrl-C stops watching; the run goes on", style="dim"))
     return Group(*parts)
 
 

@@ -63,22 +63,21 @@ def _write_to(place: Path, rank: int) -> None:
 
 def _work(folder: Path, fingerprint: str, owner: Owner, stop: Stop) -> int:
     """Return the exit code of this rank; the first one speaks with SLURM."""
-    from etude.distributed.world import joined
+    from etude.distributed.world import announced, joined
 
     title = f"{folder.name} · {owner} · {fingerprint}"
     try:
-        with joined() as world:
+        with joined():
             ended = work(folder, fingerprint, stop=stop, title=title)
-            world.barrier()
     except Fenced as error:
         print(error, file=sys.stderr)
         return error.exit_code
     except EtudeError as error:
         print(error, file=sys.stderr)
         ended = Ended("failed", str(error))
-        world = None
-    if world is not None and not world.is_main:
-        return 0
+    if announced().rank:
+        # Where this rank failed, its code ends the others, which may wait for it in vain.
+        return ended.code if ended.state == "failed" else 0
     return _conclude(folder, fingerprint, owner, ended)
 
 

@@ -84,7 +84,8 @@ def try_out(graph: Graph, launcher: Slurm, units: Iterable[Unit]) -> None:
             try:
                 commands.ask("sbatch", "--test-only", file.name)
             except SlurmError as error:
-                problems.append(f"{', '.join(names)} ({shape.words}): {error}")
+                said = str(error).rpartition("it said: ")[2]
+                problems.append(f"{', '.join(names)} ({shape.words}): {said}")
     if problems:
         advice = "`etude plan … launcher=slurm` shows the script; nothing was submitted."
         raise SlurmError("SLURM would refuse:\n  " + "\n  ".join(problems) + f"\n{advice}")
