@@ -26,7 +26,9 @@ class FakeRun:
         for seed in range(1, more.get("seeds", 1) + 1):
             self._member(graph, seed, more.get("stages", ("sft", "rl")), more.get("resources", {}))
         self.graph = graph
-        written.write(graph, {"name": "slurm", "memory_gib": 8.0, "time": "1:00:00"})
+        written.write(
+            graph, {"name": more.get("launcher", "slurm"), "memory_gib": 8.0, "time": "1:00:00"}
+        )
 
     def _member(self, graph: Graph, seed: int, names: Any, resources: dict[str, Any]) -> None:
         views: list[RunStage] = []

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_run import FakeRun, FakeSlurm
+from fake_run import FakeRun, FakeSlurm, dump
 
 from etude.launch import registry
 from etude.launch.seeing import status
@@ -154,6 +154,22 @@ def test_a_gate_that_refuses_a_stage_is_quoted(tmp_path: Path, slurm: FakeSlurm)
     run.ended("rl1", "blocked", "pass@1 0.31 < 0.5 after sft", job="82")
     slurm.says("", "82 FAILED 1:0")
     assert "rl-rl1  BLOCKED pass@1 0.31 < 0.5 after sft" in told(run)
+
+
+def test_a_run_of_this_machine_says_why_stages_did_not_run(
+    tmp_path: Path, slurm: FakeSlurm
+) -> None:
+    run = FakeRun(tmp_path / "outputs", stages=("sft", "rl", "end"), launcher="local")
+    run.attempt("sft1", step=12, kept=10, error="ValueError: no such row")
+    told_by = {"fingerprint": "rl1", "name": "rl", "waits_for": "sft did not finish"}
+    result = {"state": "failed", "runs": [{"overrides": [], "stages": [told_by]}]}
+    dump(run.folder / "result.json", result)
+    text = told(run)
+    assert "FAILED  attempt 1, step 12/300: ValueError: no such row" in text
+    assert "rl-rl1  BLOCKED sft-sft1 failed" in text and "end-end1  BLOCKED rl-rl1 did not" in text
+    assert "goes on from step 10: etude resume 77aa" in text
+    # Nobody asks SLURM about a run that is none of its.
+    assert slurm.calls("squeue") == []
 
 
 def test_a_job_that_nobody_knows_has_vanished(tmp_path: Path, slurm: FakeSlurm) -> None:

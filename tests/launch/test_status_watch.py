@@ -68,7 +68,7 @@ def test_ctrl_c_leaves_the_jobs_and_says_so() -> None:
     out = io.StringIO()
     assert follow(Path("x"), 0.0, out=out, state=interrupted) == 130
     assert out.getvalue().endswith(
-        "no longer watching; the jobs go on. etude status 77aa · etude cancel 77aa\n"
+        "no longer watching; the run goes on. etude status 77aa · etude cancel 77aa\n"
     )
 
 
