@@ -14,7 +14,7 @@ from typing import Any
 
 from etude.config.prepare import prepare
 from etude.distributed.together import by_all, by_main
-from etude.distributed.world import current, joined
+from etude.distributed.world import current, end, joined
 from etude.errors import StageError
 from etude.execute import local
 from etude.execute.stop import Stop
@@ -134,4 +134,4 @@ if __name__ == "__main__":
         (given.parent / f"heard.{world.rank}.json").write_text(json.dumps(talk()))
         codes = [run(one) for one in works]
         (given.parent / f"codes.{world.rank}.json").write_text(json.dumps(codes))
-    sys.exit(codes[-1])
+    end(codes[-1])

@@ -38,8 +38,9 @@ def run(folder: str, fingerprint: str) -> None:
 
             TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
         code = _work(place, fingerprint, owner, stop)
-    sys.stdout.flush()
-    sys.exit(code)
+    from etude.distributed.world import end
+
+    end(code)
 
 
 def _log(folder: Path, fingerprint: str, owner: Owner) -> Path:
