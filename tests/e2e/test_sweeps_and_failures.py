@@ -129,7 +129,7 @@ def test_a_failed_stage_resumes_from_its_checkpoint(here: Place) -> None:
     assert f"The same command goes on from step {step};" in ended.out
     assert "failed at step" in ended.out and "row mine:train-5 is" in ended.out, ended.said
     status = here.run("etude", "status")
-    assert f"Goes on from step {step}" in status.out and "FAILED" in status.out
+    assert f"goes on from step {step}: etude resume" in status.out and "FAILED" in status.out
 
 
 @pytest.fixture
