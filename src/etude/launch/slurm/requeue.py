@@ -44,7 +44,8 @@ def put_back(
     is in the queue again, else how the job ended.
     """
     launcher: Slurm = build(written.read_plain(folder)["launcher"], "launcher")
-    before = registry.requeues(folder, unit)
+    # A person who submitted it again gave it as many chances as before.
+    before = [each for each in registry.requeues(folder, unit) if each.job == owner.job]
     known = registry.ended(folder, unit)
     if known is not None and (known.get("state"), known.get("job")) == ("cancelled", owner.job):
         return replace(ended, state="cancelled", why=str(known.get("why")))
