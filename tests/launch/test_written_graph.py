@@ -53,7 +53,7 @@ def test_a_job_reads_its_own_config_and_a_shared_one_is_written_once(graph: Grap
 def test_a_run_without_a_readable_graph_says_so(graph: Graph) -> None:
     assert graph.folder is not None
     (graph.folder / written.GRAPH).write_text("{")
-    with pytest.raises(StorageError, match="graph.json cannot be read"):
+    with pytest.raises(StorageError, match=r"graph\.json cannot be read"):
         written.read(graph.folder)
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from etude.cli.frame import let_threads_sleep
-from etude.errors import EtudeError, Fenced, SlurmError
+from etude.errors import EtudeError, Fenced
 from etude.execute.owner import Owner
 from etude.execute.stop import Stop
 from etude.launch import registry
@@ -111,5 +111,5 @@ def _submit_the_rest(folder: Path) -> None:
 
     try:
         submit(folder, again=False, say=print)
-    except (SlurmError, EtudeError) as error:
+    except EtudeError as error:
         print(f"what is left of the run was not submitted from this job: {error}", file=sys.stderr)
