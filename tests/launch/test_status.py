@@ -293,6 +293,15 @@ def test_a_large_run_is_told_in_groups_and_in_full_with_all(
     assert told(run, everything=True).count("FAILED") == 30
 
 
+def test_causes_that_name_one_job_of_many_are_one_group(tmp_path: Path, slurm: FakeSlurm) -> None:
+    run = FakeRun(tmp_path / "outputs", seeds=30)
+    run.submit({f"sft{n}": f"81_{n}" for n in range(1, 31)})
+    slurm.says("\n".join(f"81_{n} PENDING - JobHeldUser" for n in range(1, 31)))
+    text = told(run)
+    assert " sft  30 WAITING it is held; scontrol release" in text
+    assert len(text.splitlines()) < 10
+
+
 def test_programs_read_the_same_as_json(
     tmp_path: Path, slurm: FakeSlurm, capsys: pytest.CaptureFixture[str]
 ) -> None:

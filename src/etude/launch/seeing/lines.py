@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ RUNNING_SHOWN = 10
 #: Members of a group that are still shown one by one, and values that stand for a group.
 _FEW = 3
 _VALUES = 6
+
+# What tells one stage or job from its like: the head of a fingerprint, the id of a job.
+_ONE_OF_MANY = re.compile(r"-[0-9a-f]{4}\b| \(job [\d_]+\)| \d+_\d+\b")
 
 # States whose pieces tell each how to go on, and those for which it is told once.
 _EXPLAINED = frozenset({"failed", "stopped", "vanished"})
@@ -109,8 +113,7 @@ class RunState:
             yield from self.one(each)
         groups: dict[tuple[str, str], list[Seen]] = {}
         for each in seen[limit:]:
-            cause = each.cause.partition("\n")[0] if each.state != "running" else ""
-            groups.setdefault((each.name, cause), []).append(each)
+            groups.setdefault((each.name, _cause(each)), []).append(each)
         for group in groups.values():
             if len(group) <= _FEW:
                 for each in group:
@@ -199,11 +202,17 @@ def _running(seen: Seen) -> Iterator[str]:
 def _group(group: Sequence[Seen]) -> str:
     """Return one line for pieces of one name, state and cause."""
     first = group[0]
-    cause = (first.cause.splitlines() or [""])[0]
-    cause = "" if first.state == "running" else cause
+    cause = _cause(first)
     text = f" {first.name}  {len(group):,} {first.state.upper()}"
     text += f"{': ' if first.state in ('failed', 'stopped') else ' '}{cause}" if cause else ""
     return f"{text}  {_values(group)}".rstrip()
+
+
+def _cause(seen: Seen) -> str:
+    """Return why a piece is as it is, whichever of many stages or jobs of a kind it names."""
+    if seen.state == "running":
+        return ""
+    return _ONE_OF_MANY.sub("", seen.cause.partition("\n")[0]).rstrip()
 
 
 def _values(group: Iterable[Seen]) -> str:
