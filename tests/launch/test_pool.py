@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from etude.cli.train import main
 from etude.config.prepare import prepare
 from etude.errors import ConfigError
 from etude.launch import pool
@@ -136,3 +137,14 @@ def test_more_than_this_machine_has_is_refused_before_anything_is_made(tmp_path:
         "stages.sft.resources.gpus_per_node=3",
     ]
     assert not (tmp_path / "runs").exists()
+
+
+def test_ranks_that_were_started_around_the_command_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key, value in {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "here"}.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("MASTER_PORT", "1")
+    assert main(["recipe=sft", f"outputs={tmp_path}"]) == 2
+    assert "stages.NAME.resources.tasks_per_node=2" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -24,6 +24,7 @@ class Local:
 
     def launch(self, graph: Graph, root: Mapping[str, Any]) -> int:
         """Do everything the graph asks for and return the exit code."""
+        _refuse_torchrun()
         if _several_processes(graph):
             return self._pool().launch(graph, root)
         from etude.execute.local import check_outputs, run
@@ -60,6 +61,20 @@ class Local:
         from etude.launcher.local_pool import LocalPool
 
         return LocalPool(workers=1)
+
+
+def _refuse_torchrun() -> None:
+    """Refuse to be several processes: each would plan and begin a run of its own."""
+    from etude.distributed.world import announced
+    from etude.errors import ConfigError, Fault
+
+    world = announced()
+    if not world.is_alone:
+        message = (
+            f"started {world.size} of this command. `train` starts the processes of a stage itself:"
+            f" without torchrun, stages.NAME.resources.tasks_per_node={world.size}."
+        )
+        raise ConfigError([Fault(f"WORLD_SIZE={world.size}", message)])
 
 
 def _several_processes(graph: Graph) -> bool:
