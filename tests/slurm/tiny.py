@@ -43,6 +43,7 @@ BOTH = (
     "recipe=sft_then_rl",
     *SMALL,
     "rollout.max_new_tokens=8",
+    "reward_weighting.weights.length=0.1",  # answers of an untrained model differ in nothing else
     "stages.sft.training.rows_per_step=4",
     "stages.sft.training.steps=3",
     "stages.rl.training.prompts_per_step=2",
@@ -101,7 +102,7 @@ class Typed:
     def submit(self, *words: str, code: int = 0) -> str:
         """Submit with ``train``; what it said. Without a tracker among ``words`` there is none."""
         tracker = () if any(word.startswith("tracker") for word in words) else LOCAL
-        done = self.run("train", *words, *SLURM, *tracker, code=code)
+        done = self.run("train", *SLURM, *tracker, *words, code=code)
         return done.stdout + done.stderr
 
     def resume(self, *words: str, run: int = -1, code: int = 0) -> str:
@@ -113,7 +114,7 @@ class Typed:
         """The folders of runs, in the order of their making."""
         place = self.outputs / "runs"
         found = [path for path in place.glob("*") if not path.name.startswith(".")]
-        return sorted(found, key=lambda path: (path / "config.yaml").stat().st_mtime_ns)
+        return sorted(found, key=lambda path: (path / "environment.json").stat().st_mtime_ns)
 
     def jobs(self, run: int = -1) -> dict[str, str]:
         """The newest job of each unit of a run, by name: the stage's, and its number if many."""
@@ -192,13 +193,14 @@ class Typed:
         array, _, task = job.partition("_")
         names = {"SLURM_ARRAY_JOB_ID": array, "SLURM_ARRAY_TASK_ID": task}
         wanted |= {f"{k}={v}" for k, v in (names if task else {"SLURM_JOB_ID": job}).items()}
-        for place in Path("/proc").iterdir():
+        for place in Path("/proc").glob("[0-9]*"):
             try:
                 environment = (place / "environ").read_bytes().decode(errors="replace")
                 words = (place / "cmdline").read_bytes()
-            except (OSError, NotADirectoryError):
+            except OSError:
                 continue
-            if wanted <= set(environment.split("\0")) and b"submitit" in words.split(b"\0")[2:3][0]:
+            is_rank = b"submitit.core._submit" in words and not words.startswith(b"srun")
+            if is_rank and wanted <= set(environment.split("\0")):
                 return int(place.name)
         raise AssertionError(f"rank {rank} of job {job} does not run\n{self.cluster.queue()}")
 

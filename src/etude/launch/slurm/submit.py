@@ -169,12 +169,16 @@ class _Pass:
         """Submit as many units as there is room for, parents first."""
         left = dict(todo)
         limit = len(left) if room is None else min(room, len(left))
+        too_many = limit + 1
         while left and limit:
             some = dict(list(_by_depth(left).items())[:limit])
             queued = {**self.done.queued, **self.jobs}
             batches = batches_of(some, self.shape, largest=self.largest, queued=queued)
+            before = len(left)
             refused = self._submit(batches, left)
-            limit = refused // 2 if refused else min(limit - len(some), len(left))
+            # SLURM does not say for how many there is room: halves find it out.
+            too_many = refused or too_many - (before - len(left))
+            limit = min(too_many // 2, len(left))
         self.done.waiting = len(left)
 
     def shape(self, unit: Unit) -> Shape:

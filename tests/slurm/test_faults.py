@@ -1,0 +1,153 @@
+"""What kills a job ends in a state a person understands, and the run can be taken up again."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from cluster import Cluster
+from tiny import BOTH, SFT, Typed, paced, published, same, train_here
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stage of these tests, trained without an interruption in a process of this machine."""
+    return train_here(tmp_path_factory.mktemp("whole"), *SFT)
+
+
+def test_a_killed_rank_is_taken_up_again_so_many_times_and_no_more(
+    cluster: Cluster, tmp_path: Path, whole: Path
+) -> None:
+    here = Typed(cluster, tmp_path)
+    settings = ["execution.checkpoint_every=2", "launcher.retries=1"]
+    here.submit(*SFT, *paced(0.2), *settings)
+    job = here.jobs()["sft"]
+    for attempt in (1, 2):
+        here.wait_steps(3, attempt)
+        os.kill(here.rank(job), signal.SIGKILL)
+    assert here.wait_over() == {job: "FAILED"}
+    [requeue] = here.requeued()
+    assert requeue.step >= 2 and "SIGKILL" in requeue.why
+    said = here.status()
+    assert "FAILED" in said and "SIGKILL" in said and "taken up 1 time" in said
+    assert here.attempts() == [1, 2]
+    # A person who takes it up again gives it the same number of chances.
+    here.resume()
+    again = here.jobs()["sft"]
+    here.wait_steps(3, 3)
+    os.kill(here.rank(again), signal.SIGKILL)
+    assert here.wait_over()[again] == "COMPLETED"
+    assert same(here.outputs, whole) == 1 and here.attempts() == [1, 2, 3, 4]
+
+
+def test_without_retries_a_killed_rank_fails_at_once_and_what_rests_on_it_is_cancelled(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    here = Typed(cluster, tmp_path)
+    here.submit(*BOTH, *paced(2.0), "launcher.retries=0")
+    jobs = here.jobs()
+    here.wait_steps(1)
+    os.kill(here.rank(jobs["sft"]), signal.SIGKILL)
+    assert here.wait_over() == {jobs["sft"]: "FAILED", jobs["rl"]: "CANCELLED"}
+    first, second = here.seen()
+    assert (first["state"], second["state"]) == ("failed", "blocked")
+    assert "SIGKILL" in first["cause"] and first["job"] == jobs["sft"] and first["log"]
+    assert second["cause"] == f"{first['name']}-{first['fingerprint'][:4]} failed"
+    assert here.requeued_units() == 0
+
+
+def test_cancelled_jobs_are_told_and_the_run_goes_on(
+    cluster: Cluster, tmp_path: Path, whole: Path
+) -> None:
+    here = Typed(cluster, tmp_path)
+    here.submit("-m", *SFT, "seed=1,2", *paced(0.2), "launcher.in_flight=1")
+    running, pending = here.jobs().values()
+    here.wait_steps(3)
+    cluster.cancel(pending)
+    cluster.cancel(running)
+    states = here.wait_over()
+    assert states == {running: "CANCELLED", pending: "CANCELLED"}
+    assert [each["state"] for each in here.seen()] == ["cancelled", "cancelled"]
+    said = here.status()
+    assert said.count("CANCELLED") == 2 and "goes on with: etude resume" in said
+    here.resume("launcher.in_flight=2")
+    assert [state for job, state in here.wait_over().items() if job not in states] == [
+        "COMPLETED",
+        "COMPLETED",
+    ]
+    assert {each["state"] for each in here.seen()} == {"done"}
+    [stage] = (whole / "stages").glob("sft-*")
+    assert published(here.outputs / "stages" / stage.name) == published(stage)
+    assert sorted(len(list(path.glob("attempts/*"))) for path in here.outputs.glob("stages/*")) == [
+        1,
+        2,
+    ]
+
+
+def test_failures_in_a_graph_stop_what_rests_on_them_and_only_that(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    here = Typed(cluster, tmp_path)
+    # One member's loss becomes infinite; the other's second stage counts as hung before it begins.
+    here.submit(
+        "-m",
+        *BOTH,
+        "stages.sft.optimizer.lr=1e-3,1e30",
+        "stages.rl.execution.hang_minutes=1e-4",
+        "launcher.retries=0",
+    )
+    here.wait_over()
+    seen = {(each["name"], each["state"]): each for each in here.seen()}
+    assert seen.keys() == {("sft", "done"), ("sft", "failed"), ("rl", "failed"), ("rl", "blocked")}
+    assert "not finite" in seen["sft", "failed"]["cause"]
+    assert "hang_minutes" in seen["rl", "failed"]["cause"]
+    assert "failed" in seen["rl", "blocked"]["cause"]
+    said = here.status()
+    assert seen["sft", "failed"]["cause"].splitlines()[0][:40] in said
+    assert said.count("FAILED") == 2 and here.requeued_units() == 0
+    here.resume("stages.rl.execution.hang_minutes=60")
+    here.wait_over()
+    states = sorted((each["name"], each["state"], each["attempt"]) for each in here.seen())
+    assert states == [
+        ("rl", "blocked", 0),
+        ("rl", "done", 2),
+        ("sft", "done", 1),
+        ("sft", "failed", 2),
+    ]
+
+
+def test_four_ranks_on_two_nodes_equal_one_process(
+    cluster: Cluster, tmp_path: Path, whole: Path
+) -> None:
+    here = Typed(cluster, tmp_path)
+    here.submit(*SFT, "launcher.nodes=2", "launcher.tasks_per_node=2")
+    assert set(here.wait_over().values()) == {"COMPLETED"}
+    [one] = (whole / "stages").glob("sft-*")
+    assert losses(here.stage()) == pytest.approx(losses(one), rel=1e-4)
+    assert len(list(here.runs[0].glob("logs/sft-*/*/rank*.log"))) == 4
+
+
+def losses(stage: Path) -> list[float]:
+    """The loss of each step."""
+    lines = (stage / "metrics.jsonl").read_text().splitlines()
+    found = [json.loads(line)["loss"] for line in lines]
+    assert len(found) == 40 and all(map(math.isfinite, found))
+    return found
+
+
+def test_a_dead_rank_ends_the_job_of_all_ranks(cluster: Cluster, tmp_path: Path) -> None:
+    here = Typed(cluster, tmp_path)
+    ranks = ["launcher.nodes=2", "launcher.tasks_per_node=1", "launcher.retries=0"]
+    here.submit(*SFT, *paced(0.2), *ranks)
+    job = here.jobs()["sft"]
+    here.wait_steps(3)
+    os.kill(here.rank(job, 1), signal.SIGKILL)
+    assert here.wait_over(40) == {job: "FAILED"}
+    [seen] = here.seen()
+    assert seen["state"] == "failed" and ("SIGKILL" in seen["cause"] or "killed" in seen["cause"])
