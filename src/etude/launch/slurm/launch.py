@@ -14,10 +14,15 @@ from etude.launch.arrays import Batch, Edge, batches_of
 from etude.launch.fresh import move_fresh_aside
 from etude.launch.resources import Shape
 from etude.launch.slurm import commands, script
-from etude.launch.slurm.submit import Submission, largest_array, submit, unit_shape
+from etude.launch.slurm.submit import (
+    Submission,
+    finished_units,
+    largest_array,
+    submit,
+    unit_shape,
+)
 from etude.launch.units import Unit, units_of
 from etude.plan.describe import counts, shown
-from etude.plan.lookup import state_of
 from etude.plan.nodes import Graph
 from etude.plan.quantities import counted
 
@@ -34,11 +39,11 @@ def launch(graph: Graph, launcher: Slurm, root: Mapping[str, Any]) -> int:
     from etude.execute.local import check_outputs
 
     check_outputs(graph)
-    left = [unit for unit in units_of(graph).values() if not _done(graph, unit)]
+    left = _left(graph)
     if not left:
         print(f"{counts(graph)} · every stage is done; nothing to submit")
         return 0
-    try_out(graph, launcher, left)
+    try_out(graph, launcher, left.values())
     move_fresh_aside(graph)
     graph.folder = run_folder.make(graph)
     written.write(graph, root["launcher"])
@@ -62,8 +67,11 @@ def resume(folder: Path, launcher: Slurm) -> int:
     return 0 if submission.count or submission.queued or nothing_left else 1
 
 
-def _done(graph: Graph, unit: Unit) -> bool:
-    return all(state_of(node, graph.outputs).kind == "done" for node in unit.nodes)
+def _left(graph: Graph) -> dict[str, Unit]:
+    """Return the units that are not finished."""
+    units = units_of(graph)
+    finished = finished_units(graph, units)
+    return {key: unit for key, unit in units.items() if key not in finished}
 
 
 def try_out(graph: Graph, launcher: Slurm, units: Iterable[Unit]) -> None:
@@ -143,7 +151,7 @@ def planned(graph: Graph, launcher: Slurm) -> Iterator[str]:
 
     Nothing is written and SLURM is asked only for its largest array. Raises ConfigError.
     """
-    units = {key: unit for key, unit in units_of(graph).items() if not _done(graph, unit)}
+    units = _left(graph)
     if not units:
         return
     try:

@@ -17,6 +17,7 @@ from etude.launch.resources import Shape, shape_of
 from etude.launch.slurm import commands, script
 from etude.launch.units import Unit, units_of
 from etude.launcher.slurm import Slurm
+from etude.plan import layout
 from etude.plan.lookup import state_of
 from etude.plan.nodes import Graph
 
@@ -43,14 +44,12 @@ class Submission:
         return sum(len(batch.units) for batch, _ in self.batches)
 
 
-def submit(
-    folder: Path, *, again: bool, say: Callable[[str], None], only: set[str] | None = None
-) -> Submission:
+def submit(folder: Path, *, again: bool, say: Callable[[str], None]) -> Submission:
     """Submit what the run in ``folder`` still needs and return what was done.
 
     ``again`` also takes up what has failed or was cancelled; a job that submits what comes next
-    leaves that alone. ``only`` restricts to some units. Raises SlurmError where SLURM refuses a job
-    for another reason than its number; then nothing of this pass stays in the queue.
+    leaves that alone. Raises SlurmError where SLURM refuses a job for another reason than its
+    number; then nothing of this pass stays in the queue.
     """
     graph, config = written.read(folder, ())
     launcher: Slurm = build(config, "launcher")
@@ -67,12 +66,10 @@ def submit(
         foreign = [job for unit, job in queued.items() if _job(known, unit) != job.job]
         if foreign:
             registry.record(outputs, folder, foreign, by_stage=False)
-        finished = {key for key, unit in units.items() if _finished(graph, unit)}
+        finished = finished_units(graph, units)
         todo = {
             key: unit for key, unit in units.items() if key not in finished and key not in queued
         }
-        if only is not None:
-            todo = {key: unit for key, unit in todo.items() if key in only}
         if not again:
             todo = _untouched(todo, units, finished, known, queued, folder)
         done = Submission([], len(finished), {key: job.job for key, job in queued.items()})
@@ -117,8 +114,14 @@ def _queued(
     return found
 
 
-def _finished(graph: Graph, unit: Unit) -> bool:
-    return all(state_of(node, graph.outputs).kind == "done" for node in unit.nodes)
+def finished_units(graph: Graph, units: Mapping[str, Unit]) -> set[str]:
+    """Return the units whose stage and evaluations are all done on disk."""
+    folders = layout.Folders(graph.outputs)
+
+    def done(unit: Unit) -> bool:
+        return all(state_of(node, graph.outputs, folders).kind == "done" for node in unit.nodes)
+
+    return {key for key, unit in units.items() if done(unit)}
 
 
 def _untouched(
