@@ -20,6 +20,7 @@ from etude.execute.owner import Owner
 from etude.launch import registry, written
 from etude.launch.job import Ended
 from etude.launch.slurm import commands, requeue, script
+from etude.launch.slurm.rest import submit_the_rest
 from etude.plan import layout
 
 #: What slurmstepd, srun or the kernel write when memory ran out.
@@ -50,6 +51,7 @@ def _main(argv: list[str]) -> int:
         about = {"state": ended.state, "why": ended.why, "step": step, "code": code}
         job = {"job": owner.job, "restart": owner.restart, "host": owner.host}
         registry.write_ended(folder, unit, {**about, **job})
+        submit_the_rest(folder, Path(written.read_plain(folder)["outputs"]), owner)
     return 0
 
 

@@ -11,9 +11,10 @@ from etude.cli.frame import let_threads_sleep
 from etude.errors import EtudeError, Fenced
 from etude.execute.owner import Owner
 from etude.execute.stop import Stop
-from etude.launch import registry
+from etude.launch import registry, written
 from etude.launch.job import Ended, work
 from etude.launch.slurm import requeue
+from etude.launch.slurm.rest import submit_the_rest
 
 
 def run(folder: str, fingerprint: str) -> None:
@@ -44,8 +45,6 @@ def run(folder: str, fingerprint: str) -> None:
 
 
 def _log(folder: Path, fingerprint: str, owner: Owner) -> Path:
-    from etude.launch import written
-
     plain = written.read_plain(folder)
     node = plain["stages"].get(fingerprint) or plain["evaluations"][fingerprint]
     return registry.log_folder(folder, node["name"], fingerprint, owner.job or "", owner.restart)
@@ -99,17 +98,5 @@ def _conclude(folder: Path, fingerprint: str, owner: Owner, ended: Ended) -> int
         "host": owner.host,
     }
     registry.write_ended(folder, fingerprint, about)
-    _submit_the_rest(folder)
+    submit_the_rest(folder, Path(written.read_plain(folder)["outputs"]), owner)
     return ended.code
-
-
-def _submit_the_rest(folder: Path) -> None:
-    """Submit what had no room before; where a job cannot submit, ``etude resume`` does it."""
-    if not registry.is_waiting(folder):
-        return
-    from etude.launch.slurm.submit import submit
-
-    try:
-        submit(folder, again=False, say=print)
-    except EtudeError as error:
-        print(f"what is left of the run was not submitted from this job: {error}", file=sys.stderr)

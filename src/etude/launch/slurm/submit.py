@@ -11,6 +11,7 @@ from pathlib import Path
 from etude.build import build
 from etude.errors import SlurmError
 from etude.execute.lock import locked
+from etude.execute.owner import slurm_job
 from etude.launch import code, registry, written
 from etude.launch.arrays import Batch, Edge, batches_of
 from etude.launch.resources import Shape, shape_of
@@ -55,6 +56,8 @@ def submit(folder: Path, *, again: bool, say: Callable[[str], None]) -> Submissi
     launcher: Slurm = build(config, "launcher")
     outputs = graph.outputs
 
+    own = slurm_job() if not again else None
+
     def waiting(holder: str) -> None:
         say(f"{holder} is submitting in {outputs}; waiting")
 
@@ -74,7 +77,7 @@ def submit(folder: Path, *, again: bool, say: Callable[[str], None]) -> Submissi
             todo = _untouched(todo, units, finished, known, queued, folder)
         done = Submission([], len(finished), {key: job.job for key, job in queued.items()})
         if todo:
-            _Pass(graph, launcher, folder, done).run(todo, _room(launcher, known, live))
+            _Pass(graph, launcher, folder, done).run(todo, _room(launcher, known, live, own))
         registry.write_waiting(folder, done.waiting)
         return done
 
@@ -150,10 +153,13 @@ def _room(
     launcher: Slurm,
     known: Mapping[str, registry.Submitted],
     live: Mapping[str, commands.Queued],
+    own: str | None,
 ) -> int | None:
+    """Return how many more jobs a run may have; ``own`` is the one that ends and submits."""
     if launcher.most_jobs is None:
         return None
-    return max(0, launcher.most_jobs - sum(job.job in live for job in known.values()))
+    there = sum(job.job in live and job.job != own for job in known.values())
+    return max(0, launcher.most_jobs - there)
 
 
 class _Pass:
