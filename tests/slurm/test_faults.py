@@ -150,4 +150,5 @@ def test_a_dead_rank_ends_the_job_of_all_ranks(cluster: Cluster, tmp_path: Path)
     os.kill(here.rank(job, 1), signal.SIGKILL)
     assert here.wait_over(40) == {job: "FAILED"}
     [seen] = here.seen()
-    assert seen["state"] == "failed" and ("SIGKILL" in seen["cause"] or "killed" in seen["cause"])
+    assert seen["state"] == "failed" and seen["cause"].startswith("rank 1 on etude-n")
+    assert seen["cause"].endswith("was ended: Killed; launcher.retries=0")

@@ -296,6 +296,8 @@ class _Look:
 
     def _failed(self, seen: Seen, found: Found, why: str, account: Accounted | None) -> Seen:
         own = found.failure if found.job in (None, seen.job) or not seen.job else None
+        if own is not None and own.get("echo") and why:
+            own = None  # a rank that only lost another one knows less than the job's end
         cause = str(own["error"]) if own is not None else why or "unknown"
         start = self._start(seen)
         rank = own.get("rank") if own is not None else None

@@ -6,6 +6,8 @@ number of times, or the reason is written down for ``etude status``.
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import sys
 import time
@@ -26,6 +28,11 @@ from etude.plan import layout
 #: What slurmstepd, srun or the kernel write when memory ran out.
 _OUT_OF_MEMORY = ("oom_kill", "oom-kill", "out of memory", "out_of_memory")
 _TAIL = 20_000
+
+#: How srun tells of a rank that a signal ended.
+_DEAD = re.compile(
+    r"^srun: error: (?P<node>\S+): tasks? (?P<rank>[\d,-]+): (?!Exited)(?P<how>.+)", re.M
+)
 _WAIT_SECONDS = 30.0
 
 
@@ -74,18 +81,38 @@ def _cause(folder: Path, unit: str, owner: Owner, code: int) -> tuple[str, int, 
     step = kept[0].step if kept else 0
     if _cancelled(owner):
         return "cancelled", step, "cancelled"
-    attempts = layout.attempts(place)
-    own = attempts[-1] if attempts and _is_of(attempts[-1], owner) else None
-    failure = first_failure(own) if own is not None else None
+    failure = _failure(place, owner)
     if code == HUNG_EXIT or (failure is not None and failure.get("kind") == "Hung"):
         return "killed", step, str(failure["error"]) if failure else "a rank hung"
-    if failure is not None:
+    if failure is not None and not failure.get("echo"):
         return "failed", step, str(failure["error"])
-    if _out_of_memory(folder, owner):
+    said = _said(folder, owner)
+    if any(word in said.lower() for word in _OUT_OF_MEMORY):
         return "failed", step, "out of memory: SLURM or the kernel killed a process of the job"
+    if failure is not None or int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        dead = _DEAD.search(said)
+        if dead is not None:
+            return "killed", step, f"rank {dead['rank']} on {dead['node']} was ended: {dead['how']}"
+        if failure is not None:
+            return "killed", step, f"a rank ended without a word; another saw {failure['error']}"
     if code in (1, 2, Interrupted.exit_code):
         return "failed", step, f"exit code {code} before it could say why; its log says more"
     return "killed", step, f"a process of the job was ended by {_words(code)}"
+
+
+def left_to_say(folder: Path, unit: str, owner: Owner) -> bool:
+    """Tell whether a job failed because a rank of it was gone: why, srun alone can tell."""
+    plain = written.read_plain(folder)
+    node = plain["stages"].get(unit) or plain["evaluations"][unit]
+    place = layout.stage_folder(Path(plain["outputs"]), node["name"], unit)
+    return bool((_failure(place, owner) or {}).get("echo"))
+
+
+def _failure(place: Path, owner: Owner) -> dict[str, Any] | None:
+    """Return what the first rank to fail wrote in this start of the job, if any did."""
+    attempts = layout.attempts(place)
+    own = attempts[-1] if attempts and _is_of(attempts[-1], owner) else None
+    return first_failure(own) if own is not None else None
 
 
 def _is_of(attempt: Path, owner: Owner) -> bool:
@@ -101,15 +128,19 @@ def _cancelled(owner: Owner) -> bool:
         return False  # the controller does not answer; then nobody cancelled through it either
 
 
-def _out_of_memory(folder: Path, owner: Owner) -> bool:
-    """Look for it in what srun and slurmstepd wrote: accounting tells only after the job."""
+def _said(folder: Path, owner: Owner) -> str:
+    """Return the end of what srun and slurmstepd wrote in this start of the job.
+
+    Accounting would tell of a lack of memory only after the job.
+    """
+    said = ""
     for path in (folder / script.JOBS_FOLDER).glob(f"{owner.job}_0_log.*"):
         with path.open("rb") as stream:
             stream.seek(max(0, path.stat().st_size - _TAIL))
-            text = stream.read().decode(errors="replace").lower()
-        if any(word in text for word in _OUT_OF_MEMORY):
-            return True
-    return False
+            text = stream.read().decode(errors="replace")
+        # Every rank names its log first, and with it the start of the job.
+        said += text.rpartition(f"/{owner.job}.{owner.restart}/rank")[2]
+    return said
 
 
 def _words(code: int) -> str:

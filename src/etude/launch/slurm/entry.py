@@ -14,6 +14,7 @@ from etude.execute.stop import Stop
 from etude.launch import registry, written
 from etude.launch.job import Ended, work
 from etude.launch.slurm import requeue
+from etude.launch.slurm.ended import left_to_say
 from etude.launch.slurm.rest import submit_the_rest
 
 
@@ -88,6 +89,8 @@ def _conclude(folder: Path, fingerprint: str, owner: Owner, ended: Ended) -> int
         if again is None:
             return requeue.REQUEUED
         ended = again
+    if ended.state == "failed" and left_to_say(folder, fingerprint, owner):
+        return ended.code
     about = {
         "state": ended.state,
         "why": ended.why,

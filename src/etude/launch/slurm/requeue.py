@@ -14,6 +14,7 @@ from etude.launch import registry, written
 from etude.launch.job import Ended
 from etude.launch.slurm import commands
 from etude.launcher.slurm import Slurm
+from etude.plan.quantities import counted
 
 #: The exit code of a job that was put back into the queue (EX_TEMPFAIL).
 REQUEUED = 75
@@ -54,10 +55,14 @@ def put_back(
     idle = without_progress(before, step)
     if idle > launcher.retries:
         return replace(
-            ended, why=f"{why}; taken up {idle} times at step {step} without a step done since"
+            ended,
+            why=f"{why}; taken up {counted(idle, 'time')} at step {step} without a step done since",
         )
     if why not in ("preempted", "time limit") and faults(before) >= launcher.retries:
-        return replace(ended, why=f"{why}; taken up {launcher.retries} times after such faults")
+        if not launcher.retries:
+            return replace(ended, why=f"{why}; launcher.retries=0")
+        times = counted(launcher.retries, "time")
+        return replace(ended, why=f"{why}; taken up {times} after such faults")
     # Written first: SLURM may end this process before the command returns.
     note = registry.Requeue(owner.job or "", owner.restart, why, step)
     registry.write_requeue(folder, unit, note)
