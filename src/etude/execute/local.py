@@ -88,6 +88,7 @@ class _LocalRun:
     ) -> None:
         self.record = record
         self.job_state = job_state
+        self.held = False
         self.graph = graph
         self.observers = observers
         self.make_learner = make_learner
@@ -129,6 +130,10 @@ class _LocalRun:
             self.observers.warned(str(error))
 
     def _node(self, node: StageNode | EvaluationNode) -> None:
+        if self.held:
+            # Before the next node and not after the last: a process that ends frees everything.
+            _release()
+            self.held = False
         if isinstance(node, StageNode):
             why = blocked(self.graph, node.fingerprint)
             if why is not None:
@@ -164,7 +169,7 @@ class _LocalRun:
             self.graph.outcomes[node.fingerprint] = Outcome("failed", folder, error=str(error))
             return
         finally:
-            _release()
+            self.held = True
         seconds = float(done.get("seconds", 0.0))
         state: State = "done" if trained else "skipped"
         self.graph.outcomes[node.fingerprint] = Outcome(state, folder, seconds)
@@ -219,8 +224,7 @@ class _LocalRun:
             self.graph.outcomes[node.fingerprint] = Outcome("failed", str(folder), error=message)
             self.observers.warned(message)
             return
-        if torch.cuda.is_initialized():
-            _release()
+        self.held = self.held or torch.cuda.is_initialized()
         self.graph.outcomes[node.fingerprint] = Outcome("done", str(folder), evaluation=result)
 
 
