@@ -41,10 +41,10 @@ def tell(here: Typed, run: int = -1) -> None:
 
 
 def limit(cluster: Cluster, folder: Path) -> None:
-    """A stage of some 80 seconds under a limit of one minute, with the signal 20 seconds early."""
+    """A stage of some 50 seconds under a limit of one minute, with the signal 20 seconds early."""
     whole = train_here(folder / "whole", *SFT)
     here = Typed(cluster, folder)
-    here.submit(*SFT, *paced(2.0), "launcher.time=1", "launcher.signal_seconds=20")
+    here.submit(*SFT, *paced(1.0), "launcher.time=1", "launcher.signal_seconds=20")
     job = here.jobs()["sft"]
     times = 0
     end = time.monotonic() + 400

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster import Cluster
+from cluster_machine import locked
 from cluster_presence import can_install, missing_commands, reason_to_skip
+from tiny import SFT, train_here
 
 MADE: pytest.StashKey[list[Cluster]] = pytest.StashKey()
 
@@ -65,6 +68,18 @@ def new_cluster(request: pytest.FixtureRequest) -> Iterator[Callable[..., Cluste
     yield start
     for cluster in own:
         cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stage `tiny.SFT`, trained once without an interruption in a process of this machine."""
+    base = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist have folders of their own side by side.
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "whole"
+    with locked(place.with_suffix(".lock")):
+        if not list(place.glob("stages/*/DONE.json")):
+            train_here(place, *SFT)
+    return place
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster
-from tiny import BOTH, SFT, Typed, paced, published, same, train_here
+from tiny import BOTH, SFT, Typed, paced, published, same
+
+from etude.execute.owner import Owner
+from etude.launch import written
+from etude.launch.job import Ended
+from etude.launch.slurm import commands, requeue
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stage of these tests, trained without an interruption in a process of this machine."""
-    return train_here(tmp_path_factory.mktemp("whole"), *SFT)
 
 
 def test_a_killed_rank_is_taken_up_again_so_many_times_and_no_more(
@@ -37,13 +36,27 @@ def test_a_killed_rank_is_taken_up_again_so_many_times_and_no_more(
     said = here.status()
     assert "FAILED" in said and "SIGKILL" in said and "taken up 1 time" in said
     assert here.attempts() == [1, 2]
-    # A person who takes it up again gives it the same number of chances.
     here.resume()
-    again = here.jobs()["sft"]
-    here.wait_steps(3, 3)
-    os.kill(here.rank(again), signal.SIGKILL)
-    assert here.wait_over()[again] == "COMPLETED"
-    assert same(here.outputs, whole) == 1 and here.attempts() == [1, 2, 3, 4]
+    assert here.wait_over() == {here.jobs()["sft"]: "COMPLETED"}
+    assert same(here.outputs, whole) == 1 and here.attempts() == [1, 2, 3]
+
+
+def test_chances_are_those_of_a_job_and_a_person_who_submits_again_gives_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(commands, "requeue", asked.append)
+    launcher = {"launcher": {"name": "slurm", "retries": 2}}
+    monkeypatch.setattr(written, "read_plain", lambda folder: launcher)
+
+    def put_back(job: str, restart: int) -> Ended | None:
+        owner = Owner("n1", 1, job=job, restart=restart)
+        return requeue.put_back(tmp_path, "f00d", owner, "killed", restart, Ended("killed"))
+
+    assert put_back("7", 0) is None and put_back("7", 1) is None
+    refused = put_back("7", 2)
+    assert refused is not None and refused.why == "killed; taken up 2 times after such faults"
+    assert put_back("8", 0) is None and asked == ["7", "7", "8"]
 
 
 def test_without_retries_a_killed_rank_fails_at_once_and_what_rests_on_it_is_cancelled(
@@ -77,10 +90,7 @@ def test_cancelled_jobs_are_told_and_the_run_goes_on(
     said = here.status()
     assert said.count("CANCELLED") == 2 and "goes on with: etude resume" in said
     here.resume("launcher.in_flight=2")
-    assert [state for job, state in here.wait_over().items() if job not in states] == [
-        "COMPLETED",
-        "COMPLETED",
-    ]
+    assert list(here.wait_over().values()) == ["COMPLETED", "COMPLETED"]
     assert {each["state"] for each in here.seen()} == {"done"}
     [stage] = (whole / "stages").glob("sft-*")
     assert published(here.outputs / "stages" / stage.name) == published(stage)

@@ -8,19 +8,13 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster
-from tiny import SFT, Typed, paced, same, train_here
+from tiny import SFT, Typed, paced, same
 
 pytestmark = pytest.mark.slow
 NewCluster = Callable[..., Cluster]
 
 ONE = {"nodes": 1, "cpus": 1, "gpus": 0, "accounting": False}
 """A cluster on which one job runs at a time, and nothing remembers those that left the queue."""
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stage of these tests, trained without an interruption in a process of this machine."""
-    return train_here(tmp_path_factory.mktemp("whole"), *SFT)
 
 
 def test_a_stage_that_needs_three_time_limits_finishes_under_one_job(
