@@ -60,6 +60,7 @@ def _cancel_jobs(asked: Asked, everything: bool) -> int:
             registry.write_ended(asked.folder, key, _CANCELLED)
         for key, each in chosen.items():
             registry.write_ended(asked.folder, key, {**_CANCELLED, "job": each.job})
+        registry.write_waiting(asked.folder, 0)
         _cancel_for_good([each.job for each in chosen.values()], user)
     _tell(asked, [each.job for each in chosen.values()], len(unsubmitted))
     for key in own:
@@ -155,11 +156,11 @@ def _end_process(asked: Asked) -> int:
             f"kill -TERM {owner.pid}"
         )
     if owner.gone():
-        print(f"{asked.name}: {owner} is gone already; the same command as before goes on")
+        print(f"{asked.name}: {owner} is gone already; go on with: {resume_command(asked)}")
         return 0
     os.kill(owner.pid, signal.SIGTERM)
     print(
         f"{owner} ({asked.name}) was asked to stop: it ends its step, writes a checkpoint and "
-        "exits. To go on, run the same command again"
+        f"exits. To go on: {resume_command(asked)}"
     )
     return 0

@@ -10,6 +10,10 @@ from etude.errors import SlurmError
 from etude.launch.slurm import commands
 from etude.launch.slurm.commands import Accounted, Queued
 
+#: Seconds that a person waits for the accounting where jobs have left without a word, and else.
+_PATIENCE = 10.0
+_SHORT = 2.0
+
 
 @dataclass
 class Cluster:
@@ -41,7 +45,7 @@ class Cluster:
         if not wanted or not self._accounting:
             return {}
         try:
-            return commands.accounting(wanted)
+            return commands.accounting(wanted, _PATIENCE if needed else _SHORT)
         except SlurmError as error:
             self._accounting = False
             if needed:

@@ -106,11 +106,11 @@ def queue(user: str | int | None = None) -> dict[str, Queued]:
     return found
 
 
-def accounting(ids: Iterable[str]) -> dict[str, Accounted]:
+def accounting(ids: Iterable[str], seconds: float = SECONDS) -> dict[str, Accounted]:
     """Return what the accounting knows of jobs, by id; those it does not know are left out.
 
     Of a job that was requeued it is the last start. Raises SlurmError where there is no accounting
-    or it does not answer.
+    or it does not answer within ``seconds``.
     """
     wanted = set(ids)
     bases = sorted({each.partition("_")[0] for each in wanted})
@@ -119,7 +119,7 @@ def accounting(ids: Iterable[str]) -> dict[str, Accounted]:
         # fmt: off
         printed = ask(
             "sacct", "-n", "-P", "-X", "-a", "-j", ",".join(chunk),
-            "-o", "JobID,State,ExitCode,NodeList,ElapsedRaw",
+            "-o", "JobID,State,ExitCode,NodeList,ElapsedRaw", seconds=seconds,
         )
         # fmt: on
         for line in printed.splitlines():

@@ -44,7 +44,7 @@ def submit_the_rest(folder: Path, outputs: Path, owner: Owner) -> None:
         with locked(outputs, f"rest-{folder.name}", waiting=lambda _: None, check=check):
             _try(folder, owner)
     except _Leave:
-        pass
+        return
     except EtudeError as error:
         print(f"what is left of the run was not submitted from this job: {error}", file=sys.stderr)
 
