@@ -42,9 +42,9 @@ REFUSED = {
     "--experimental-rerun": "the same command again continues where it stopped",
 }
 HYDRA_KEYS = {
-    "hydra/launcher": "a launcher of Hydra starts each run of a sweep alone: it trains common stages"
-    " again, takes a failed run for a finished one and cannot chain stages. Where a run runs is a"
-    " group of its own: launcher=slurm, or launcher=local_pool on this machine",
+    "hydra/launcher": "a launcher of Hydra starts each run of a sweep alone: it trains what they"
+    " share again, takes a failed run for a finished one and cannot chain stages. Where a run runs"
+    " is a group of its own: launcher=slurm, or launcher=local_pool on this machine",
     "hydra/sweeper": "a sweep is -m with values separated by commas: train -m seed=1,2,3",
     "hydra.launcher": "where a run runs is a group of its own: launcher=slurm launcher.KEY=VALUE"
     " (etude list launcher)",
