@@ -28,7 +28,7 @@ slurm:
 	-@tests/slurm/install.sh
 
 unit: $(READY) slurm
-	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 test: lint types unit
 
