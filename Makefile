@@ -6,9 +6,10 @@ READY  := $(VENV)/.ready
 
 .PHONY: setup quickstart test lint types unit slurm schema clean
 
+# Without --no-compile most of the time goes into byte code of modules that nobody imports.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
 	touch $@
 
 setup: $(READY)
