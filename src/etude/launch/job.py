@@ -16,7 +16,6 @@ from etude.events import Observer
 from etude.execute.stop import Stop
 from etude.launch import registry, written
 from etude.launch.units import Unit, ancestors, units_of
-from etude.plan import layout
 from etude.plan.nodes import EvaluationNode, Graph
 
 
@@ -59,7 +58,7 @@ def work(folder: Path, fingerprint: str, *, stop: Stop, title: str = "") -> Ende
 
 def _own(graph: Graph, unit: Unit) -> Graph:
     """Return the graph as this unit needs it: its nodes to do, what others did read from disk."""
-    from etude.execute.outcomes import Outcome
+    from etude.launch.on_disk import on_disk
 
     own = replace(graph, order=list(unit.nodes), outcomes={})
     if unit.stage is not None:
@@ -67,19 +66,11 @@ def _own(graph: Graph, unit: Unit) -> Graph:
             run for run in graph.runs if any(v.stage == unit.fingerprint for v in run.stages)
         ]
     before = set(ancestors(graph, unit.parents))
-    for fingerprint in before:
-        node = graph.stages[fingerprint]
-        place = layout.stage_folder(graph.outputs, node.name, fingerprint)
-        done = layout.finished(place)
-        if done is not None:
-            seconds = float(done.get("seconds", 0.0))
-            own.outcomes[fingerprint] = Outcome("skipped", str(place), seconds)
-    for measured in graph.evaluations.values():
-        if measured.model in before:
-            place = layout.evaluation_folder(graph.outputs, measured.name, measured.fingerprint)
-            if layout.finished(place) is not None:
-                result = layout.read_json(place / "result.json")
-                own.outcomes[measured.fingerprint] = Outcome("done", str(place), evaluation=result)
+    measured = [key for key, node in graph.evaluations.items() if node.model in before]
+    for fingerprint in (*before, *measured):
+        outcome = on_disk(graph, fingerprint)
+        if outcome is not None:
+            own.outcomes[fingerprint] = outcome
     return own
 
 

@@ -21,11 +21,11 @@ from etude.execute.stop import Stop
 from etude.launch import machine, registry, written
 from etude.launch.code import snapshot
 from etude.launch.fresh import move_fresh_aside
+from etude.launch.on_disk import on_disk
 from etude.launch.resources import Shape, shape_of
 from etude.launch.units import Unit, units_of
 from etude.launcher.local_pool import LocalPool
-from etude.plan import layout
-from etude.plan.nodes import EvaluationNode, Graph
+from etude.plan.nodes import Graph
 from etude.plan.quantities import counted, duration
 
 _POLL_SECONDS = 0.1
@@ -286,20 +286,6 @@ class Pool:
         print()
         for line in end_lines(self.graph, record):
             print(line)
-
-
-def on_disk(graph: Graph, fingerprint: str) -> Outcome | None:
-    """Return how a node ended as its folder tells; None where it is not finished."""
-    node = graph.node(fingerprint)
-    if isinstance(node, EvaluationNode):
-        folder = layout.evaluation_folder(graph.outputs, node.name, fingerprint)
-        if layout.finished(folder) is None:
-            return None
-        result = layout.read_json(folder / "result.json")
-        return Outcome("done", str(folder), evaluation=result)
-    folder = layout.stage_folder(graph.outputs, node.name, fingerprint)
-    done = layout.finished(folder)
-    return None if done is None else Outcome("done", str(folder), float(done.get("seconds", 0.0)))
 
 
 def command(folder: Path, unit: Unit, shape: Shape) -> list[str]:
