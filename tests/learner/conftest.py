@@ -22,6 +22,8 @@ SMALL = (
     "model.intermediate_size=64",
     "execution.samples=100",
 )
+#: Making problems, and looking for prompts that are also held out, takes longer than a small step.
+FEW_PROBLEMS = ("sources.arithmetic.train_size=500", "sources.arithmetic.test_size=100")
 SIZES = {
     "sft": ("training.rows_per_step=8",),
     "generate": ("training.rows_per_step=8", "rollout.max_new_tokens=24"),
@@ -71,7 +73,8 @@ def learner(tmp_path: Path) -> Iterator[Build]:
     def build(*overrides: str, stage: str = "rl", **given: Any) -> Any:
         recipe = "sft" if stage == "sft" else "rl"
         kind = "generate" if "objective=generate" in overrides else recipe
-        runs = prepare([f"recipe={recipe}", *SMALL, *SIZES[kind], *overrides]).runs
+        few = () if any(word.startswith("data_mix=") for word in overrides) else FEW_PROBLEMS
+        runs = prepare([f"recipe={recipe}", *SMALL, *SIZES[kind], *few, *overrides]).runs
         config = runs[0][1][0].config
         usual = {"seed": config["seed"], "start": None, "folder": tmp_path}
         context = StageContext(**usual | given)

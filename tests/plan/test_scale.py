@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from etude.config import check, conform
+from etude.config.compose import roots_of
 from etude.config.hydra_private import Composer
 from etude.config.installation import make
 from etude.config.prepare import Prepared, prepare
@@ -51,6 +52,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
 
 def planned(seeds: int, folder: Path, *more: str) -> tuple[Graph, str]:
+    roots_of.cache_clear()  # as in a new process
     given = [*SWEEP, f"seed=range(1,{seeds + 1})", *more]
     prepared = prepare(given, multirun=True, installation=HERE)
     graph = build_graph(prepared.runs, outputs=folder, schema=HERE.schema)

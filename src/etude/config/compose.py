@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from etude.config.hydra_private import COMPOSE_ERRORS, Composer
+from etude.config.hydra_private import COMPOSE_ERRORS, Composer, DefaultsList
 from etude.config.installation import Installation
 from etude.config.sharing import Trees
 from etude.errors import ConfigError, Fault
@@ -42,30 +43,42 @@ class Roots:
         self.composer = Composer(installation)
         self.trees = Trees()
         self._made: dict[tuple[str, ...], Composed] = {}
-        self._choices: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._listed: dict[tuple[str, ...], DefaultsList] = {}
 
     def compose(self, chosen: Sequence[str]) -> Composed:
         """Return the root of group overrides; raises ConfigError where the files do not fit."""
         key = tuple(chosen)
         if key not in self._made:
+            listed = self._defaults(key)
             try:
-                parsed = [self.composer.parse(text) for text in key]
-                root, choices = self.composer.compose(parsed)
+                root = self.composer.compose(listed)
             except COMPOSE_ERRORS as error:
                 raise ConfigError([_fault(error, key)]) from error
-            self._made[key] = Composed(self.trees.keep(root), choices)
+            self._made[key] = Composed(self.trees.keep(root), _choices(listed))
         return self._made[key]
 
     def choices(self, chosen: Sequence[str]) -> dict[str, Any]:
         """Return group → choice of group overrides without composing any content."""
-        key = tuple(chosen)
-        if key not in self._choices:
+        return _choices(self._defaults(tuple(chosen)))
+
+    def _defaults(self, key: tuple[str, ...]) -> DefaultsList:
+        if key not in self._listed:
             try:
-                listed = self.composer.defaults([self.composer.parse(text) for text in key])
+                parsed = [self.composer.parse(text) for text in key]
+                self._listed[key] = self.composer.defaults(parsed)
             except COMPOSE_ERRORS as error:
                 raise ConfigError([_fault(error, key)]) from error
-            self._choices[key] = dict(listed.overrides.known_choices)
-        return self._choices[key]
+        return self._listed[key]
+
+
+@lru_cache(maxsize=4)
+def roots_of(installation: Installation) -> Roots:
+    """Return the roots of an installation; what one command composed the next one has."""
+    return Roots(installation)
+
+
+def _choices(listed: DefaultsList) -> dict[str, Any]:
+    return dict(listed.overrides.known_choices)
 
 
 def _fault(error: Exception, chosen: tuple[str, ...]) -> Fault:

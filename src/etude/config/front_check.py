@@ -11,7 +11,7 @@ from etude.config import check_choices
 from etude.config.check_choices import ChoiceChecker
 from etude.config.check_root import check_root
 from etude.config.check_values import ValueChecker
-from etude.config.compose import Composed, Member, Roots
+from etude.config.compose import Composed, Member, roots_of
 from etude.config.effect import Effects
 from etude.config.given import Given, parse
 from etude.config.installation import Installation
@@ -47,7 +47,7 @@ class FrontCheck:
 
     def __init__(self, installation: Installation, *, evaluate: bool = False) -> None:
         self._installation = installation
-        self._roots = Roots(installation)
+        self._roots = roots_of(installation)
         self._choices = ChoiceChecker(installation, self._roots)
         self._evaluate = evaluate
         self._overlays = Overlays(installation.schema)

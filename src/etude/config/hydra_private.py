@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from hydra import version
@@ -28,15 +29,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from etude.config.installation import Installation
 from etude.config.read_yaml import package_header, read_yaml
+from etude.config.sharing import put
 
 PRIMARY = "etude"
+
+#: Every source under its own key, and nothing else: composed once, whatever is chosen.
+SOURCES = "every-source"
 
 #: What composing can raise for a config that makes no sense.
 COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 
 
 class ChoiceSource(ConfigSource):
-    """Gives Hydra an installation's choices, and the primary config with every source in it."""
+    """Gives Hydra an installation's choices, the primary config, and all sources at once."""
 
     installation: Installation
 
@@ -48,16 +53,13 @@ class ChoiceSource(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """Return the content of a choice; recipes lie at the root whatever their header says."""
         name = config_path.removesuffix(".yaml")
+        if name == SOURCES:
+            keys = self.installation.choices("sources")
+            return self._result(
+                {"defaults": [{f"sources@sources.{key}": key} for key in keys]}, None
+            )
         if name == PRIMARY:
-            content = read_yaml(self.installation.primary)
-            listed = [
-                {f"sources@sources.{key}": key} for key in self.installation.choices("sources")
-            ]
-            own = content.get("defaults", [])
-            # Before the recipe, which comes last because its values win over every choice's.
-            recipe = next((i for i, entry in enumerate(own) if "recipe" in entry), len(own))
-            content["defaults"] = [*own[:recipe], *listed, *own[recipe:]]
-            return self._result(content, None)
+            return self._result(read_yaml(self.installation.primary), None)
         group, choice = self._split(name)
         found = self.installation.choice(group, choice) if group else None
         if found is None:
@@ -98,7 +100,7 @@ class ChoiceSource(ConfigSource):
         """Tell whether a path is the primary config or a choice."""
         name = config_path.removesuffix(".yaml")
         group, choice = self._split(name)
-        return name == PRIMARY or (
+        return name in (PRIMARY, SOURCES) or (
             bool(group) and self.installation.choice(group, choice) is not None
         )
 
@@ -147,20 +149,34 @@ class Composer:
 
     def defaults(self, overrides: Sequence[Override]) -> DefaultsList:
         """Return the files that group overrides choose, in the order they are merged."""
+        return self._list(PRIMARY, overrides)
+
+    def _list(self, primary: str, overrides: Sequence[Override]) -> DefaultsList:
         return create_defaults_list(
             repo=self._repository,
-            config_name=PRIMARY,
+            config_name=primary,
             overrides_list=list(overrides),
             prepend_hydra=False,
             skip_missing=False,
         )
 
-    def compose(self, overrides: Sequence[Override]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the root of group overrides (interpolations unresolved) and group → choice."""
-        listed = self.defaults(overrides)
+    def compose(self, listed: DefaultsList) -> dict[str, Any]:
+        """Return the root of listed files laid over every source; interpolations are unresolved."""
+        root = self._merge(listed)
+        return {**root, **put(self._sources, "sources", root.get("sources", {}))}
+
+    def _merge(self, listed: DefaultsList) -> dict[str, Any]:
         config = self._loader._compose_config_from_defaults_list(
             defaults=listed.defaults, repo=self._fresh
         )
         root = OmegaConf.to_container(config)
-        plain = {str(key): value for key, value in root.items()} if isinstance(root, dict) else {}
-        return plain, dict(listed.overrides.known_choices)
+        return {str(key): value for key, value in root.items()} if isinstance(root, dict) else {}
+
+    @cached_property
+    def _sources(self) -> dict[str, Any]:
+        """Return the root with every source and nothing else.
+
+        No choice changes a source, and the time a list of defaults takes grows with the square of
+        its length.
+        """
+        return self._merge(self._list(SOURCES, []))

@@ -47,7 +47,7 @@ class Choice:
     origin: Origin
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Installation:
     """The schema of every component and the choices of every group.
 
