@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from warm_commands import ROLLOUTS, ROWS, Place, small
+from warm_commands import PROBLEMS, ROLLOUTS, ROWS, Place, small
 
 from etude.config.prepare import prepare
 
@@ -67,7 +67,14 @@ def sizes(recipe: str) -> list[str]:
     ((_, stages),) = prepare([f"recipe={recipe}"]).runs
     learners = {stage.learner for stage in stages}
     unread = () if "policy_gradient" in learners else ROLLOUTS
-    return small(*unread, *(() if learners - {"policy_gradient"} else (ROWS,)))
+    if not learners - {"policy_gradient"}:
+        unread += (ROWS,)
+    mixes = [stage.config["data_mix"] for stage in stages]
+    parts = [mix[kind] for mix in mixes for kind in ("train", "held_out", "demonstrations")]
+    read = {part["source"] or name for kind in parts for name, part in kind.items()}
+    if "arithmetic" not in read:
+        unread += (PROBLEMS,)
+    return small(*unread)
 
 
 def word_problems(folder: Path) -> None:

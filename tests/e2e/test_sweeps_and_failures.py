@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from warm_commands import ROLLOUTS, SMALL, Moment, Place, left_over, small
+from warm_commands import PROBLEMS, ROLLOUTS, SMALL, Moment, Place, left_over, small
 
 pytestmark = pytest.mark.slow
 
@@ -113,8 +113,11 @@ def test_a_failed_stage_resumes_from_its_checkpoint(here: Place) -> None:
     rows = [{"prompt": f"{n} + 1 = ", "solution": str(n + 1)} for n in range(48)]
     rows[5]["solution"] = "1" * 60
     (here.folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    command = ("recipe=sft", *small(*ROLLOUTS, "evaluation", "rollout"), "evaluation=null")
-    command += (
+    unread = (*ROLLOUTS, PROBLEMS, "evaluation", "rollout")
+    command = (
+        "recipe=sft",
+        *small(*unread),
+        "evaluation=null",
         "+sources.mine={name:dataset,path:rows.jsonl,columns:{prompt:prompt,solution:solution}}",
         "data_mix=generated",
         "data_mix.train.generated.source=mine",

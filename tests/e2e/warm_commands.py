@@ -45,6 +45,8 @@ SMALL = (
     "execution.threads=1",
     "execution.minimum_free_gib=0",
     "tracker=none",
+    "sources.arithmetic.train_size=500",
+    "sources.arithmetic.test_size=100",
 )
 
 
@@ -52,6 +54,9 @@ def small(*without: str) -> list[str]:
     """Return the overrides of SMALL except those whose key begins like one of ``without``."""
     return [word for word in SMALL if not word.startswith(without)]
 
+
+#: What a pipeline without arithmetic does not read.
+PROBLEMS = "sources."
 
 #: What a pipeline without a policy-gradient stage does not read.
 ROLLOUTS = ("training.prompts", "training.rollouts")
