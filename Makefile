@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# Byte code is written at the first import, not at installation; without it each import takes long.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup quickstart test lint types unit slurm schema clean
 
 # Without --no-compile most of the time goes into byte code of modules that nobody imports.
