@@ -10,7 +10,6 @@ import pytest
 from etude.config.prepare import prepare
 from etude.errors import ConfigError, StorageError
 from etude.launch import written
-from etude.launch.code import snapshot
 from etude.launch.resume import change
 from etude.launch.units import ancestors, units_of
 from etude.plan.graph import build_graph
@@ -104,22 +103,3 @@ def test_changes_that_would_change_results_are_refused_together(graph: Graph) ->
         with pytest.raises(ConfigError):
             change(graph.folder, [bad])
     assert (graph.folder / written.GRAPH).read_bytes() == before
-
-
-def test_the_code_of_jobs_is_copied_once_and_runs_from_its_copy(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    place = snapshot(tmp_path)
-    assert snapshot(tmp_path) == place
-    assert [path.name for path in (tmp_path / ".code").iterdir()] == [place.name]
-    asked = "import etude, etude.schema; etude.schema.load(); print(etude.__file__)"
-    done = subprocess.run(
-        [sys.executable, "-c", asked],
-        env={"PYTHONPATH": str(place), "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-    )
-    assert done.stdout.strip() == str(place / "etude" / "__init__.py")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,7 +41,7 @@ def discover() -> list[Plugin]:
 
 def _load(point: EntryPoint) -> Plugin:
     package = point.module
-    folder = _folder(package)
+    folder = package_folder(package)
     if folder is None:
         reason = f"there is no package '{package}'"
         return Plugin(point.name, package, None, NOTHING, reason)
@@ -57,11 +56,12 @@ def _load(point: EntryPoint) -> Plugin:
     return _imported(point.name, package, folder)
 
 
-def _folder(package: str) -> Path | None:
+def package_folder(package: str) -> Path | None:
     """Return the folder of a package; a top-level package is not imported for it."""
     try:
-        spec = find_spec(package) if "." in package else PathFinder.find_spec(package)
-    except ImportError:
+        # Not PathFinder's alone: some editable installs are found by a finder of their own.
+        spec = find_spec(package)
+    except (ImportError, ValueError):
         return None
     if spec is None or not spec.submodule_search_locations:
         return None

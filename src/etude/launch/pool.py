@@ -19,7 +19,7 @@ from etude.execute.local import check_outputs
 from etude.execute.outcomes import Outcome
 from etude.execute.stop import Stop
 from etude.launch import machine, registry, written
-from etude.launch.code import snapshot
+from etude.launch.code import SAFE_PATH, snapshot
 from etude.launch.fresh import move_fresh_aside
 from etude.launch.on_disk import on_disk
 from etude.launch.resources import Shape, shape_of
@@ -113,7 +113,7 @@ class Pool:
         """Start units as they become ready until all have ended; return the exit code."""
         graph = self.graph
         assert graph.folder is not None  # made before
-        self.code = snapshot(graph.outputs)
+        self.code = snapshot(graph.outputs, graph.folder, print)
         print(f"{graph.folder.name} · {counted(len(self.units), 'stage')}, {self.most} at a time")
         self._pass_over_done()
         state = "failed"
@@ -290,11 +290,12 @@ class Pool:
 
 def command(folder: Path, unit: Unit, shape: Shape) -> list[str]:
     """Return the command of a unit: Python alone, or torchrun for several processes."""
-    what = ["-m", "etude.launch.job", str(folder), unit.fingerprint]
+    python = [sys.executable, SAFE_PATH]
+    work = [*python, "-m", "etude.launch.job", str(folder), unit.fingerprint]
     if shape.tasks == 1:
-        return [sys.executable, *what]
+        return work
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-    return [sys.executable, *torchrun, str(shape.tasks), *what]
+    return [*python, *torchrun, str(shape.tasks), "--no-python", *work]
 
 
 def _called(unit: Unit) -> str:

@@ -22,6 +22,7 @@ from etude.launch.slurm.submit import (
     unit_shape,
 )
 from etude.launch.units import Unit, units_of
+from etude.plan import layout
 from etude.plan.describe import counts, shown
 from etude.plan.nodes import Graph
 from etude.plan.quantities import counted
@@ -180,7 +181,7 @@ def planned(graph: Graph, launcher: Slurm) -> Iterator[str]:
         yield ""
         yield f" sbatch text of {batch.name}:"
         folder = graph.outputs / "runs" / "RUN"
-        code = graph.outputs / ".code" / "COPY"
+        code = graph.outputs / layout.CODE / "COPY"
         made = script.executor(own, launcher, folder, name=batch.name, code=code)
         yield from (f"   {line}" for line in script.text(made, len(batch.units)).splitlines())
 

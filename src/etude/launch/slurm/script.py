@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.errors import SlurmError
+from etude.launch.code import SAFE_PATH
 from etude.launch.resources import Shape
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ def executor(
 ) -> submitit.SlurmExecutor:
     """Return the submitit executor for jobs of one shape; raises SlurmError without SLURM.
 
-    ``code`` is the copy of etude they run and ``dependency`` what they wait for (sbatch's words).
+    ``code`` is the copy that they run and ``dependency`` what they wait for (sbatch's words).
     """
     import submitit
 
-    python = shlex.join([launcher.python or sys.executable])
+    python = shlex.join([launcher.python or sys.executable, SAFE_PATH])
     if shape.container:
         python = f"{shape.container} {python}"
     try:

@@ -77,7 +77,7 @@ def submit(folder: Path, *, again: bool, say: Callable[[str], None]) -> Submissi
             todo = _untouched(todo, units, finished, known, queued, folder)
         done = Submission([], len(finished), {key: job.job for key, job in queued.items()})
         if todo:
-            _Pass(graph, launcher, folder, done).run(todo, _room(launcher, known, live, own))
+            _Pass(graph, launcher, folder, done, say).run(todo, _room(launcher, known, live, own))
         registry.write_waiting(folder, done.waiting)
         return done
 
@@ -165,12 +165,19 @@ def _room(
 class _Pass:
     """One pass over what is to do: plan batches, submit, plan smaller ones where SLURM is full."""
 
-    def __init__(self, graph: Graph, launcher: Slurm, folder: Path, done: Submission) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        launcher: Slurm,
+        folder: Path,
+        done: Submission,
+        say: Callable[[str], None],
+    ) -> None:
         self.graph = graph
         self.launcher = launcher
         self.folder = folder
         self.done = done
-        self.code = code.snapshot(graph.outputs)
+        self.code = code.snapshot(graph.outputs, folder, say)
         self.largest = largest_array()
         self.jobs: dict[str, str] = {}
 
