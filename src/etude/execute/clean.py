@@ -4,54 +4,113 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from etude.errors import StorageError
+from etude.execute.atomic import discard
 from etude.execute.lock import is_held
+from etude.launch.code import copies_of
+from etude.launch.seeing.cluster import Cluster
+from etude.launch.seeing.needed import AtWork, References, at_work
+from etude.launch.seeing.status import outputs_option
 from etude.plan import layout
 from etude.plan.quantities import counted, size
+
+#: Seconds for which a copy of the code is left alone: it may be written or given to a run now.
+_BEING_MADE = 3600.0
 
 
 @dataclass(frozen=True)
 class Item:
-    """A file or folder that could go, its bytes on disk, and why."""
+    """A file or folder that could go, its bytes on disk, why, and when it last changed."""
 
     path: Path
     size: int
     why: str
+    changed: int
 
 
-def find(outputs: Path, *, runs: Sequence[str] = (), unfinished: bool = False) -> list[Item]:
-    """Return what could be deleted, largest first; what a process works on is never among it.
+def find(
+    outputs: Path,
+    *,
+    runs: Sequence[str] = (),
+    unfinished: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[Item]:
+    """Return what could be deleted, largest first; what a process or a job needs is not among it.
 
     By default: folders moved aside by ``fresh``, what crashes left behind, the older checkpoints of
-    finished stages, and stages and evaluations that no run refers to. ``runs`` (parts of names)
-    adds those runs and what only they refer to, ``unfinished`` every stage that is not finished.
-    Raises StorageError when a name in ``runs`` fits no run.
+    finished stages, stages and evaluations that no run refers to, and copies of the code that no
+    run was given. ``runs`` (parts of names) adds those runs and what only they use, ``unfinished``
+    every stage that is not finished. ``say`` is told what cannot be known. Raises StorageError when
+    a name in ``runs`` fits no run, or one that is at work.
     """
+    cluster = Cluster()
     doomed = _named(outputs, runs)
-    kept = _referred(path for path in _folders(outputs / layout.RUNS) if path not in doomed)
+    folders = _folders(outputs / layout.RUNS)
+    working = {path: who for path in folders if (who := at_work(path, outputs, cluster))}
+    _refuse(doomed, working, outputs)
+    kept = References()
+    for path in folders:
+        if path not in doomed:
+            kept.add(path, working=path in working)
+    if not all(who.certain for who in working.values()):
+        for note in cluster.notes:
+            say(f"{note}; what jobs may need is kept")
     found = [_item(path, "a run that was named") for path in doomed]
     for kind in (layout.STAGES, layout.EVALUATIONS):
         parent = outputs / kind
         for path in sorted(parent.glob(f"{layout.REPLACED}*")):
             found.append(_item(path, "replaced by fresh=…"))
-        for path in sorted(parent.glob(".discarded-*")):
-            found.append(_item(path, "left behind by a crash"))
         for folder in _folders(parent):
             fingerprint = folder.name.rpartition("-")[2]
             if is_held(outputs, fingerprint):
                 continue
-            if fingerprint not in kept:
-                found.append(_item(folder, "no run refers to it"))
+            extended = kind == layout.STAGES and kept.extends(folder, fingerprint)
+            if fingerprint not in kept.fingerprints:
+                if not extended and not kept.mention(folder.name):
+                    found.append(_item(folder, "no run refers to it"))
             elif kind == layout.STAGES and layout.finished(folder) is None:
-                found += [_item(folder, "unfinished")] if unfinished else _litter(folder)
+                whole = unfinished and not extended and fingerprint not in kept.working
+                found += [_item(folder, "unfinished")] if whole else _litter(folder)
             else:
-                found += [*_litter(folder), *_older_checkpoints(folder)]
+                found += [*_litter(folder), *([] if extended else _older_checkpoints(folder))]
+    for kind in (layout.STAGES, layout.EVALUATIONS, layout.RUNS, layout.CODE):
+        for path in sorted((outputs / kind).glob(".discarded-*")):
+            found.append(_item(path, "left behind by a crash"))
+    found += _old_code(outputs, [path for path in folders if path not in doomed])
     return sorted(found, key=lambda item: (-item.size, str(item.path)))
+
+
+def _refuse(doomed: Iterable[Path], working: Mapping[Path, AtWork], outputs: Path) -> None:
+    """Refuse to delete runs that are at work. Raises StorageError that names them all."""
+    texts = []
+    for path in doomed:
+        if path in working:
+            short = path.name.rpartition("-")[2]
+            advice = f"end it first: etude cancel {short}{outputs_option(outputs)}"
+            if not working[path].certain:
+                advice = "SLURM does not answer here; clean up where squeue does"
+            texts.append(f"{path.name} {working[path].words}; {advice}")
+    if texts:
+        raise StorageError("\n".join([*texts, "nothing was deleted"]))
+
+
+def _old_code(outputs: Path, runs: Iterable[Path]) -> list[Item]:
+    """Return the copies of the code that no run was given, and what crashes left of others."""
+    used = {link.name for run in runs for link in copies_of(run)}
+    now = time.time()
+    found = []
+    for path in sorted((outputs / layout.CODE).glob("*")):
+        beside = path.name.startswith(".")
+        if path.name in used or path.name.startswith(".discarded-"):
+            continue
+        if now - path.lstat().st_mtime > _BEING_MADE:
+            found.append(_item(path, "left behind by a crash" if beside else "code of no run"))
+    return found
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -68,17 +127,6 @@ def _named(outputs: Path, runs: Sequence[str]) -> list[Path]:
             raise StorageError(f"no run under {outputs / layout.RUNS} is called '{name}': {known}")
         found += [path for path in fitting if path not in found]
     return found
-
-
-def _referred(runs: Iterable[Path]) -> set[str]:
-    """Return the fingerprints of the stages and evaluations that runs link to."""
-    return {
-        link.readlink().name.rpartition("-")[2]
-        for run in runs
-        for kind in (layout.STAGES, layout.EVALUATIONS)
-        for link in (run / kind).glob("*")
-        if link.is_symlink()
-    }
 
 
 def _litter(folder: Path) -> list[Item]:
@@ -101,7 +149,7 @@ def _older_checkpoints(folder: Path) -> list[Item]:
 
 
 def _item(path: Path, why: str) -> Item:
-    return Item(path, _bytes(path), why)
+    return Item(path, _bytes(path), why, path.lstat().st_mtime_ns)
 
 
 def _bytes(path: Path) -> int:
@@ -120,16 +168,24 @@ def report(items: Sequence[Item], outputs: Path) -> Iterator[str]:
     yield f"{counted(len(items), 'entry')}, {size(total)}" if items else "nothing to clean"
 
 
-def delete(items: Sequence[Item]) -> None:
-    """Delete the items. Raises StorageError where one cannot be deleted."""
+def delete(items: Sequence[Item]) -> list[Item]:
+    """Delete the items; return those left alone, which were used since they were listed.
+
+    Raises StorageError where one cannot be deleted.
+    """
+    left = []
     for item in items:
         try:
-            if item.path.is_dir() and not item.path.is_symlink():
-                shutil.rmtree(item.path)
-            else:
-                item.path.unlink(missing_ok=True)
+            if item.path.lstat().st_mtime_ns != item.changed:
+                left.append(item)
+                continue
+            # Renamed first: a half of it would be taken for the whole by who comes meanwhile.
+            discard(item.path)
+        except FileNotFoundError:
+            continue
         except OSError as error:
             raise StorageError(f"cannot delete {item.path}: {error.strerror}") from error
+    return left
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> int:
@@ -147,11 +203,12 @@ def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> int:
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where runs lie")
     given = parser.parse_args(arguments)
     outputs = given.outputs.expanduser().absolute()
-    items = find(outputs, runs=given.runs, unfinished=given.unfinished)
+    items = find(outputs, runs=given.runs, unfinished=given.unfinished, say=say)
     for line in report(items, outputs):
         say(line)
     if given.apply:
-        delete(items)
+        for item in delete(items):
+            say(f"left alone, it is in use by now: {item.path.relative_to(outputs)}")
         say("deleted")
     elif items:
         say("Nothing was deleted; --apply deletes what is listed.")
