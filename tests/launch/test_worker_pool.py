@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -120,6 +121,33 @@ def test_every_unit_gets_gpus_of_its_own_and_waits_while_there_are_too_few(
     used = [gpu for gpu, _ in lines]
     assert sorted(used[:2]) == ["4", "7"] and used[2] in ("4", "7") and len(used) == 3
     assert float(lines[2][1]) - float(lines[0][1]) >= 0.4
+
+
+def test_torchrun_hears_that_it_is_to_end_and_is_given_the_time_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tmp_path / "said"
+    script = (
+        "import os, pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))\n"
+        "limit = os.environ['TORCH_ELASTIC_SHUTDOWN_TIMEOUT']\n"
+        "pathlib.Path(sys.argv[1]).write_text(limit)\n"
+        "time.sleep(60)"
+    )
+    monkeypatch.setattr(pool, "command", lambda *_: [sys.executable, "-c", script, str(said)])
+    overrides = ["recipe=sft", "stages.sft.resources.tasks_per_node=2", f"outputs={tmp_path}"]
+    graph = build_graph(prepare([*overrides, "evaluation=null"]).runs)
+
+    def ask() -> None:
+        while not (said.exists() and said.read_text()):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=ask).start()
+    began = time.monotonic()
+    assert pool.run(graph, LocalPool(gpus=[]), {"launcher": {"name": "local_pool"}}) == 130
+    assert time.monotonic() - began < 30
+    assert said.read_text() == "600"
 
 
 def test_more_than_this_machine_has_is_refused_before_anything_is_made(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Every rank of a distributed stage runs this; only the first one writes and tells
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from etude.cli.frame import guarded, let_threads_sleep
 from etude.errors import Interrupted
 from etude.events import Observer
 from etude.execute.stop import Stop
-from etude.launch import registry, written
+from etude.launch import machine, registry, written
 from etude.launch.units import Unit, ancestors, units_of
 from etude.plan.nodes import EvaluationNode, Graph
 
@@ -118,6 +119,9 @@ def _main(argv: list[str]) -> int:
 
     stop = Stop()
     with stop.listening(), joined() as world:
+        if not world.is_alone:
+            # torchrun may be killed; ranks without it would go on unseen.
+            machine.signal_when_parent_ends(signal.SIGTERM)
         ended = work(given.run, given.unit, stop=stop)
     if world.is_main:
         about = {"state": ended.state, "why": ended.why, "step": ended.step, "code": ended.code}

@@ -1,9 +1,13 @@
-"""What this machine has to share out, found without torch."""
+"""What this machine has to share out, and its processes, found without torch."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
 
 
 def cores() -> int:
@@ -18,3 +22,9 @@ def gpus() -> list[str]:
         return [name for name in visible.split(",") if name.strip() not in ("", "-1")]
     driver = Path("/proc/driver/nvidia/gpus")
     return [str(number) for number, _ in enumerate(driver.iterdir())] if driver.is_dir() else []
+
+
+def signal_when_parent_ends(number: int) -> None:
+    """Have the kernel send this process a signal when the one that started it dies (on Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)

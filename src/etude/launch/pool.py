@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -31,7 +30,8 @@ from etude.plan.quantities import counted, duration
 _POLL_SECONDS = 0.1
 #: Seconds that workers get to save after a request to stop, before they are killed.
 _PATIENCE = 600.0
-_PR_SET_PDEATHSIG = 1
+#: Seconds more for torchrun, which kills its own ranks when the others are up.
+_KILLING = 10.0
 
 
 def run(graph: Graph, launcher: LocalPool, root: Mapping[str, Any]) -> int:
@@ -186,15 +186,18 @@ class Pool:
             "PYTHONPATH": str(self.code) + (f"{os.pathsep}{path}" if path else ""),
             "CUDA_VISIBLE_DEVICES": ",".join(gpus),
             "PYTHONUNBUFFERED": "1",
+            # torchrun kills its ranks so long after it was asked to end; it would be 30 seconds.
+            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": f"{_PATIENCE:.0f}",
         }
+        shape = self.shapes[unit.fingerprint]
         process = subprocess.Popen(
-            command(self.graph.folder, unit, self.shapes[unit.fingerprint]),
+            command(self.graph.folder, unit, shape),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
             env=environment,
             start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on once
-            preexec_fn=_end_with_parent,
+            preexec_fn=_end_with_parent if shape.tasks == 1 else _as_torchrun,
         )
         print(f" {_called(unit)} starts · {log}", flush=True)
         return _Worker(unit, process, gpus, log, stream)
@@ -225,9 +228,11 @@ class Pool:
 
     def _why(self, worker: _Worker, code: int) -> str:
         assert self.graph.folder is not None
-        if code == Interrupted.exit_code:
-            return "interrupted; a checkpoint is written"
         about = registry.ended(self.graph.folder, worker.unit.fingerprint)
+        # torchrun ends with 1 whatever the code of its ranks.
+        told = about is not None and about.get("state") == "interrupted"
+        if told or code == Interrupted.exit_code:
+            return "interrupted; a checkpoint is written"
         if about is not None and about.get("why"):
             return f"FAILED: {str(about['why']).splitlines()[0]}"
         how = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
@@ -240,7 +245,7 @@ class Pool:
         )
         for worker in self.working:
             worker.process.terminate()
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _PATIENCE + _KILLING
         while self.working and time.monotonic() < end:
             self._reap()
         for worker in list(self.working):
@@ -265,6 +270,7 @@ class Pool:
                     failed = key not in self.waiting and not any(
                         self.ended.get(parent) is False for parent in unit.parents
                     )
+                    failed = failed and about.get("state") != "interrupted"
                     graph.outcomes[key] = Outcome("failed" if failed else "waiting", error=why)
 
     def _write_result(self, state: str) -> None:
@@ -304,5 +310,13 @@ def _called(unit: Unit) -> str:
 
 def _end_with_parent() -> None:
     """Have the kernel ask a worker to save and end when this process dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    machine.signal_when_parent_ends(signal.SIGTERM)
+
+
+def _as_torchrun() -> None:
+    """Do the same, and let torchrun hear it: it would inherit the signals that are blocked here.
+
+    A worker of our own keeps them blocked until it listens, so none of them is lost.
+    """
+    _end_with_parent()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
