@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from etude.config.prepare import prepare
 from etude.errors import ConfigError, StorageError
-from etude.launch import written
+from etude.execute.outcomes import Outcome
+from etude.execute.stop import Stop
+from etude.launch import job, written
 from etude.launch.resume import change
 from etude.launch.units import ancestors, units_of
 from etude.plan.graph import build_graph
@@ -70,6 +73,27 @@ def test_a_stage_and_what_measures_its_model_are_one_unit(graph: Graph) -> None:
         assert (unit.nodes[0].fingerprint == fingerprint) == bool(unit.parents)
     rl = next(key for key, unit in units.items() if unit.parents)
     assert set(ancestors(graph, [rl])) == {rl, *units[rl].parents}
+
+
+def test_a_job_cut_short_after_its_stage_is_not_done_and_lets_what_waits_begin(
+    graph: Graph,
+) -> None:
+    key, unit = next(iter(units_of(graph).items()))
+    stop = Stop()
+    stop.request("SIGUSR2")
+    before = job._ended(graph, unit, 130, stop)
+    assert (before.state, before.code) == ("interrupted", 130)
+    graph.outcomes[key] = Outcome("done")
+    after = job._ended(graph, unit, 130, stop)
+    assert (after.state, after.signal, after.code) == ("interrupted", "SIGUSR2", 0)
+    assert replace(after, state="cancelled").code == 1
+    assert job._ended(graph, unit, 0, stop).state == "done"
+
+
+def test_a_job_that_ended_before_its_stage_began_says_why(graph: Graph) -> None:
+    unit = next(iter(units_of(graph).values()))
+    graph.outcomes[unit.nodes[0].fingerprint] = Outcome("failed", error="the verifier is gone")
+    assert job._ended(graph, unit, 1, Stop()).why == "the verifier is gone"
 
 
 def test_a_run_that_is_taken_up_may_change_machines_and_nothing_else(graph: Graph) -> None:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etude.cli.frame import guarded, let_threads_sleep
+from etude.distributed.together import by_main
 from etude.errors import Interrupted
 from etude.events import Observer
+from etude.execute.outcomes import Outcome
 from etude.execute.stop import Stop
 from etude.launch import machine, registry, written
 from etude.launch.units import Unit, ancestors, units_of
@@ -24,17 +26,21 @@ from etude.plan.nodes import EvaluationNode, Graph
 class Ended:
     """How the work ended: ``state`` is done, failed, blocked or interrupted.
 
-    ``signal`` is what interrupted it and ``step`` the finished steps of its stage.
+    ``signal`` is what interrupted it and ``step`` the finished steps of its stage. ``trained`` is
+    True where only evaluations are left to make.
     """
 
     state: str
     why: str = ""
     signal: str = ""
     step: int = 0
+    trained: bool = False
 
     @property
     def code(self) -> int:
         """Return the exit code: what waits for this job starts only after a 0."""
+        if self.state == "interrupted" and self.trained:
+            return 0  # what waits rests on the stage
         return {"done": 0, "interrupted": Interrupted.exit_code}.get(self.state, 1)
 
 
@@ -47,11 +53,12 @@ def work(folder: Path, fingerprint: str, *, stop: Stop, title: str = "") -> Ende
     from etude.execute import local
     from etude.launch.slurm.alive import asker
 
-    plain, _ = written.read(folder, ())
-    unit = units_of(plain)[fingerprint]
-    names = {node.fingerprint for node in unit.nodes}
-    graph, _ = written.read(folder, names)
-    graph = _own(graph, units_of(graph)[fingerprint])
+    # By one rank: others might see files of a moment before or after, and decide otherwise.
+    content = by_main(lambda: written.read_plain(folder))
+    plain = units_of(written.graph_of(folder, content, ()))[fingerprint]
+    graph = written.graph_of(folder, content, {node.fingerprint for node in plain.nodes})
+    unit = units_of(graph)[fingerprint]
+    graph = _own(graph, unit)
     observers = _observers(graph, title) if current().is_main else []
     code = local.run(graph, observers, stop=stop, record=False, job_state=asker())
     return _ended(graph, unit, code, stop)
@@ -68,10 +75,12 @@ def _own(graph: Graph, unit: Unit) -> Graph:
         ]
     before = set(ancestors(graph, unit.parents))
     measured = [key for key, node in graph.evaluations.items() if node.model in before]
-    for fingerprint in (*before, *measured):
-        outcome = on_disk(graph, fingerprint)
-        if outcome is not None:
-            own.outcomes[fingerprint] = outcome
+
+    def outcomes() -> dict[str, Outcome]:
+        found = {key: on_disk(graph, key) for key in (*before, *measured)}
+        return {key: outcome for key, outcome in found.items() if outcome is not None}
+
+    own.outcomes = by_main(outcomes)
     return own
 
 
@@ -86,14 +95,17 @@ def _observers(graph: Graph, title: str) -> list[Observer]:
 def _ended(graph: Graph, unit: Unit, code: int, stop: Stop) -> Ended:
     """Return how a unit ended: what waits for it rests on its stage, not on measurements."""
     step = _steps(graph, unit)
-    outcome = graph.outcomes.get(unit.fingerprint)
-    if outcome is not None and outcome.good:
-        return Ended("done", step=step)
+    outcome: Outcome | None = graph.outcomes.get(unit.fingerprint)
+    trained = outcome is not None and outcome.good
     if code == Interrupted.exit_code:
-        return Ended("interrupted", f"interrupted ({stop.signal})", stop.signal, step)
+        return Ended("interrupted", f"interrupted ({stop.signal})", stop.signal, step, trained)
+    if trained:
+        return Ended("done", step=step)
     if outcome is not None and outcome.state == "waiting":
         return Ended("blocked", outcome.error, step=step)
-    return Ended("failed", outcome.error if outcome is not None else "did not run", step=step)
+    # Several ranks end together with an evaluation that fails, before their stage has begun.
+    failed = [each.error for each in graph.outcomes.values() if each.state == "failed"]
+    return Ended("failed", failed[0] if failed else "did not run", step=step)
 
 
 def _steps(graph: Graph, unit: Unit) -> int:

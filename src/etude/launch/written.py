@@ -114,10 +114,20 @@ def read_plain(folder: Path) -> dict[str, Any]:
 def read(folder: Path, configs_of: Collection[str] | None = None) -> tuple[Graph, dict[str, Any]]:
     """Return the graph written in a run's folder, and its launcher's config.
 
+    Raises StorageError; ``configs_of`` as in :func:`graph_of`.
+    """
+    content = read_plain(folder)
+    return graph_of(folder, content, configs_of), content["launcher"]
+
+
+def graph_of(
+    folder: Path, content: Mapping[str, Any], configs_of: Collection[str] | None = None
+) -> Graph:
+    """Return the graph that :func:`read_plain` read in a run's folder.
+
     ``configs_of`` names the nodes whose configs are read (None: all, and the runs' roots); the
     others have an empty one. Raises StorageError.
     """
-    content = read_plain(folder)
     path = folder / GRAPH.parent / content["configs"]
     with atomic.storing(path), path.open("rb") as stream:
         read_already: dict[int, Any] = {}
@@ -158,8 +168,7 @@ def read(folder: Path, configs_of: Collection[str] | None = None) -> tuple[Graph
             )
     nodes: dict[str, StageNode | EvaluationNode] = {**stages, **evaluations}
     order = [nodes[fingerprint] for fingerprint in content["order"]]
-    graph = Graph(stages, evaluations, order, runs, Path(content["outputs"]), folder)
-    return graph, content["launcher"]
+    return Graph(stages, evaluations, order, runs, Path(content["outputs"]), folder)
 
 
 def _gate(entry: Mapping[str, Any] | None) -> GateEdge | None:
