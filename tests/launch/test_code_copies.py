@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from etude.launch import code
+from etude.config.settings import Resources
+from etude.launch import code, pool
+from etude.launch.resources import shape_of
+from etude.launch.units import Unit
 
 #: Plug-ins by their packages: one of its own, one inside another, one in a namespace.
 PACKAGES = ("alone_77", "outer_77.parts", "space_77.inner")
@@ -130,3 +133,12 @@ def test_what_is_too_large_to_copy_is_said_and_imported_from_its_place(
     assert f"plug-in alone_77 is not copied: {site / 'alone_77'} holds more than 1 MiB" in text
     names = {path.name.partition("-")[0] for path in copy.iterdir()}
     assert names == {"etude", "outer_77", "space_77"}
+
+
+def test_no_worker_looks_where_it_was_started_before_it_looks_into_the_copy(run: Path) -> None:
+    for ranks in (1, 2):
+        shape = shape_of({"tasks_per_node": ranks}, Resources())
+        words = pool.command(run, Unit("f1", "sft", ()), shape)
+        pythons = [at for at, word in enumerate(words) if word == sys.executable]
+        assert len(pythons) == ranks  # torchrun, and the ranks that it starts
+        assert all(words[at + 1] == code.SAFE_PATH for at in pythons)

@@ -60,6 +60,7 @@ def test_what_runs_is_what_was_submitted_and_a_second_run_relies_on_it(
     mine.write_text(text)
     words = ["training=mine", *(w for w in SFT if not w.startswith("training."))]
     said = here.submit(*words, "tracker=paced", "launcher.sbatch={hold: true}")
+    (tmp_path / "etude_paced.py").write_text("raise ImportError('the folder it was typed in')")
     [job] = here.jobs().values()
     assert f"job {job}" in said and "held" in here.status()
     said = here.submit(*words)
@@ -72,10 +73,11 @@ def test_what_runs_is_what_was_submitted_and_a_second_run_relies_on_it(
     for run in (0, 1):
         [seen] = here.seen(run)
         assert (seen["state"], seen["steps"], seen["attempt"]) == ("done", 3, 1)
-    # The job's code is the copy that was made when it was submitted.
+    # The job's code, and the plug-in's, is the copy that was made when it was submitted.
     [log] = here.outputs.glob("runs/*/logs/*/*/rank0.log")
     [copy] = here.outputs.glob(".code/[!.]*")
-    assert f"etude is {copy}/etude/__init__.py" in log.read_text()
+    used = f"etude is {copy}/etude/__init__.py, this is {copy}/etude_paced/paced.py"
+    assert used in log.read_text()
     mine.write_text(text)
     assert "every stage is done; nothing to submit" in here.submit(*words)
 

@@ -20,7 +20,7 @@ from etude.plan import layout
 from etude.plan.quantities import counted, size
 
 #: Seconds for which a copy of the code is left alone: it may be written or given to a run now.
-_BEING_MADE = 3600.0
+_BEING_MADE = 600.0
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Paced:
 
     def observer(self, root: Mapping[str, Any], warn: Callable[[str], None]) -> Slowly:
         """Return what waits."""
-        print(f"etude is {etude.__file__}", flush=True)
+        print(f"etude is {etude.__file__}, this is {__file__}", flush=True)
         return Slowly(self)
 
 
