@@ -97,13 +97,17 @@ def test_a_job_finds_every_plugin_as_it_was_at_submission(site: Path, run: Path)
     for path in (*site.rglob("*.py"), site / "alone_77/words.txt"):
         write(path, "VALUE = 2\n")
     write(site / "alone_77-1.0.dist-info/entry_points.txt", "")
+    write(site / "later_77/__init__.py", "")
+    write(site / "later_77-1.0.dist-info/METADATA", "Name: later_77\nVersion: 1.0\n")
+    write(site / "later_77-1.0.dist-info/entry_points.txt", "[etude.components]\nx = later_77\n")
     told = as_a_job(site, run, copy)
     assert told["etude"] == str(copy / "etude" / "schema.py")
     assert told["values"] == [1, 1, 1, 1] and told["data"] == "one"
     # A namespace may be large and of many: only the plug-in's part of it is copied.
     assert told["elsewhere"] == str(site / "space_77" / "other.py")
+    del told["found"]["later_77"]
     assert told["found"] == {name: str(copy / name.replace(".", "/")) for name in PACKAGES}
-    assert told["handed on"] == str(copy)
+    assert told["handed on"] == str(copy)  # what it submits in its turn runs the same
     assert not list(copy.rglob(".git"))
 
 
