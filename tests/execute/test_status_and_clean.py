@@ -8,8 +8,8 @@ import pytest
 from fake_stage import chain, config, run
 
 from etude.errors import StorageError
-from etude.execute import clean
 from etude.execute.lock import locked
+from etude.launch import clean
 from etude.launch.seeing import status
 
 

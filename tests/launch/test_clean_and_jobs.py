@@ -12,9 +12,8 @@ import pytest
 from fake_run import FakeRun, FakeSlurm, dump
 
 from etude.errors import StorageError
-from etude.execute import clean
 from etude.execute.owner import Owner
-from etude.launch import written
+from etude.launch import clean, written
 
 GONE = replace(Owner.here(), pid=4_000_000)
 

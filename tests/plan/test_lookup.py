@@ -82,7 +82,7 @@ def test_a_torn_done_is_not_done(tmp_path: Path) -> None:
 def test_planning_imports_nothing_heavy() -> None:
     code = (
         "import sys, etude.plan.graph, etude.plan.lookup, etude.launch.seeing.status;"
-        "import etude.execute.clean;"
+        "import etude.launch.clean;"
         "sys.exit(' '.join({'torch', 'transformers', 'datasets'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

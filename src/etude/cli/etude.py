@@ -12,7 +12,7 @@ from etude.errors import ConfigError, Fault
 
 #: Commands that are told nothing but their words; each is the `main` of a module of its own.
 _ELSEWHERE = {
-    "clean": "etude.execute.clean",
+    "clean": "etude.launch.clean",
     "status": "etude.launch.seeing.status",
     "logs": "etude.launch.seeing.logs",
     "cancel": "etude.launch.seeing.cancel",
