@@ -53,13 +53,17 @@ ROWS = ("data_mix.train.arithmetic.limit=200",)
 
 @dataclass(frozen=True)
 class Work:
-    """A stage to run in ``outputs``; ``rank`` asks to stop, or fails, when ``step`` is over."""
+    """A stage to run in ``outputs``; ``rank`` is asked to stop, or fails, when a step is over.
+
+    ``measuring``: not then, but in the evaluation that follows.
+    """
 
     outputs: str
     overrides: tuple[str, ...] = (*MODEL, *ROWS)
     stop_after: int | None = None
     fail_after: int | None = None
     rank: int = 0
+    measuring: bool = False
 
 
 class Disturbed:
@@ -70,11 +74,18 @@ class Disturbed:
         self.steps = learner.steps
         self._work = work
         self._stop = stop
+        self._asked = False
+
+    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        if self._asked:
+            self._stop.request("SIGUSR2")
+        return self.learner.evaluate()
 
     def step(self, step: int) -> StepResult:
         result = self.learner.step(step)
         if current().rank == self._work.rank:
-            if step + 1 == self._work.stop_after:
+            self._asked = step + 1 == self._work.stop_after
+            if self._asked and not self._work.measuring:
                 self._stop.request("SIGUSR2")
             if step + 1 == self._work.fail_after:
                 raise RuntimeError("the disk of this rank is on fire")

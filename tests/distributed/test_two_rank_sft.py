@@ -97,7 +97,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Work(place("two_again"), stop_after=3, rank=1),
         Work(place("two_again")),
         Work(place("one_then_two")),
-        Work(place("two_then_one"), stop_after=2),
+        Work(place("two_then_one"), stop_after=2, rank=1, measuring=True),
         Work(place("failed"), fail_after=3, rank=1),
     ]
     ended = torchrun(write(folder, works))
@@ -187,6 +187,13 @@ def test_two_ranks_resume_to_the_bit_from_a_stop_that_only_one_heard(done: Path)
     names = ("metrics.jsonl", "samples.jsonl", "evaluations.jsonl", "model/model.safetensors")
     for name in names:
         assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_an_evaluation_of_two_ranks_is_cut_short_when_one_is_asked_to_stop(done: Path) -> None:
+    attempt = stage(done / "two_then_one") / "attempts" / "1"
+    assert (attempt / "evaluations.jsonl").read_bytes() == b""
+    assert (attempt / "checkpoints/step_2/rank_1/tensors.safetensors").is_file()
 
 
 @pytest.mark.slow

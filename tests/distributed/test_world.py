@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from etude.distributed import world
 from etude.distributed.dealing import cut, deal
+from etude.distributed.together import apart, cut_short_by
 from etude.distributed.world import World, announced, current, joined
-from etude.errors import StageError
+from etude.errors import Interrupted, StageError
+from etude.execute import ranks
 from etude.execute.failures import first_failure, lost_another
+from etude.execute.stop import Stop
 from etude.learner.microbatch import split
 
 
@@ -77,6 +83,49 @@ def test_a_group_is_never_cut_to_give_more_ranks_work(monkeypatch: pytest.Monkey
     monkeypatch.setattr("etude.distributed.world._current", World(0, 4, 0))
     groups = ["a", "a", "b", "b", "b"]
     assert sorted(map(sorted, cut([4] * 5, 100, groups))) == [[0, 1], [2, 3, 4]]
+
+
+def beside(monkeypatch: pytest.MonkeyPatch, answer: Callable[[Any], Any]) -> None:
+    """Make this process a rank whose only other one says ``answer`` of what this one says."""
+
+    class Two(World):
+        def gather(self, mine: Any) -> list[Any]:
+            return [mine, answer(mine)]
+
+    monkeypatch.setattr(world, "_current", Two(0, 2))
+
+
+def test_a_signal_heard_while_ranks_exchange_is_obeyed_at_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop = Stop()
+
+    def other(mine: Any) -> Any:
+        stop.request("SIGUSR2")  # this rank hears it while it waits for the other
+        return "go", None, ""
+
+    beside(monkeypatch, other)
+    ranks.check(stop)  # the other knows of nothing and goes on
+    with pytest.raises(Interrupted, match="SIGUSR2"):
+        ranks.check(stop)
+
+
+def test_work_apart_is_cut_short_on_all_ranks_when_one_is_asked_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop = Stop()
+
+    def hear() -> str:
+        stop.request("SIGTERM")
+        return "done to its end"
+
+    beside(monkeypatch, lambda mine: (True, "theirs"))
+    with pytest.raises(Interrupted), cut_short_by(stop.at_once):
+        apart(hear)
+    assert apart(hear) == ["done to its end", "theirs"]
+    beside(monkeypatch, lambda mine: (False, Interrupted("interrupted (SIGTERM)")))
+    with pytest.raises(Interrupted), cut_short_by(Stop().at_once):
+        apart(lambda: "heard nothing")
 
 
 def test_the_cause_is_told_before_its_echo_whatever_the_clocks_say(tmp_path: Path) -> None:

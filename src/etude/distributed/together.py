@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from etude.distributed.world import current
 from etude.errors import EtudeError, StageError
 
 Result = TypeVar("Result")
+
+#: Opens a block that a request to stop ends; what :func:`apart` does its work in.
+_ended_by: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def by_main(work: Callable[[], Result]) -> Result:
@@ -46,6 +50,40 @@ def by_all(work: Callable[[], Result]) -> list[Result]:
         if not good:
             raise value
     return [value for _, value in found]
+
+
+def apart(work: Callable[[], Result]) -> list[Result]:
+    """Return what ``work`` gives on each rank, as :func:`by_all`, for work that may be cut short.
+
+    Inside :func:`cut_short_by`, a request to stop that one rank hears ends its work there, and all
+    raise Interrupted here.
+    """
+
+    def watched() -> Result:
+        with _ended_by():
+            return work()
+
+    return by_all(watched)
+
+
+@contextmanager
+def cut_short_by(at_once: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Let a request to stop end the block; raise Interrupted, and on every rank where one heard it.
+
+    ``at_once`` opens a block that a request ends by Interrupted wherever it is. Alone that is the
+    whole block. Several ranks have to end at one point, so with them it is the work they do
+    :func:`apart`.
+    """
+    global _ended_by
+    if current().is_alone:
+        with at_once():
+            yield
+        return
+    before, _ended_by = _ended_by, at_once
+    try:
+        yield
+    finally:
+        _ended_by = before
 
 
 def _tried(work: Callable[[], Any]) -> tuple[tuple[bool, Any], Exception | None]:

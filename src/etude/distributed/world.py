@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -90,9 +90,15 @@ class World:
 
         ``mine`` holds one result for each item of this process.
         """
+        return self.merged(self.gather(list(mine)))
+
+    def merged(self, hands: Sequence[Sequence[Item]]) -> list[Item]:
+        """Return what every process has made of the items dealt to it, in the items' order.
+
+        This one is no meeting.
+        """
         if self.is_alone:
-            return list(mine)
-        hands = self.gather(list(mine))
+            return list(hands[0])
         whole: list[Any] = [None] * sum(len(hand) for hand in hands)
         for rank, hand in enumerate(hands):
             whole[rank :: self.size] = hand
@@ -133,8 +139,10 @@ def end(code: int) -> NoReturn:
     if os.environ.get("WORLD_SIZE", "1") == "1":
         sys.exit(code)
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # On a full disk the last lines of a log are lost, and not the code that SLURM is to see.
+        with suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 

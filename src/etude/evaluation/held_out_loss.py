@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from etude.distributed.together import apart
 from etude.distributed.world import current
 from etude.execute.watchdog import progress
 from etude.rows import Example
@@ -40,15 +41,18 @@ def held_out_loss(
         for response in [policy.encode_response(example.response)]
     ]
     fitting = [row for row in rows if len(row[0]) + len(row[1]) <= max_length]
-    losses = np.zeros(len(fitting))
     lengths = [len(prompt) + len(answer) for prompt, answer in fitting]
-    world = current()
-    with policy.measuring():
-        for batch in world.share(list(_batches(lengths, batch_tokens))):
-            losses[batch] = _losses(policy, [fitting[place] for place in batch])
-            progress()
-    if not world.is_alone:
-        losses = np.sum(world.gather(losses), axis=0)
+    mine = current().share(list(_batches(lengths, batch_tokens)))
+
+    def measure() -> np.ndarray:
+        losses = np.zeros(len(fitting))
+        with policy.measuring():
+            for batch in mine:
+                losses[batch] = _losses(policy, [fitting[place] for place in batch])
+                progress()
+        return losses
+
+    losses = np.sum(apart(measure), axis=0)
     return Demonstrated(
         losses, np.array([len(answer) for _, answer in fitting]), len(rows) - len(fitting)
     )

@@ -11,6 +11,7 @@ from typing import Any
 from etude.build import build, build_struct
 from etude.config.settings import Execution
 from etude.data_mix.stream import Stream
+from etude.distributed.together import apart
 from etude.distributed.world import current
 from etude.errors import VerifierError
 from etude.evaluation.interface import Answers, Evaluation
@@ -101,13 +102,20 @@ def _answered(
     engine_factory: EngineFactory,
     judge: Judge | None,
 ) -> list[list[Answered]]:
-    """Return the answers to each problem; each rank samples and judges those of its problems."""
+    """Return the answers to each problem; each rank samples and judges those of its problems.
+
+    A request to stop ends it early.
+    """
     world = current()
     each = len(requests) // len(examples)
     problems = [requests[start : start + each] for start in range(0, len(requests), each)]
     mine = [request for problem in world.share(problems) for request in problem]
-    found = _sampled(parts, policy, examples, mine, engine_factory, judge) if mine else []
-    return world.collect([found[start : start + each] for start in range(0, len(found), each)])
+
+    def answer() -> list[list[Answered]]:
+        found = _sampled(parts, policy, examples, mine, engine_factory, judge) if mine else []
+        return [found[start : start + each] for start in range(0, len(found), each)]
+
+    return world.merged(apart(answer))
 
 
 def _sampled(

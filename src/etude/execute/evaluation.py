@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from etude.distributed.together import by_main
+from etude.distributed.together import by_main, cut_short_by
 from etude.distributed.world import current, leave
 from etude.errors import EtudeError, Fenced, Interrupted, StageError, StorageError
 from etude.events import Observer
@@ -84,8 +84,8 @@ def run_evaluation_node(
         if result is None:
             with atomic.storing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-                for path in folder.glob("failed.rank*.json"):
-                    path.unlink()
+                for path in (*folder.glob("failed.rank*.json"), folder / layout.FAILED):
+                    path.unlink(missing_ok=True)
         lead.decide(result)
         if result is None:
             result = _tried(node, folder, measured, evaluate, held, stop)
@@ -104,11 +104,13 @@ def _tried(
     """Measure, and have all ranks tell of the failure that was first where one fails."""
     world = current()
     try:
-        with _watchdog(node, folder, lease), stop.at_once():
-            return _measure(node, folder, measured, evaluate, lease)
+        with _watchdog(node, folder, lease), cut_short_by(stop.at_once):
+            return _measure(node, folder, measured, evaluate, lease, stop)
+    except Interrupted:
+        raise
     except BaseException as error:
         leave(f"the evaluation of {node.name} ended early")
-        if not isinstance(error, Exception) or isinstance(error, (Interrupted, Fenced)):
+        if not isinstance(error, Exception) or isinstance(error, Fenced):
             raise
         lease.check()  # the failure of a process that was fenced off concerns nobody
         if world.is_alone:
@@ -135,6 +137,7 @@ def _measure(
     measured: Callable[[], Measured],
     evaluate: Evaluate | None,
     lease: Lease | FollowedLease,
+    stop: Stop,
 ) -> dict[str, Any]:
     from etude.execute.determinism import settle
 
@@ -144,6 +147,7 @@ def _measure(
     seed = int(node.config.get("seed", 0))
     measure = evaluate or _evaluate_model()
     result, samples = measure(node.config, given.model, folder, seed, given.data)
+    ranks.check(stop)  # what the request ended may have taken that for an error of its own
     # What is returned now and what a later run reads back are the same: what JSON holds.
     result = json.loads(to_line(result))
 

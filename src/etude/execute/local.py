@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from etude.distributed.world import has_left
 from etude.errors import EtudeError, Fenced, Interrupted, ModelError, StorageError
 from etude.events import Observer
-from etude.execute import atomic, run_folder
+from etude.execute import atomic, ranks, run_folder
 from etude.execute.evaluation import (
     Evaluate,
     Measured,
@@ -23,7 +24,6 @@ from etude.execute.hearing import Hearing
 from etude.execute.lock import JobState
 from etude.execute.outcomes import Outcome, State, blocked, gate_text, passes, problems, stopped
 from etude.execute.publish import handed_on
-from etude.execute.ranks import agree
 from etude.execute.stage import Given, LearnerFactory, execution_of, run_stage
 from etude.execute.stop import Stop
 from etude.plan import layout
@@ -103,9 +103,9 @@ class _LocalRun:
         try:
             with self.stop.listening():
                 for node in graph.order:
-                    if not agree(self.stop):
+                    if has_left():
                         break
-                    self.stop.check()
+                    ranks.check(self.stop)
                     self._write_result("running")
                     self._node(node)
             for text in stopped(graph):

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from etude.distributed.together import portable
-from etude.distributed.world import current, has_left
+from etude.distributed.world import current
+from etude.errors import Interrupted
 from etude.execute.attempt import Log
 from etude.execute.checkpoint import Checkpoint
 from etude.execute.failures import lost_another
@@ -81,33 +82,39 @@ def leading(stop: Stop) -> Iterator[Leading]:
 def followed(stop: Stop) -> Any:
     """Return what the first rank decides, however long it waits; raise the error that it met."""
     while True:
-        kind, value = _exchange(stop, "wait", None)
+        kind, value, _ = _exchange(stop, "wait", None)
         if kind == "failed":
             raise value
         if kind == "go":
             return value
 
 
-def agree(stop: Stop) -> bool:
-    """Have a request to stop that any rank heard reach all; all ranks call it together.
+def agree(stop: Stop) -> str:
+    """Return which signal asked any rank to stop, on all of them; empty where none did.
 
-    Returns whether this rank is still in step with the others; otherwise it is to end.
+    All ranks call it together. ``stop.requested`` would not do: a rank that hears a signal while it
+    waits here for the others, who may hear theirs later, has to go on with them.
     """
-    if has_left():
-        return False
-    if not current().is_alone:
-        _exchange(stop, "go", None)
-    return True
+    if current().is_alone:
+        return stop.signal if stop.requested else ""
+    return _exchange(stop, "go", None)[2]
 
 
-def _exchange(stop: Stop, kind: _Kind, value: Any) -> tuple[_Kind, Any]:
-    """Return what the first rank says, and pass on which signal asked any rank to stop."""
+def check(stop: Stop) -> None:
+    """Raise Interrupted on every rank when any was asked to stop; all ranks call it together."""
+    signal = agree(stop)
+    if signal:
+        raise Interrupted(f"interrupted ({signal})")
+
+
+def _exchange(stop: Stop, kind: _Kind, value: Any) -> tuple[_Kind, Any, str]:
+    """Return what the first rank says, and which signal had asked any rank to stop before."""
     heard = stop.signal if stop.requested else ""
     found = current().gather((kind, value, heard))
     signal = next((each[2] for each in found if each[2]), "")
     if signal and not stop.requested:
         stop.request(signal)
-    return found[0][0], found[0][1]
+    return found[0][0], found[0][1], signal
 
 
 class FollowedAttempt:

@@ -6,13 +6,12 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from etude.config.settings import Execution
-from etude.distributed.together import by_main
+from etude.distributed.together import by_main, cut_short_by
 from etude.distributed.world import current, leave
 from etude.errors import EtudeError, Fenced, Interrupted, StageError, StorageError
 from etude.events import Observer
@@ -213,6 +212,7 @@ class _Training:
                     self.saved = resumed.step
                 # An evaluation that was due at the checkpoint may have been cut off.
                 self._evaluate_if_due(learner)
+            ranks.check(self.stop)
             for step in range(self.finished, learner.steps):
                 self._step(learner, step)
             self._checkpoint(learner)
@@ -298,11 +298,11 @@ class _Training:
         )
 
     def _stop_if_asked(self, learner: Learner) -> None:
-        ranks.agree(self.stop)
-        if self.stop.requested:
+        signal = ranks.agree(self.stop)
+        if signal:
             self._checkpoint(learner)
             raise Interrupted(
-                f"stage {self.node.name}: interrupted ({self.stop.signal}) after step "
+                f"stage {self.node.name}: interrupted ({signal}) after step "
                 f"{self.finished}; a checkpoint is written, the same command goes on from there"
             )
 
@@ -313,18 +313,14 @@ class _Training:
         return bool(every) and self.finished > 0 and self.finished % every == 0
 
     def _evaluate_if_due(self, learner: Learner) -> None:
-        """Evaluate where one is due and none was recorded; a request to stop cuts it short.
-
-        Several ranks could not stop alike in the middle of it: they look before it and after it.
-        """
+        """Evaluate where one is due and none was recorded; a request to stop cuts it short."""
         if not self._evaluation_due(learner) or by_main(self._evaluated):
             return
-        alone = current().is_alone
-        if not alone:
-            self._stop_if_asked(learner)
         try:
-            with self.stop.at_once() if alone else nullcontext():
+            ranks.check(self.stop)
+            with cut_short_by(self.stop.at_once):
                 evaluation, samples = learner.evaluate()
+            ranks.check(self.stop)
         except Interrupted:
             self._stop_if_asked(learner)
             raise
