@@ -47,6 +47,7 @@ def test_live_jobs_are_cancelled_in_one_command_and_waiting_ones_are_noted(
     assert "3 stages that waited for room will not be submitted" in text
     assert text.endswith("go on with: etude resume 77aa\n")
     slurm.says("81_1 COMPLETING n1 None", None)
+    assert "has no jobs of its own in the queue" in said(capsys, "77aa")
     registry.write_ended(run.folder, "sft2", {"state": "failed", "why": "a bug", "job": "81_2"})
     counts = status.runs(run.outputs)[0].counts
     assert counts == {"done": 1, "cancelled": 6, "failed": 1}

@@ -131,3 +131,17 @@ def test_following_goes_on_in_the_next_start_and_ends_with_the_stage(
     slurm.says("", "81 COMPLETED 0:0")
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_job_without_a_rank_shows_what_its_script_printed(
+    tmp_path: Path, slurm: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = FakeRun(tmp_path / "outputs")
+    run.submit({"sft1": "81"})
+    (run.folder / "jobs").mkdir()
+    (run.folder / "jobs" / "81_0_log.out").write_text("setup failed\n")
+    assert printed(capsys, "77aa", "sft").endswith("81_0_log.out\nsetup failed\n")
+    run.attempt("sft1", job="81")
+    run.printed("sft1", "81")
+    with pytest.raises(StorageError, match="no rank 1 that printed; ranks that did: 0"):
+        logs.main(["77aa", "sft", "--rank", "1"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from etude.config.read_yaml import read_yaml
 from etude.errors import ConfigError
 from etude.launch.resources import minutes_of, shape_of
 from etude.launcher.slurm import Slurm
@@ -43,3 +46,23 @@ def test_a_stage_overrides_the_launcher_and_the_rest_follows_it() -> None:
     assert hash(shape) == hash(
         shape_of({"nodes": 3, "sbatch": {"nice": 5}, "gpus_per_node": 2}, launcher)
     )
+
+
+def test_a_time_in_a_file_is_text_as_on_a_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text("time: 12:00:00\nnodes: 12\nlr: 1e-3\nport: 0x10\nless: -1_000\nzero: 0\n")
+    wanted = {"time": "12:00:00", "nodes": 12, "lr": 1e-3, "port": 16, "less": -1000, "zero": 0}
+    assert read_yaml(path) == wanted
+
+
+def test_options_that_jobs_are_built_on_cannot_be_taken_from_under_them() -> None:
+    given = {"mail_type": "END", "exclusive": True, "hold": False, "nice": None, "--comment": "a b"}
+    shape = shape_of({"sbatch": given}, Slurm())
+    assert shape.sbatch == (("comment", "a b"), ("exclusive", "True"), ("mail-type", "END"))
+    with pytest.raises(ConfigError) as caught:
+        shape_of({}, Slurm(sbatch={"dependency": "afterok:1", "job_name": "x", "time": 5}))
+    assert [str(fault) for fault in caught.value.faults] == [
+        "launcher.sbatch.dependency=afterok:1  cannot be given here: etude sets it for every job.",
+        "launcher.sbatch.job_name=x  cannot be given here: etude sets it for every job.",
+        "launcher.sbatch.time=5  cannot be given here: type launcher.time=VALUE.",
+    ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from etude.errors import SlurmError
-from etude.launch.slurm import commands
+from etude.launch.resources import Shape
+from etude.launch.slurm import commands, script
 from etude.launch.slurm.commands import Accounted, Queued
 
 
@@ -101,3 +103,29 @@ def test_a_failure_names_the_command_and_what_it_said(
     act(programs, "squeue", "exec sleep 5")
     with pytest.raises(SlurmError, match=r"`squeue .*` did not answer within 0.1 seconds"):
         commands.ask("squeue", "-h", seconds=0.1)
+
+
+def test_nodes_that_take_no_jobs_now_are_named(programs: Path) -> None:
+    states = "n1|idle\\nn2|mixed*\\nn3|drained\\nn4|down*\\nn5|allocated\\nn6|idle~"
+    act(programs, "sinfo", f"[ \"$*\" = '-h -N -o %N|%T -p gpu' ] && printf '{states}'")
+    assert commands.away("gpu") == ["n3", "n4"]
+
+
+def test_what_sbatch_says_is_told_once_and_without_its_name() -> None:
+    said = "sbatch: error: QOSLimit\nsbatch: error: Batch job submission failed: No room\n"
+    assert commands.plain(said) == "QOSLimit; No room"
+
+
+@pytest.mark.parametrize(
+    ("line", "ends"),
+    [("source /no/such", True), ("[ -d /no/such ] && true", False), (". {failing}", False)],
+)
+def test_a_setup_line_that_fails_ends_the_job(tmp_path: Path, line: str, ends: bool) -> None:
+    failing = tmp_path / "sourced"
+    failing.write_text("false\ntrue\n")
+    shape = Shape(setup=(line.format(failing=failing),))
+    lines = script.setup_lines(shape, tmp_path, "true", tmp_path)
+    (tmp_path / "batch").write_text("\n".join([*lines, "false", "echo trains"]))
+    ran = subprocess.run(["bash", tmp_path / "batch"], capture_output=True, text=True)
+    assert ran.stdout == ("" if ends else "trains\n")
+    assert ran.returncode == ends and ("setup failed (exit code 1): source" in ran.stderr) == ends

@@ -13,7 +13,7 @@ from fake_run import FakeRun, FakeSlurm, dump
 
 from etude.launch import registry
 from etude.launch.seeing import status
-from etude.launch.seeing.states import Seen
+from etude.launch.seeing.seen import Seen
 
 
 @pytest.fixture
@@ -322,3 +322,28 @@ def test_status_imports_nothing_heavy() -> None:
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert printed.stdout.strip() == "[]", printed.stderr
+
+
+def test_a_job_that_ended_before_python_says_why_and_where_it_is_written(
+    tmp_path: Path, slurm: FakeSlurm
+) -> None:
+    run = FakeRun(tmp_path / "outputs", stages=("sft",), seeds=2)
+    run.submit({"sft1": "81_0", "sft2": "81_1"})
+    place = run.folder / "jobs" / "81_0_0_log.out"
+    place.parent.mkdir()
+    place.write_text("/x/slurm_script: line 1: apptainr: command not found\nsrun: error: n7: 2\n")
+    slurm.says("", "81_0 FAILED 2:0")
+    text = told(run)
+    assert "exit code 2 before Python started: apptainr: command not found" in text
+    assert "log outputs/runs/2026-01-01-sweep-77aa/jobs/81_0_0_log.out" in text
+    slurm.says("", None)
+    assert seen(run, "sft1").cause == "ended before Python started: apptainr: command not found"
+    assert seen(run, "sft2").state == "vanished"
+
+
+def test_what_nobody_will_submit_comes_with_the_command_that_does(
+    tmp_path: Path, slurm: FakeSlurm
+) -> None:
+    run = FakeRun(tmp_path / "outputs")
+    run.done("sft1")
+    assert told(run).endswith("UNSUBMITTED for room in the queue\n goes on with: etude resume 77aa")

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from etude.launch.seeing.lines import RunState
-from etude.launch.seeing.states import Seen
+from etude.launch.seeing.seen import Seen
 from etude.launch.seeing.watch import follow, table
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from etude.config.prepare import prepare
-from etude.errors import ConfigError, StorageError
+from etude.errors import ConfigError, SlurmError, StorageError
 from etude.execute.outcomes import Outcome
 from etude.execute.stop import Stop
 from etude.launch import job, written
@@ -102,15 +102,16 @@ def test_a_run_that_is_taken_up_may_change_machines_and_nothing_else(graph: Grap
         graph.folder,
         ["execution.micro_batch_tokens=512", "stages.rl.resources.time=60", "launcher.nodes=2"],
     )
+    change(graph.folder, ["launcher.time=1:30:00", "launcher.sbatch={nice:100}"])
     read, launcher = written.read(graph.folder)
-    assert launcher["nodes"] == 2
+    assert (launcher["nodes"], launcher["time"], launcher["sbatch"]["nice"]) == (2, "1:30:00", 100)
     assert list(read.stages) == list(graph.stages)
     for node in read.order:
         assert node.config["execution"]["micro_batch_tokens"] == 512
     times = {(node.name, node.resources.get("time")) for node in read.stages.values()}
     assert {(name, str(time)) for name, time in times} == {("sft", "None"), ("rl", "60")}
     noted = (graph.folder / "changes.jsonl").read_text()
-    assert json.loads(noted)["changes"][0] == "execution.micro_batch_tokens=512"
+    assert json.loads(noted.splitlines()[0])["changes"][0] == "execution.micro_batch_tokens=512"
 
 
 def test_changes_that_would_change_results_are_refused_together(graph: Graph) -> None:
@@ -126,4 +127,12 @@ def test_changes_that_would_change_results_are_refused_together(graph: Graph) ->
     for bad in ("execution.micro_batch_tokns=4", "execution.threads=0", "launcher.nods=2"):
         with pytest.raises(ConfigError):
             change(graph.folder, [bad])
+    with pytest.raises(ConfigError, match="is not a time limit"):
+        change(graph.folder, ["launcher.time=soon"])
+
+    def refuse(*changed: object) -> None:
+        raise SlurmError("SLURM would refuse")
+
+    with pytest.raises(SlurmError):
+        change(graph.folder, ["launcher.partition=gpus"], ask=refuse)
     assert (graph.folder / written.GRAPH).read_bytes() == before

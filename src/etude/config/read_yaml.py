@@ -1,4 +1,7 @@
-"""Reading one YAML file as Hydra would: `1e-3` is a number, a date is text, keys occur once."""
+"""Reading one YAML file as Hydra would: `1e-3` is a number, a date is text, keys occur once.
+
+`4:00:00` is text too, as on a command line, and not YAML 1.1's number of seconds to the base 60.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ _FLOAT = re.compile(
     re.VERBOSE,
 )
 
+_INT = re.compile(r"^[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$")
+
 
 @cache
 def _loader() -> Any:
@@ -38,11 +43,14 @@ def _loader() -> Any:
 
     Loader.yaml_implicit_resolvers = {
         first: [
-            (tag, regexp) for tag, regexp in resolvers if not tag.endswith(("timestamp", "float"))
+            (tag, regexp)
+            for tag, regexp in resolvers
+            if not tag.endswith(("timestamp", "float", "int"))
         ]
         for first, resolvers in base.yaml_implicit_resolvers.items()
     }
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+    Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
     return Loader
 
 

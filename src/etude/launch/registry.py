@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -83,17 +83,20 @@ def forget_ended(folder: Path, unit: str) -> None:
     (folder / ENDED / f"{unit}.json").unlink(missing_ok=True)
 
 
-def write_waiting(folder: Path, units: int) -> None:
-    """Write down how many units found no room in the queue. Raises StorageError."""
+def write_waiting(folder: Path, units: Collection[str]) -> None:
+    """Write down which units found no room in the queue. Raises StorageError."""
     if units:
-        atomic.write_text(folder / WAITING, f"{units}\n")
+        atomic.write_text(folder / WAITING, "".join(f"{unit}\n" for unit in units))
     else:
         (folder / WAITING).unlink(missing_ok=True)
 
 
-def is_waiting(folder: Path) -> bool:
-    """Tell whether units of a run are still to be handed over."""
-    return (folder / WAITING).exists()
+def waiting(folder: Path) -> list[str]:
+    """Return the units of a run that are still to be handed over."""
+    try:
+        return (folder / WAITING).read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return []
 
 
 @dataclass(frozen=True)

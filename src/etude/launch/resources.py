@@ -61,7 +61,7 @@ def shape_of(resources: Mapping[str, Any], defaults: Resources, where: str = "re
     asked = {each.name: _first(resources, defaults, each.name) for each in fields(Resources)}
     gpus = asked["gpus_per_node"] or 0
     key = f"{where}.time" if resources.get("time") is not None else "launcher.time"
-    options = asked["sbatch"] or {}
+    options = _options(asked["sbatch"] or {}, resources, where)
     return Shape(
         nodes=asked["nodes"] or 1,
         tasks_per_node=asked["tasks_per_node"] or max(1, gpus),
@@ -77,8 +77,60 @@ def shape_of(resources: Mapping[str, Any], defaults: Resources, where: str = "re
         modules=tuple(asked["modules"] or ()),
         setup=tuple(asked["setup"] or ()),
         container=asked["container"],
-        sbatch=tuple(sorted((str(key), str(value)) for key, value in options.items())),
+        sbatch=options,
     )
+
+
+#: Options of sbatch that have keys of their own here; and those that jobs are built on.
+_KEYS = {
+    "nodes": "nodes",
+    "ntasks": "tasks_per_node",
+    "ntasks-per-node": "tasks_per_node",
+    "gpus-per-node": "gpus_per_node",
+    "cpus-per-task": "cpus_per_task",
+    "mem": "memory_gib",
+    "time": "time",
+    "partition": "partition",
+    "account": "account",
+    "qos": "qos",
+    "constraint": "constraint",
+    "reservation": "reservation",
+}
+_TAKEN = {
+    "array": "launcher.in_flight bounds how many of an array run at once",
+    "signal": "launcher.signal_seconds says how long before a time limit",
+    "requeue": "launcher.requeue=true or false says it",
+    "no-requeue": "launcher.requeue=true or false says it",
+    **dict.fromkeys(
+        ("dependency", "kill-on-invalid-dep", "job-name", "output", "error", "open-mode"),
+        "etude sets it for every job",
+    ),
+    **dict.fromkeys(
+        ("wrap", "parsable", "quiet", "wait", "test-only", "help", "usage", "version"),
+        "jobs could not be submitted with it",
+    ),
+}
+
+
+def _options(
+    options: Mapping[str, Any], resources: Mapping[str, Any], where: str
+) -> tuple[tuple[str, str], ...]:
+    """Return other options of sbatch by name; null and false leave one out, true has no value.
+
+    Raises ConfigError for those that would take what a job is built on from under it.
+    """
+    group = where if resources.get("sbatch") is not None else "launcher"
+    found, faults = {}, []
+    for key, value in options.items():
+        name = str(key).lstrip("-").replace("_", "-")
+        if name in _KEYS or name in _TAKEN:
+            why = _TAKEN.get(name) or f"type {group}.{_KEYS[name]}=VALUE"
+            faults.append(Fault(f"{group}.sbatch.{key}={value}", f"cannot be given here: {why}."))
+        elif value is not None and value is not False:
+            found[name] = str(value)
+    if faults:
+        raise ConfigError(faults)
+    return tuple(sorted(found.items()))
 
 
 def _first(resources: Mapping[str, Any], defaults: Resources, name: str) -> Any:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from etude.cli.frame import let_threads_sleep
 from etude.config.settings import Execution, Resources
+from etude.config.spelling import did_you_mean
 from etude.errors import ConfigError, Fault, StorageError
 from etude.execute.lines import LineWriter
 from etude.launch import written
+from etude.launch.resources import shape_of
+from etude.launcher.slurm import Slurm
 from etude.plan import layout
 from etude.plan.nodes import Graph, StageNode
 
@@ -30,7 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     """Go on with a run: `etude resume RUN [execution.KEY=VALUE] [launcher.KEY=VALUE]`."""
     parser = argparse.ArgumentParser("etude resume", description=main.__doc__)
     parser.add_argument("run", help="part of a run's name")
-    parser.add_argument("changes", nargs="*", help="KEY=VALUE of execution, resources or launcher")
+    parser.add_argument(
+        "changes", nargs="*", default=[], help="KEY=VALUE of execution, resources or launcher"
+    )
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where runs lie")
     given = parser.parse_args(arguments)
     from etude.build import build
@@ -43,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
             f"{_command(folder)}"
         )
     if given.changes:
-        change(folder, given.changes)
+        change(folder, given.changes, ask=_ask_slurm)
     launcher = build(written.read_plain(folder)["launcher"], "launcher")
     let_threads_sleep()
     code: int = launcher.resume(folder)
@@ -55,10 +59,23 @@ def _command(folder: Path) -> str:
     return " ".join([Path(words[0]).name, *words[1:]])
 
 
-def change(folder: Path, changes: Sequence[str]) -> None:
+def _ask_slurm(graph: Graph, launcher: Any) -> None:
+    """Have SLURM say whether there are such machines. Raises SlurmError."""
+    if isinstance(launcher, Slurm):
+        from etude.launch.slurm.launch import left, try_out
+
+        try_out(graph, launcher, left(graph).values())
+
+
+def change(
+    folder: Path,
+    changes: Sequence[str],
+    ask: Callable[[Graph, Any], None] = lambda graph, launcher: None,
+) -> None:
     """Lay values of execution, resources or the launcher over a written run, and note it.
 
-    Finished stages keep the config they were trained with. Raises ConfigError with every fault.
+    Finished stages keep the config they were trained with. Nothing is written where a value is
+    none: raises ConfigError with every fault, and what ``ask`` raises of the changed run.
     """
     graph, launcher = written.read(folder)
     faults: list[Fault] = []
@@ -70,7 +87,7 @@ def change(folder: Path, changes: Sequence[str]) -> None:
             launcher = {**launcher, **values}
             continue
         _lay(graph, [n for n in graph.stages.values() if stage in (None, n.name)], group, values)
-    _judge(graph, launcher)
+    ask(graph, _judged(graph, launcher))
     written.write(graph, launcher)
     writer = LineWriter(folder / _CHANGES)
     writer.write({"changes": list(changes), "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
@@ -78,7 +95,7 @@ def change(folder: Path, changes: Sequence[str]) -> None:
 
 
 def _split(text: str, graph: Graph, faults: list[Fault]) -> tuple[str | None, str, dict[str, Any]]:
-    key, equals, value = text.partition("=")
+    key, equals, _ = text.partition("=")
     words = key.split(".")
     stage = None
     if words[0] == "stages" and len(words) > 2:
@@ -91,7 +108,22 @@ def _split(text: str, graph: Graph, faults: list[Fault]) -> tuple[str | None, st
     if not equals or len(words) != 2 or words[0] not in ("execution", "resources", "launcher"):
         faults.append(Fault(text, _MAY_CHANGE if equals else "is no KEY=VALUE."))
         return None, "", {}
-    return stage, words[0], {words[1]: yaml.safe_load(value)}
+    return stage, words[0], {words[1]: _value(text, faults)}
+
+
+def _value(text: str, faults: list[Fault]) -> Any:
+    """Return a value as the command line of `train` reads it: ``1:30:00`` is text."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        faults.append(Fault(text, f"cannot be read: {str(error).splitlines()[0]}"))
+        return None
+    if override.is_sweep_override():
+        faults.append(Fault(text, "is several values; a run goes on with one."))
+    return override.value()
 
 
 def _lay(graph: Graph, nodes: list[StageNode], group: str, values: Mapping[str, Any]) -> None:
@@ -112,23 +144,50 @@ def _lay(graph: Graph, nodes: list[StageNode], group: str, values: Mapping[str, 
     graph.order[:] = [graph.node(node.fingerprint) for node in graph.order]
 
 
-def _judge(graph: Graph, launcher: Mapping[str, Any]) -> None:
-    """Refuse values that are none, as the front check of `train` would."""
-    from etude.build import build, build_struct
+def _judged(graph: Graph, launcher: Mapping[str, Any]) -> Any:
+    """Return the launcher; refuse values that are none, as `train` would.
 
-    build(launcher, "launcher")
-    known = {each.name for each in fields(Execution)}
+    Raises ConfigError with every fault.
+    """
+    from etude.build import build
+
+    faults: dict[str, Fault] = {}
+    made: Any = None
+    with _collected(faults):
+        made = build(launcher, "launcher")
     for node in graph.stages.values():
-        build_struct(Resources, node.resources, f"stages.{node.name}.resources")
-        own = node.config.get("execution") or {}
-        unknown = [key for key in own if key not in known]
-        if unknown:
-            from etude.config.spelling import did_you_mean
+        for fault in _faults_of(node):
+            faults[str(fault)] = fault
+        if not faults and isinstance(made, Resources):
+            with _collected(faults):
+                shape_of(node.resources, made, f"stages.{node.name}.resources")
+    if faults:
+        raise ConfigError(list(faults.values()))
+    return made
 
-            raise ConfigError(
-                [
-                    Fault(f"execution.{key}", f"there is no such key.{did_you_mean(key, known)}")
-                    for key in unknown
-                ]
-            )
-        build_struct(Execution, own, f"stages.{node.name}.execution")
+
+@contextmanager
+def _collected(faults: dict[str, Fault]) -> Iterator[None]:
+    """Keep the faults that are raised in the block, each once."""
+    try:
+        yield
+    except ConfigError as error:
+        faults.update((str(fault), fault) for fault in error.faults)
+
+
+def _faults_of(node: StageNode) -> Iterator[Fault]:
+    """Yield what is wrong with the machines and the execution of a stage."""
+    from etude.build import build_struct
+
+    known = [each.name for each in fields(Execution)]
+    own = node.config.get("execution") or {}
+    for key in own:
+        if key not in known:
+            yield Fault(f"execution.{key}", f"there is no such key.{did_you_mean(key, known)}")
+    found: dict[str, Fault] = {}
+    with _collected(found):
+        build_struct(Resources, node.resources, f"stages.{node.name}.resources")
+    with _collected(found):
+        allowed = {key: value for key, value in own.items() if key in known}
+        build_struct(Execution, allowed, f"stages.{node.name}.execution")
+    yield from found.values()

@@ -110,7 +110,12 @@ def matching(outputs: Path, wanted: str) -> list[Path]:
     ):
         if fits:
             return fits
-    known = ", ".join(path.name for path in folders[:5]) or "none"
+    if not folders:
+        raise StorageError(
+            f"there are no runs under {outputs / layout.RUNS}; where they lie elsewhere, "
+            "type --outputs FOLDER"
+        )
+    known = ", ".join(path.name for path in folders[:5])
     raise StorageError(
         f"no run under {outputs / layout.RUNS} is called '{wanted}'; the newest are {known}"
     )

@@ -46,7 +46,11 @@ def _cancel_jobs(asked: Asked, everything: bool) -> int:
         asked = read(asked.folder)
         user = asked.folder.stat().st_uid
         queue = commands.queue(user)
-        live = {key: each for key, each in asked.jobs.items() if each.job in queue}
+        live = {
+            key: each
+            for key, each in asked.jobs.items()
+            if each.job in queue and not _ends(asked.folder, key, each.job, queue[each.job])
+        }
         own = {key: each for key, each in live.items() if each.run == asked.name}
         foreign = {key: each for key, each in live.items() if key not in own}
         rests = {} if everything else others_resting(asked, own, queue)
@@ -60,7 +64,7 @@ def _cancel_jobs(asked: Asked, everything: bool) -> int:
             registry.write_ended(asked.folder, key, _CANCELLED)
         for key, each in chosen.items():
             registry.write_ended(asked.folder, key, {**_CANCELLED, "job": each.job})
-        registry.write_waiting(asked.folder, 0)
+        registry.write_waiting(asked.folder, ())
         _cancel_for_good([each.job for each in chosen.values()], user)
     _tell(asked, [each.job for each in chosen.values()], len(unsubmitted))
     for key in own:
@@ -75,6 +79,13 @@ def _cancel_jobs(asked: Asked, everything: bool) -> int:
     if chosen or unsubmitted:
         print(f"go on with: {resume_command(asked)}")
     return 0
+
+
+def _ends(folder: Path, unit: str, job: str, queued: commands.Queued) -> bool:
+    """Tell whether a job was cancelled before and is on its way out."""
+    about = registry.ended(folder, unit) or {}
+    was_cancelled = (about.get("state"), about.get("job")) == ("cancelled", job)
+    return was_cancelled and queued.state == "COMPLETING"
 
 
 _ROUNDS = 3

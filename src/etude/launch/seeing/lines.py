@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from etude.launch.seeing.states import STATES, Seen
+from etude.launch.seeing.seen import LIVE, STATES, Seen
 from etude.plan.quantities import counted, duration
 
 #: Stages up to which a run is shown stage by stage in its order.
@@ -94,7 +94,8 @@ class RunState:
         problems = [text for each in self.seen for text in each.problems]
         yield from (f" {text}" for text in dict.fromkeys([*problems, *self._told()]))
         states = {each.state for each in self.seen}
-        if self.resume and states & _TAKEN_UP and not states & _EXPLAINED:
+        taken_up = states & _TAKEN_UP or ("unsubmitted" in states and not states & LIVE)
+        if self.resume and taken_up and not states & _EXPLAINED:
             yield f" goes on with: {self.resume}"
 
     def _told(self) -> Iterator[str]:

@@ -17,7 +17,8 @@ from etude.launch.seeing.asked import Asked, Piece, read, the_one
 from etude.launch.seeing.choosing import the_stage
 from etude.launch.seeing.cluster import Cluster
 from etude.launch.seeing.lines import shown
-from etude.launch.seeing.states import LIVE, look
+from etude.launch.seeing.seen import LIVE
+from etude.launch.seeing.states import look
 from etude.plan import layout
 
 _POLL = 0.5
@@ -46,16 +47,28 @@ def logs_of(asked: Asked, piece: Piece, rank: int = 0) -> list[Log]:
         owner = about.get("owner") or {}
         by_start[owner.get("job"), owner.get("restart", 0)] = path.name
     found = []
-    for start in _starts(asked, piece):
+    starts = _starts(asked, piece)
+    for start in starts:
         attempt = by_start.get((start.job, start.restart))
         named = f"attempt {attempt}, " if attempt else ""
         path = start.folder / f"rank{rank}.log"
         if path.is_file():
             title = named + start.words
             found.append(Log(title + (f", rank {rank}" if len(start.ranks) > 1 else ""), path))
-    if found:
+    batch = _unstarted(asked, piece, {start.job for start in starts})
+    if batch is not None and not rank:
+        found.append(Log(f"job {asked.jobs[piece.fingerprint].job} before any rank", batch))
+    if found or starts or rank:
         return found
     return [Log(f"attempt {path.name}", path / "log") for path in attempts]
+
+
+def _unstarted(asked: Asked, piece: Piece, started: set[str]) -> Path | None:
+    """Return what the newest job printed where no rank of it has begun."""
+    newest = asked.jobs.get(piece.fingerprint)
+    if newest is None or newest.job in started:
+        return None
+    return printed.batch_log(asked.folder.with_name(newest.run), newest.job)
 
 
 def _attempts(asked: Asked, piece: Piece) -> list[Path]:
@@ -116,6 +129,8 @@ def _of_attempt(asked: Asked, piece: Piece, found: Sequence[Log], attempt: int) 
 def _nothing(asked: Asked, piece: Piece, rank: int) -> str:
     """Say why there is nothing to print."""
     starts = _starts(asked, piece)
+    if not starts and rank and _attempts(asked, piece):
+        return f"{piece.head} ran in one process; leave --rank out"
     if starts:
         known = ", ".join(map(str, starts[-1].ranks)) or "none"
         return f"{piece.head} has no rank {rank} that printed; ranks that did: {known}"

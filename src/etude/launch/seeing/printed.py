@@ -1,13 +1,15 @@
-"""Where the ranks of a job's attempts wrote what they printed."""
+"""Where the ranks of a job's attempts wrote what they printed, and what came before any rank."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from etude.execute.lines import raw_lines
 from etude.launch import registry
+from etude.launch.slurm.script import JOBS_FOLDER
 
 #: What stands for a job where processes of one machine do the work.
 LOCAL = "local"
@@ -56,6 +58,25 @@ def starts(folder: Path, name: str, unit: str, job: str | None = None) -> list[S
         return found
     order = {job: 0} if job is not None else _order(folder, unit)
     return sorted(found, key=lambda start: (order.get(start.job, -1), start.restart))
+
+
+_TAIL = 8192
+_SCRIPT = re.compile(r"^\S*slurm_script: line \d+: ")
+
+
+def batch_log(folder: Path, job: str) -> Path | None:
+    """Return what the batch script of a job and srun printed, where they printed anything."""
+    path = folder / JOBS_FOLDER / f"{job}_0_log.out"
+    return path if job and path.is_file() and path.stat().st_size else None
+
+
+def last_words(path: Path) -> str:
+    """Return the last line of a batch log that says why, without the place of the script."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _TAIL))
+        text = stream.read().decode(errors="replace")
+    found = [line for line in text.splitlines() if line.strip() and not line.startswith("srun:")]
+    return _SCRIPT.sub("", found[-1].strip()) if found else ""
 
 
 def _order(folder: Path, unit: str) -> dict[str, int]:

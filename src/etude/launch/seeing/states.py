@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,66 +15,11 @@ from etude.launch.seeing import printed, reasons
 from etude.launch.seeing.asked import Asked, Piece
 from etude.launch.seeing.cluster import Cluster, JobAnswer
 from etude.launch.seeing.folders import Folders, Found, pace
+from etude.launch.seeing.seen import Seen
 from etude.launch.slurm.commands import Accounted, Queued
-
-#: Every state, as a headline lists them. ``blocked``: what it rests on, or a gate, keeps it from
-#: running; ``stopped``: interrupted, goes on when taken up; ``vanished``: SLURM has no record of
-#: its job; ``unsubmitted``: no job was handed over yet; ``queued``: it has a job, more is unknown.
-STATES = (
-    "done",
-    "running",
-    "waiting",
-    "queued",
-    "unsubmitted",
-    "blocked",
-    "cancelled",
-    "stopped",
-    "vanished",
-    "failed",
-)
-
-#: States in which a piece may still end well by itself.
-LIVE = frozenset({"running", "waiting", "queued"})
 
 #: States that another piece cannot rest on.
 _LOST = frozenset({"failed", "blocked", "cancelled", "stopped", "vanished"})
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One piece of a run as it stands.
-
-    ``attempt``, ``step`` and ``steps`` tell how far it is, ``resumes_from`` where another attempt
-    would go on. ``cause`` says why it is in its state, ``hint`` under which overrides it may get
-    further. ``figure``, ``left`` and ``silent`` (seconds to go, and without a step for longer than
-    usual) are of running ones. ``run`` is another run whose job does the work.
-    """
-
-    name: str
-    fingerprint: str
-    state: str
-    overrides: tuple[str, ...] = ()
-    is_stage: bool = True
-    attempt: int = 0
-    step: int = 0
-    steps: int = 0
-    resumes_from: int = 0
-    cause: str = ""
-    hint: str = ""
-    job: str = ""
-    node: str = ""
-    rank: int | None = None
-    log: str = ""
-    figure: str = ""
-    left: float | None = None
-    silent: float | None = None
-    run: str = ""
-    problems: tuple[str, ...] = ()
-
-    @property
-    def head(self) -> str:
-        """Return its name as the commands take it, such as ``rl-3c1e``."""
-        return f"{self.name}-{self.fingerprint[:4]}"
 
 
 def look(asked: Asked, cluster: Cluster, folders: Folders | None = None) -> list[Seen]:
@@ -112,6 +57,7 @@ class _Look:
         self.answer = JobAnswer(None if queue is None else dict(queue))
         self.ended = {key: self._ended(key) for key in asked.pieces if found[key].done is None}
         self.accounts = self._accounts(cluster)
+        self.waiting = frozenset(registry.waiting(asked.folder))
         self.seen: dict[str, Seen] = {}
         self.now = time.time()
 
@@ -164,6 +110,10 @@ class _Look:
             return self._in_queue(seen, piece, found, queued)
         if found.done is not None:
             return seen
+        if piece.fingerprint in self.waiting:
+            lost = self._lost(piece)
+            state, cause = ("blocked", lost) if lost else ("unsubmitted", "for room in the queue")
+            return replace(seen, state=state, cause=cause, job="", run="")
         if job is not None and self.queue is not None:
             return self._left_queue(seen, found)
         if job is not None:
@@ -263,8 +213,11 @@ class _Look:
             if lost:
                 return replace(seen, state="blocked", cause=lost)
             return replace(seen, state="cancelled", cause="by scancel", node=account.node)
+        unstarted = self._unstarted(seen)
         if account is not None and account.state in _BAD:
-            return self._failed(seen, found, reasons.ended(account), account)
+            why = reasons.ended(account)
+            why = f"{why} before Python started: {unstarted}" if unstarted else why
+            return self._failed(seen, found, why, account)
         if account is not None and account.state == "COMPLETED":
             cause = "SLURM says COMPLETED, but its result is missing or damaged"
             return self._failed(seen, found, cause, account)
@@ -272,6 +225,8 @@ class _Look:
             return self._failed(seen, found, "", account)
         if lost:
             return replace(seen, state="blocked", cause=lost)
+        if unstarted:
+            return self._failed(seen, found, f"ended before Python started: {unstarted}", account)
         return replace(seen, state="vanished", cause=f"SLURM has no record of job {seen.job}")
 
     def _as_told(
@@ -369,9 +324,17 @@ class _Look:
 
     def _start(self, seen: Seen) -> printed.Start | None:
         """Return the newest start of its job."""
-        run = self.asked.folder.with_name(seen.run) if seen.run else self.asked.folder
-        found = printed.starts(run, seen.name, seen.fingerprint, seen.job or None)
+        found = printed.starts(self._run(seen), seen.name, seen.fingerprint, seen.job or None)
         return found[-1] if found else None
+
+    def _unstarted(self, seen: Seen) -> str:
+        """Return the last words of a job whose batch script ended before any rank printed."""
+        path = printed.batch_log(self._run(seen), seen.job)
+        return "" if path is None or self._start(seen) is not None else printed.last_words(path)
+
+    def _run(self, seen: Seen) -> Path:
+        """Return the folder of the run whose job it is."""
+        return self.asked.folder.with_name(seen.run) if seen.run else self.asked.folder
 
     def _log(self, seen: Seen, found: Found, rank: int = 0) -> str:
         """Return what the newest attempt printed, or its own log where no job ran it."""
@@ -380,7 +343,8 @@ class _Look:
             return str(start.of_rank(rank))
         if found.attempt and (not seen.job or found.job in (None, seen.job)):
             return f"{found.folder}/attempts/{found.attempt}/log"
-        return ""
+        path = printed.batch_log(self._run(seen), seen.job)
+        return "" if path is None else str(path)
 
 
 _BAD = frozenset(

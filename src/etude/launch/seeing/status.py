@@ -114,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run", nargs="?", help="part of a run's name; default: the newest runs")
     parser.add_argument("--all", action="store_true", help="every stage of a large run by itself")
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--watch", action="store_true", help="follow one run until it ends")
+    parser.add_argument("--watch", action="store_true", help="follow one run to its end")
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where runs lie")
     given = parser.parse_args(list(arguments))
     outputs = given.outputs.expanduser().absolute()
@@ -122,7 +122,8 @@ def main(arguments: Sequence[str]) -> int:
         from etude.launch.seeing.asked import the_one
         from etude.launch.seeing.watch import follow
 
-        return follow(the_one(outputs, given.run or ""))
+        newest = folders_of(outputs)[:1] if given.run is None else []
+        return follow(newest[0] if newest else the_one(outputs, given.run or ""))
     if given.json:
         print(as_json(runs(outputs, given.run, None if given.run else MOST)))
         return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from etude.errors import Interrupted
 from etude.launch.seeing.lines import SMALL, RunState, line
-from etude.launch.seeing.states import LIVE, Seen
+from etude.launch.seeing.seen import LIVE, Seen
 from etude.launch.seeing.status import run_state
 
 if TYPE_CHECKING:

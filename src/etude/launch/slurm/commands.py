@@ -20,6 +20,8 @@ CHUNK = 500
 # Settings of a person for their own use of these commands would change what is printed here.
 _PERSONAL = ("SQUEUE_", "SACCT_", "SCANCEL_", "SCONTROL_")
 _RANGE = re.compile(r"(\d+)_\[([\d,\-]+)(?:%\d+)?\]")
+_SBATCH = r"^sbatch: (error: )?(Batch job submission failed: )?"
+_AT_WORK = re.compile("idle|alloc|mix|comp|plan|power", re.I)
 _CLOCK = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
 _FIELD = re.compile(r"(\S+?)=(.*?)(?=\s+[\w/:.]+=|\s*$)")
 
@@ -204,6 +206,19 @@ def cancel(ids: Iterable[str]) -> None:
     """Cancel jobs; those that have ended are passed over. Raises SlurmError."""
     for chunk in _chunks(collapsed(ids)):
         ask("scancel", "-Q", *chunk)
+
+
+def plain(said: str) -> str:
+    """Return what sbatch said in one line, without its own name before each part."""
+    parts = [re.sub(_SBATCH, "", line).strip() for line in said.splitlines()]
+    return "; ".join(dict.fromkeys(part for part in parts if part))
+
+
+def away(partition: str | None) -> list[str]:
+    """Return the nodes of a partition (None: of all) that take no jobs now. Raises SlurmError."""
+    where = ("-p", partition) if partition else ()
+    rows = (line.split("|") for line in ask("sinfo", "-h", "-N", "-o", "%N|%T", *where).split())
+    return list(dict.fromkeys(node for node, state in rows if not _AT_WORK.match(state)))
 
 
 def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from etude.launcher.slurm import Slurm
 
 
+_NOT_NOW = "Requested node configuration is not available"
+
+
 def launch(graph: Graph, launcher: Slurm, root: Mapping[str, Any]) -> int:
     """Submit a graph and return the exit code; the jobs work from what is written down here.
 
@@ -40,18 +43,18 @@ def launch(graph: Graph, launcher: Slurm, root: Mapping[str, Any]) -> int:
     from etude.execute.local import check_outputs
 
     check_outputs(graph)
-    left = _left(graph)
-    if not left:
+    todo = left(graph)
+    if not todo:
         print(f"{counts(graph)} · every stage is done; nothing to submit")
         return 0
-    try_out(graph, launcher, left.values())
+    try_out(graph, launcher, todo.values())
     move_fresh_aside(graph)
     graph.folder = run_folder.make(graph)
     written.write(graph, root["launcher"])
     submission = submit(graph.folder, again=True, say=print)
     for line in told(graph, graph.folder, launcher, submission):
         print(line)
-    if launcher.wait and submission.count:
+    if launcher.wait and (submission.count or submission.queued):
         from etude.launch.seeing.watch import follow
 
         return follow(graph.folder)
@@ -62,13 +65,19 @@ def resume(folder: Path, launcher: Slurm) -> int:
     """Submit again what a run still needs, and return the exit code. Raises SlurmError."""
     graph, _ = written.read(folder, ())
     submission = submit(folder, again=True, say=print)
+    if submission.finished == len(units_of(graph)):
+        print(f"{folder.name} · {counts(graph)} · every stage is done; nothing to submit")
+        return 0
     for line in told(graph, folder, launcher, submission):
         print(line)
-    nothing_left = submission.finished == len(units_of(graph))
-    return 0 if submission.count or submission.queued or nothing_left else 1
+    if launcher.wait and (submission.count or submission.queued):
+        from etude.launch.seeing.watch import follow
+
+        return follow(folder)
+    return 0 if submission.count or submission.queued else 1
 
 
-def _left(graph: Graph) -> dict[str, Unit]:
+def left(graph: Graph) -> dict[str, Unit]:
     """Return the units that are not finished."""
     units = units_of(graph)
     finished = finished_units(graph, units)
@@ -94,7 +103,15 @@ def try_out(graph: Graph, launcher: Slurm, units: Iterable[Unit]) -> None:
                 commands.ask("sbatch", "--test-only", file.name)
             except SlurmError as error:
                 said = str(error).rpartition("it said: ")[2]
-                problems.append(f"{', '.join(names)} ({shape.words}): {said}")
+                text = f"{', '.join(names)} ({shape.words}): {said}"
+                away = commands.away(shape.partition) if _NOT_NOW in said else []
+                if away:
+                    # The test also fails on machines that are to come back; the queue takes such
+                    # a job, or refuses it in earnest.
+                    some = ", ".join(away[:4]) + (" …" if len(away) > 4 else "")
+                    print(f"{text} now; down or drained: {some}. Submitting all the same")
+                else:
+                    problems.append(text)
     if problems:
         advice = "`etude plan … launcher=slurm` shows the script; nothing was submitted."
         raise SlurmError("SLURM would refuse:\n  " + "\n  ".join(problems) + f"\n{advice}")
@@ -108,20 +125,22 @@ def told(graph: Graph, folder: Path, launcher: Slurm, submission: Submission) ->
     ids = [jobs for _, jobs in submission.batches]
     for batch, jobs in submission.batches:
         yield "  " + _batch_words(batch, unit_shape(batch.units[0], launcher), jobs, ids)
-    others = set(submission.queued.values())
+    others = sorted(set(submission.queued.values()))
     if others:
         listed = ", ".join(commands.collapsed(others))
         yield f"  {counted(len(others), 'stage')} in the queue already: job {listed}"
-    if submission.waiting:
-        yield f"  {counted(submission.waiting, 'stage')} wait for room in the queue" + (
-            f" ({submission.refusal})" if submission.refusal else ""
-        )
-        if submission.count or others:
-            yield "    jobs of this run submit them as they end; else: etude resume " + folder.name
-        else:
-            yield f"    nothing runs yet; when there is room: etude resume {folder.name}"
     short = folder.name.rpartition("-")[2]
     option = "" if _is_default(graph.outputs) else f" --outputs {shown(graph.outputs)}"
+    if submission.waiting:
+        left = len(submission.waiting)
+        yield f"  {counted(left, 'stage')} {'waits' if left == 1 else 'wait'} for room in the queue"
+        if submission.refusal:
+            yield f"    {submission.refusal}"
+        if submission.count or others:
+            again = f"etude resume {short}{option}"
+            yield f"    jobs of this run submit the rest as they end; else: {again}"
+        else:
+            yield f"    nothing runs yet; when there is room: etude resume {short}{option}"
     yield f" logs    {shown(folder / registry.LOGS)}"
     yield f" watch   etude status {short}{option} · etude logs {short} STAGE --follow{option}"
     yield f" steer   etude cancel {short}{option} · etude resume {short}{option}"
@@ -152,7 +171,7 @@ def planned(graph: Graph, launcher: Slurm) -> Iterator[str]:
 
     Nothing is written and SLURM is asked only for its largest array. Raises ConfigError.
     """
-    units = _left(graph)
+    units = left(graph)
     if not units:
         return
     try:

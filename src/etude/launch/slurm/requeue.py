@@ -28,10 +28,14 @@ def after_a_signal(folder: Path, unit: str, owner: Owner, ended: Ended) -> Ended
     about = _show(owner)
     state = about.get("JobState", "")
     preempted = about.get("PreemptTime", "None") not in ("None", "")
+    known = registry.ended(folder, unit) or {}
+    if (known.get("state"), known.get("job")) == ("cancelled", owner.job):
+        return replace(ended, state="cancelled", why=str(known.get("why")))
     if state.startswith("CANCELLED"):
-        return replace(ended, state="cancelled", why="cancelled")
+        return replace(ended, state="cancelled", why="by scancel")
     if not preempted and ended.signal != WARNING.name:
-        return replace(ended, state="cancelled", why=f"ended by {ended.signal}")
+        why = "by scancel" if state == "COMPLETING" else f"ended by {ended.signal}"
+        return replace(ended, state="cancelled", why=why)
     why = "preempted" if preempted else "time limit"
     return put_back(folder, unit, owner, why, ended.step, ended)
 

@@ -35,10 +35,10 @@ def submit_the_rest(folder: Path, outputs: Path, owner: Owner) -> None:
     turn = time.monotonic() + _WAITS
 
     def check() -> None:
-        if time.monotonic() > turn or not registry.is_waiting(folder):
+        if time.monotonic() > turn or not registry.waiting(folder):
             raise _Leave
 
-    if not registry.is_waiting(folder):
+    if not registry.waiting(folder):
         return
     try:
         with locked(outputs, f"rest-{folder.name}", waiting=lambda _: None, check=check):
@@ -51,7 +51,7 @@ def submit_the_rest(folder: Path, outputs: Path, owner: Owner) -> None:
 
 def _try(folder: Path, owner: Owner) -> None:
     end = time.monotonic() + _STAYS
-    while registry.is_waiting(folder):
+    while registry.waiting(folder):
         done = submit(folder, again=False, say=print)
         if not done.waiting or done.count or _others_follow(folder, owner):
             return

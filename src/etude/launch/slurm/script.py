@@ -79,10 +79,20 @@ def executor(
     return made
 
 
+# A stage must not train in another environment than it asked for. What fails inside of a file that
+# is sourced is that file's affair.
+_STRICT = (
+    "trap 'code=$?; if [ ${#BASH_SOURCE[@]} -eq 1 ]; then "
+    'echo "setup failed (exit code $code): $BASH_COMMAND" >&2; exit $code; fi\' ERR'
+)
+
+
 def setup_lines(shape: Shape, code: Path, python: str, folder: Path) -> list[str]:
     """Return the shell lines before srun: environment, and what happens when a rank is killed."""
     lines = [f"module load {shlex.quote(module)}" for module in shape.modules]
     lines += shape.setup
+    if lines:
+        lines = [_STRICT, *lines, "trap - ERR"]
     lines.append(f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}")
     if os.environ.get("SLURM_CONF"):
         # A job that submits what follows needs it, and submitit takes it out of the environment.

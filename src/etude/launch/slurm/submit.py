@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,10 @@ from etude.plan.nodes import Graph
 #: Words of SLURM's refusals that mean: not so many at once.
 _FULL = ("joblimit", "submitjob", "job limit", "accounting/qos policy", "jobs in queue")
 
+#: How long a submission waits for jobs of its units that are ending, and pauses in between.
+_ENDING = 60.0
+_PAUSE = 1.0
+
 #: SLURM's own limit on the tasks of an array where it does not say.
 _ARRAY = 1000
 
@@ -36,7 +42,7 @@ class Submission:
     batches: list[tuple[Batch, list[str]]] = field(default_factory=list)
     finished: int = 0
     queued: Mapping[str, str] = field(default_factory=dict)
-    waiting: int = 0
+    waiting: Sequence[str] = ()
     refusal: str = ""
 
     @property
@@ -64,7 +70,7 @@ def submit(folder: Path, *, again: bool, say: Callable[[str], None]) -> Submissi
     with locked(outputs, "submission", waiting=waiting), _outside_a_job():
         units = units_of(graph)
         known = registry.jobs_of(folder)
-        live = commands.queue()
+        live = _settled(graph, units, known, folder, say) if again else commands.queue()
         queued = _queued(graph, units, known, live)
         foreign = [job for unit, job in queued.items() if _job(known, unit) != job.job]
         if foreign:
@@ -75,6 +81,9 @@ def submit(folder: Path, *, again: bool, say: Callable[[str], None]) -> Submissi
         }
         if not again:
             todo = _untouched(todo, units, finished, known, queued, folder)
+        else:
+            for key in todo:
+                registry.forget_ended(folder, key)
         done = Submission([], len(finished), {key: job.job for key, job in queued.items()})
         if todo:
             _Pass(graph, launcher, folder, done, say).run(todo, _room(launcher, known, live, own))
@@ -95,6 +104,36 @@ def _outside_a_job() -> Iterator[None]:
         if conf:
             os.environ["SLURM_CONF"] = conf
         yield
+
+
+def _settled(
+    graph: Graph,
+    units: Mapping[str, Unit],
+    known: Mapping[str, registry.Submitted],
+    folder: Path,
+    say: Callable[[str], None],
+) -> dict[str, commands.Queued]:
+    """Return the queue once no job of these units is ending: only then is known what it leaves.
+
+    A job that was cancelled, and one that ends for too long, counts as gone; the lease keeps what
+    is left of it and its successor apart.
+    """
+    end = time.monotonic() + _ENDING
+    told: set[str] = set()
+    while True:
+        live = commands.queue()
+        ending = {
+            job.job
+            for unit, job in _queued(graph, units, known, live).items()
+            if live[job.job].state == "COMPLETING"
+            and (registry.ended(folder, unit) or {}).get("state") != "cancelled"
+        }
+        if not ending or time.monotonic() > end:
+            return {job: each for job, each in live.items() if each.state != "COMPLETING"}
+        if ending - told:
+            say(f"job {', '.join(commands.collapsed(sorted(ending)))} is ending; waiting for that")
+            told |= ending
+        time.sleep(_PAUSE)
 
 
 def _job(known: Mapping[str, registry.Submitted], unit: str) -> str | None:
@@ -135,13 +174,12 @@ def _untouched(
     queued: Mapping[str, registry.Submitted],
     folder: Path,
 ) -> dict[str, Unit]:
-    """Return the units that were never handed over and rest on nothing that was lost."""
+    """Return the units that are still to be handed over and rest on nothing that was lost."""
+    expected = {*finished, *queued, *registry.waiting(folder)}
     lost = {
         key
         for key in units
-        if key not in finished
-        and key not in queued
-        and (key in known or registry.ended(folder, key) is not None)
+        if key not in expected and (key in known or registry.ended(folder, key) is not None)
     }
     for key, unit in units.items():  # parents come first
         if key not in finished and any(parent in lost for parent in unit.parents):
@@ -195,7 +233,7 @@ class _Pass:
             # SLURM does not say for how many there is room: halves find it out.
             too_many = refused or too_many - (before - len(left))
             limit = min(too_many // 2, len(left))
-        self.done.waiting = len(left)
+        self.done.waiting = tuple(left)
 
     def shape(self, unit: Unit) -> Shape:
         """Return the machines that a unit asks for."""
@@ -239,13 +277,12 @@ class _Pass:
             code=self.code,
             dependency=script.dependency_of([edge_words(edge, ids) for edge in batch.edges]),
         )
-        for unit in batch.units:
-            registry.forget_ended(self.folder, unit.fingerprint)
         units = [unit.fingerprint for unit in batch.units]
         try:
-            jobs = made.map_array(entry.run, [str(self.folder)] * len(units), units)
+            with redirect_stderr(io.StringIO()):  # submitit prints a refusal, too
+                jobs = made.map_array(entry.run, [str(self.folder)] * len(units), units)
         except FailedJobError as error:
-            text = " ".join(str(error).split())
+            text = commands.plain(str(error))
             raise SlurmError(f"SLURM refused {counted_jobs(batch)}: {text}") from error
         return [str(job.job_id) for job in jobs]
 
