@@ -57,6 +57,20 @@ def test_an_end_that_is_seen_only_once_is_none() -> None:
     assert follow(Path("x"), 0.0, out=io.StringIO(), state=states) == 0
 
 
+def test_what_no_job_could_submit_is_submitted_by_who_waits() -> None:
+    left = run(SFT_DONE, Seen("rl", "bbbb1", "unsubmitted"))
+    asked: list[bool] = []
+
+    def go_on() -> bool:
+        asked.append(len(asked) < 2)
+        return asked[-1]
+
+    states = looks(left, left, left, left, left, run(SFT_DONE, RL), run(SFT_DONE, RL_DONE))
+    assert follow(Path("x"), 0.0, out=io.StringIO(), state=states, go_on=go_on) == 0
+    assert asked == [True, True]
+    assert follow(Path("x"), 0.0, out=io.StringIO(), state=looks(left), go_on=go_on) == 1
+
+
 def test_ctrl_c_leaves_the_jobs_and_says_so() -> None:
     def interrupted(folder: Path) -> RunState:
         if shown:

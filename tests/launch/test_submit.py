@@ -73,6 +73,7 @@ def test_what_a_resumed_run_had_no_room_for_is_submitted_by_its_jobs(cluster: Cl
         run.ended(key, "cancelled", "by etude cancel", job=registry.jobs_of(run.folder)[key].job)
     cluster.room = 2
     assert cluster.submit(again=True) == ["sft1", "sft2"]
+    assert [registry.ended(run.folder, key) for key in keys] == [None] * 4
     states = {each.head: each.state for each in status.run_state(run.folder).seen}
     assert (states["rl-rl1"], states["rl-rl2"]) == ("unsubmitted", "unsubmitted")
     cluster.end("sft1", "sft2")

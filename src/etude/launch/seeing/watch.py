@@ -28,11 +28,13 @@ def follow(
     *,
     out: TextIO | None = None,
     state: Callable[[Path], RunState] = run_state,
+    go_on: Callable[[], bool] = lambda: False,
 ) -> int:
     """Show how a run goes until nothing of it can change by itself; return the exit code.
 
     0: everything is done, 1: something is not, 130: Ctrl-C, which leaves the run alone. In a
-    terminal a table is kept up to date, elsewhere a line tells each change.
+    terminal a table is kept up to date, elsewhere a line tells each change. ``go_on`` is asked when
+    nothing moves and something was not submitted yet; it tells whether that may change.
     """
     stream = out or sys.stdout
     view: _View = _Table(stream) if stream.isatty() else _Lines(stream)
@@ -47,6 +49,9 @@ def follow(
                 last = state(folder)
                 view.show(last)
                 over = 0 if _moves(last) else over + 1
+                left = any(each.state == "unsubmitted" for each in last.seen)
+                if over == 2 and left and go_on():
+                    over = 0
     except KeyboardInterrupt:
         short = last.short
         stream.write(

@@ -54,11 +54,7 @@ def launch(graph: Graph, launcher: Slurm, root: Mapping[str, Any]) -> int:
     submission = submit(graph.folder, again=True, say=print)
     for line in told(graph, graph.folder, launcher, submission):
         print(line)
-    if launcher.wait and (submission.count or submission.queued):
-        from etude.launch.seeing.watch import follow
-
-        return follow(graph.folder)
-    return 0 if submission.count or submission.queued else 1
+    return _ended(graph.folder, launcher, submission)
 
 
 def resume(folder: Path, launcher: Slurm) -> int:
@@ -70,11 +66,21 @@ def resume(folder: Path, launcher: Slurm) -> int:
         return 0
     for line in told(graph, folder, launcher, submission):
         print(line)
-    if launcher.wait and (submission.count or submission.queued):
-        from etude.launch.seeing.watch import follow
+    return _ended(folder, launcher, submission)
 
-        return follow(folder)
-    return 0 if submission.count or submission.queued else 1
+
+def _ended(folder: Path, launcher: Slurm, submission: Submission) -> int:
+    """Return the exit code of a submission, after following the run where that is asked for."""
+    if not launcher.wait or not (submission.count or submission.queued or submission.waiting):
+        return 0 if submission.count or submission.queued else 1
+    from etude.launch.seeing.watch import follow
+
+    def submit_the_rest() -> bool:
+        # Where a site allows one job at a time, no job can submit its successor.
+        more = submit(folder, again=False, say=print)
+        return bool(more.count or more.waiting)
+
+    return follow(folder, go_on=submit_the_rest)
 
 
 def left(graph: Graph) -> dict[str, Unit]:

@@ -56,7 +56,11 @@ def _try(folder: Path, owner: Owner) -> None:
         if not done.waiting or done.count or _others_follow(folder, owner):
             return
         if time.monotonic() > end:
-            print(f"no room to submit what is left; go on with: etude resume {folder.name}")
+            print(
+                "no room to submit what is left while this job is in the queue; go on with: "
+                f"etude resume {folder.name.rpartition('-')[2]} (launcher.wait=true stays and "
+                "submits each job as the one before it ends)"
+            )
             return
         time.sleep(_PAUSE)
 
