@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.config.prepare import prepare
-from etude.distributed.together import by_all, by_main
+from etude.distributed.together import apart, by_all, by_main
 from etude.distributed.world import current, end, joined
 from etude.errors import StageError
 from etude.execute import local
@@ -55,7 +55,8 @@ ROWS = ("data_mix.train.arithmetic.limit=200",)
 class Work:
     """A stage to run in ``outputs``; ``rank`` is asked to stop, or fails, when a step is over.
 
-    ``measuring``: not then, but in the evaluation that follows.
+    ``measuring``: not then, but in the evaluation that follows. ``unmeasured``: no rank can measure
+    the model before and after.
     """
 
     outputs: str
@@ -64,6 +65,7 @@ class Work:
     fail_after: int | None = None
     rank: int = 0
     measuring: bool = False
+    unmeasured: bool = False
 
 
 class Disturbed:
@@ -103,7 +105,11 @@ def run(work: Work) -> int:
     def made(config: dict[str, Any], context: Any) -> Any:
         return Disturbed(make_learner(config, context), work, stop)
 
-    return local.run(graph, [], make_learner=made, stop=stop, record=False)
+    def measure(*_: Any) -> Any:
+        return apart(refuse)
+
+    evaluate = measure if work.unmeasured else None
+    return local.run(graph, [], make_learner=made, evaluate=evaluate, stop=stop, record=False)
 
 
 def talk() -> dict[str, Any]:

@@ -98,7 +98,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Work(place("two_again")),
         Work(place("one_then_two")),
         Work(place("two_then_one"), stop_after=2, rank=1, measuring=True),
-        Work(place("failed"), fail_after=3, rank=1),
+        Work(place("failed"), fail_after=3, rank=1, unmeasured=True),
     ]
     ended = torchrun(write(folder, works))
     assert ended.returncode == 1, ended.stderr[-4000:]
@@ -209,6 +209,8 @@ def test_the_first_rank_to_fail_is_told_and_the_other_does_not_hang(done: Path) 
     assert told["resumes_from"] == 2
     assert not (stage(done / "failed") / "DONE.json").exists()
     assert not list((done / "failed").glob("evaluations/sft*"))
+    [unmeasured] = (done / "failed" / "evaluations").glob("*/FAILED.json")
+    assert "will not" in json.loads(unmeasured.read_text())["error"]  # and training went on
 
 
 @pytest.mark.slow

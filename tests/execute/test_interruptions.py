@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +86,18 @@ class Requests:
         return hear
 
 
-def test_an_evaluation_during_training_is_cut_short_and_made_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_an_evaluation_during_training_is_cut_short_and_made_again(
+    tmp_path: Path, swallowed: bool
+) -> None:
     stop = Stop()
 
     class Slow(FakeLearner):
         def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-            if not stop.requested:
-                stop.request()
+            # A verifier or an engine may take what ends it for an error of its own.
+            with suppress(Interrupted) if swallowed else nullcontext():
+                if not stop.requested:
+                    stop.request()
             return super().evaluate()
 
     stages = [("sft", config("sft", 6, evaluate_every=4, checkpoint_every=0))]
@@ -113,6 +119,26 @@ def test_a_stop_between_nodes_ends_the_run_and_its_result_says_so(tmp_path: Path
     result = json.loads((graph.folder / "result.json").read_text())  # type: ignore[operator]
     assert result["state"] == "interrupted"
     assert [stage["state"] for stage in result["runs"][0]["stages"]] == ["done", "waiting"]
+
+
+def test_a_request_before_the_first_step_is_not_kept_waiting_for_it(tmp_path: Path) -> None:
+    stop = Stop()
+    graph = chain(tmp_path, ("sft", config("sft", 6)))
+    assert run(graph, [Requests(stop, "stage_started")], stop=stop) == 130
+    assert (tmp_path / "stages/sft-fsft1/attempts/1/metrics.jsonl").read_bytes() == b""
+
+
+def test_a_measurement_is_not_published_where_a_request_was_swallowed(tmp_path: Path) -> None:
+    stop = Stop()
+
+    def evaluate(*given: Any) -> Any:
+        with suppress(Interrupted):
+            stop.request()
+        return fake_evaluate(*given)
+
+    graph = chain(tmp_path, ("sft", config("sft", 6)))
+    assert local.run(graph, [], make_learner=FakeLearner, evaluate=evaluate, stop=stop) == 130
+    assert not list(tmp_path.glob("evaluations/*/DONE.json"))
 
 
 def test_who_waits_for_a_stage_says_so_and_can_be_stopped(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import resource
 import subprocess
@@ -116,6 +117,23 @@ def test_damaged_checkpoints_are_named_and_the_one_before_is_used(tmp_path: Path
     assert len(said) == 2
     assert "step_4/tensors.safetensors" in said[0] and "truncated" in said[0]
     assert "step_3/state.json" in said[1] and "corrupt" in said[1]
+
+
+def test_a_checkpoint_that_the_disk_no_longer_reads_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stage(tmp_path, 1, 2)
+    read = checkpoint.sha256_of
+
+    def sha256_of(path: Path) -> str:
+        if "step_2" in path.parts:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(checkpoint, "sha256_of", sha256_of)
+    told: list[str] = []
+    found = checkpoint.newest_valid(folder, told.append)
+    assert found is not None and found.step == 1 and "Input/output error" in told[0]
 
 
 def test_a_missing_file_and_no_checkpoint_at_all(tmp_path: Path) -> None:

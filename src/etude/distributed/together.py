@@ -11,6 +11,8 @@ from etude.errors import EtudeError, StageError
 
 Result = TypeVar("Result")
 
+_BY_ALL = "_etude_met_by_all"
+
 #: Opens a block that a request to stop ends; what :func:`apart` does its work in.
 _ended_by: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -29,7 +31,7 @@ def by_main(work: Callable[[], Result]) -> Result:
         told, mine = _tried(work)
     good, value = world.broadcast(told)
     if not good:
-        raise mine or value
+        raise _marked(mine or value)
     return value
 
 
@@ -45,10 +47,10 @@ def by_all(work: Callable[[], Result]) -> list[Result]:
     told, mine = _tried(work)
     found = world.gather(told)
     if mine is not None:
-        raise mine
+        raise _marked(mine)
     for good, value in found:
         if not good:
-            raise value
+            raise _marked(value)
     return [value for _, value in found]
 
 
@@ -84,6 +86,16 @@ def cut_short_by(at_once: Callable[[], AbstractContextManager[None]]) -> Iterato
         yield
     finally:
         _ended_by = before
+
+
+def met_by_all(error: BaseException) -> bool:
+    """Tell whether all ranks raised an error at one point, so that they may go on together."""
+    return getattr(error, _BY_ALL, False)
+
+
+def _marked(error: Exception) -> Exception:
+    setattr(error, _BY_ALL, True)
+    return error
 
 
 def _tried(work: Callable[[], Any]) -> tuple[tuple[bool, Any], Exception | None]:

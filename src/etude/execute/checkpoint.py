@@ -101,7 +101,11 @@ def verify(path: Path) -> None:
         size = file.stat().st_size
         if size != entry["size"]:
             raise CheckpointError(f"{file} has {size} bytes, not {entry['size']}: it is truncated")
-        if sha256_of(file) != entry["sha256"]:
+        try:
+            found = sha256_of(file)
+        except OSError as error:
+            raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from error
+        if found != entry["sha256"]:
             raise CheckpointError(f"{file} does not match its recorded hash: it is corrupt")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from etude.distributed.together import by_main, cut_short_by
+from etude.distributed.together import by_main, cut_short_by, met_by_all
 from etude.distributed.world import current, leave
 from etude.errors import EtudeError, Fenced, Interrupted, StageError, StorageError
 from etude.events import Observer
@@ -109,7 +109,8 @@ def _tried(
     except Interrupted:
         raise
     except BaseException as error:
-        leave(f"the evaluation of {node.name} ended early")
+        if not met_by_all(error):
+            leave(f"the evaluation of {node.name} ended early")
         if not isinstance(error, Exception) or isinstance(error, Fenced):
             raise
         lease.check()  # the failure of a process that was fenced off concerns nobody

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from etude.errors import ConfigError, Fault, Interrupted
-from etude.execute import outcomes, run_folder
+from etude.execute import atomic, outcomes, run_folder
 from etude.execute.local import check_outputs
 from etude.execute.outcomes import Outcome
 from etude.execute.stop import Stop
@@ -176,10 +176,11 @@ class Pool:
         place = registry.log_folder(
             self.graph.folder, unit.name, unit.fingerprint, "local", self._number(unit)
         )
-        place.mkdir(parents=True, exist_ok=True)
         log = place / "rank0.log"
-        registry.forget_ended(self.graph.folder, unit.fingerprint)
-        stream = log.open("ab")
+        with atomic.storing(log):
+            place.mkdir(parents=True, exist_ok=True)
+            registry.forget_ended(self.graph.folder, unit.fingerprint)
+            stream = log.open("ab")
         path = os.environ.get("PYTHONPATH")
         environment = {
             **os.environ,
