@@ -13,9 +13,9 @@ from cluster import Cluster
 from tiny import BOTH, SFT, Typed, paced, published, same
 
 from etude.execute.owner import Owner
-from etude.launch import written
+from etude.launch import registry, written
 from etude.launch.job import Ended
-from etude.launch.slurm import commands, requeue
+from etude.launch.slurm import commands, ended, requeue
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +57,21 @@ def test_chances_are_those_of_a_job_and_a_person_who_submits_again_gives_new_one
     refused = put_back("7", 2)
     assert refused is not None and refused.why == "killed; taken up 2 times after such faults"
     assert put_back("8", 0) is None and asked == ["7", "7", "8"]
+
+
+def test_what_an_earlier_start_of_a_job_ends_with_does_not_touch_the_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = {"JobState": "RUNNING", "Restarts": "1"}
+    monkeypatch.setattr(commands, "show", lambda job: about)
+    monkeypatch.setattr(commands, "requeue", lambda job: pytest.fail("it was put back again"))
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    unit = registry.Submitted("f00d", "7", tmp_path.name)
+    registry.record(tmp_path, tmp_path, [unit], by_stage=False)
+    assert ended.main([str(tmp_path), "143"]) == 0
+    cut = Ended("interrupted", "interrupted (SIGTERM)", "SIGTERM")
+    assert requeue.after_a_signal(tmp_path, "f00d", Owner.here(), cut) is None
+    assert not registry.requeues(tmp_path, "f00d") and registry.ended(tmp_path, "f00d") is None
 
 
 def test_without_retries_a_killed_rank_fails_at_once_and_what_rests_on_it_is_cancelled(

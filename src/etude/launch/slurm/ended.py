@@ -50,6 +50,9 @@ def _main(argv: list[str]) -> int:
     known = registry.ended(folder, unit)
     if known is not None and (known.get("job"), known.get("restart")) == (owner.job, owner.restart):
         return 0
+    # After a preemption or a lost node; one that goes on elsewhere must not be put back again.
+    if requeue.started_again(owner):
+        return 0
     state, step, why = _cause(folder, unit, owner, code)
     ended: Ended | None = Ended(state, why, step=step)
     if state == "killed":

@@ -26,6 +26,8 @@ def after_a_signal(folder: Path, unit: str, owner: Owner, ended: Ended) -> Ended
     Otherwise return how it ended: cancelled by a person, or not taken back, with the reason.
     """
     about = _show(owner)
+    if _is_later(about, owner):
+        return None
     state = about.get("JobState", "")
     preempted = about.get("PreemptTime", "None") not in ("None", "")
     known = registry.ended(folder, unit) or {}
@@ -104,6 +106,14 @@ def _show(owner: Owner) -> dict[str, str]:
 def _taken(owner: Owner) -> bool:
     """Tell whether SLURM put the job back although the command did not return well."""
     about = _show(owner)
-    return int(about.get("Restarts", owner.restart) or 0) > owner.restart or about.get(
-        "JobState", ""
-    ).startswith(("PENDING", "REQUEUE"))
+    again = about.get("JobState", "").startswith(("PENDING", "REQUEUE"))
+    return again or _is_later(about, owner)
+
+
+def started_again(owner: Owner) -> bool:
+    """Tell whether SLURM has put the job back itself: what this start ends with counts no more."""
+    return _is_later(_show(owner), owner)
+
+
+def _is_later(about: dict[str, str], owner: Owner) -> bool:
+    return int(about.get("Restarts", owner.restart) or 0) > owner.restart
