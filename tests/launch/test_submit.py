@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from fake_run import FakeRun
 
 from etude.errors import SlurmError
+from etude.execute.owner import Owner
 from etude.launch import registry
 from etude.launch.seeing import status
-from etude.launch.slurm import commands, submit
+from etude.launch.slurm import commands, rest, submit
 from etude.launch.slurm.commands import Queued
 
 
@@ -102,3 +104,22 @@ def test_a_job_that_is_ending_is_waited_for_and_a_cancelled_one_is_not(cluster: 
     names: Sequence[str] = [u.fingerprint for batch, _ in done.batches for u in batch.units]
     assert sorted(names) == ["sft1", "sft2"]
     assert cluster.said == [f"job {first['sft1'].job} is ending; waiting for that"]
+
+
+def test_a_job_alone_in_the_queue_does_not_stay_for_room_that_it_takes_up_itself(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = without_evaluations(cluster.run)
+    cluster.room = 1
+    assert cluster.submit(again=True) == ["sft1"]
+    run.done("sft1")
+    job = registry.jobs_of(run.folder)["sft1"].job
+    naps: list[float] = []
+    monkeypatch.setattr(rest.time, "sleep", naps.append)
+    monkeypatch.setattr(rest, "_STAYS", 0.05)
+    owner = replace(Owner.here(), job=job)
+    rest.submit_the_rest(run.folder, run.outputs, owner)
+    assert not naps and "go on with: etude resume 77aa" in capsys.readouterr().out
+    cluster.jobs["7"] = Queued("RUNNING")  # of another run: it may leave
+    rest.submit_the_rest(run.folder, run.outputs, owner)
+    assert naps

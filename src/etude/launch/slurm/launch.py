@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from etude.launcher.slurm import Slurm
 
 
+_AWAY = "Unable to contact slurm controller"
 _NOT_NOW = "Requested node configuration is not available"
 
 
@@ -108,7 +109,9 @@ def try_out(graph: Graph, launcher: Slurm, units: Iterable[Unit]) -> None:
             try:
                 commands.ask("sbatch", "--test-only", file.name)
             except SlurmError as error:
-                said = str(error).rpartition("it said: ")[2]
+                _, answered, said = str(error).rpartition("it said: ")
+                if not answered or _AWAY in said:
+                    raise  # that is no refusal
                 text = f"{', '.join(names)} ({shape.words}): {said}"
                 away = commands.away(shape.partition) if _NOT_NOW in said else []
                 if away:

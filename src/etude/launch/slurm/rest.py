@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from etude.errors import EtudeError
@@ -53,9 +54,13 @@ def _try(folder: Path, owner: Owner) -> None:
     end = time.monotonic() + _STAYS
     while registry.waiting(folder):
         done = submit(folder, again=False, say=print)
-        if not done.waiting or done.count or _others_follow(folder, owner):
+        if not done.waiting or done.count:
             return
-        if time.monotonic() > end:
+        live = commands.queue()
+        if _others_follow(folder, owner, live):
+            return
+        # Alone in the queue, this job itself takes up the room: to stay would only hold machines.
+        if time.monotonic() > end or live.keys() <= {owner.job}:
             print(
                 "no room to submit what is left while this job is in the queue; go on with: "
                 f"etude resume {folder.name.rpartition('-')[2]} (launcher.wait=true stays and "
@@ -65,9 +70,8 @@ def _try(folder: Path, owner: Owner) -> None:
         time.sleep(_PAUSE)
 
 
-def _others_follow(folder: Path, owner: Owner) -> bool:
+def _others_follow(folder: Path, owner: Owner, live: Mapping[str, commands.Queued]) -> bool:
     """Tell whether another job of this run is at work, which will come here in its turn."""
-    live = commands.queue()
     for unit, each in registry.jobs_of(folder).items():
         if each.job == owner.job or each.run != folder.name or each.job not in live:
             continue
