@@ -33,7 +33,8 @@ class Conformer:
             return node
         name = node.get("name")
         if name is None:
-            self._fault(path, f"has no name; choose it with {_how(group, path)}.")
+            own = "a file of your own begins with defaults: [CHOICE, _self_]"
+            self._fault(path, f"has no name; choose it with {_how(group, path)}; {own}.")
             return dict(node)
         info = self.schema.find(group, str(name))
         if info is None:
