@@ -16,6 +16,7 @@ from etude.execute import atomic
 from etude.execute.attempt import FILES, Attempt, lines_of
 from etude.execute.environment import git_commit
 from etude.execute.ranks import FollowedAttempt
+from etude.execute.watchdog import progress
 from etude.learner.interface import Learner
 from etude.plan import layout
 from etude.plan.digest import sha256_of
@@ -57,12 +58,14 @@ def publish(
             raise StageError(f"stage {node.name} wrote neither model/ nor data/ to hand on")
         for name in written:
             atomic.publish_folder(beside / name, folder / name, check)
+            progress()
         shutil.rmtree(beside, ignore_errors=True)
         return _done(attempt, folder, written, started, steps, model_step, check)
 
     by_main(begin)
     try:
         learner.export(beside)
+        progress()
         return by_main(finish)
     finally:
         if current().is_main:
@@ -104,14 +107,13 @@ def _done(
 def _files(folder: Path, written: list[str]) -> dict[str, dict[str, Any]]:
     paths = [path for name in written for path in sorted((folder / name).rglob("*"))]
     paths += [folder / f"{name}.jsonl" for name in FILES]
-    return {
-        path.relative_to(folder).as_posix(): {
-            "size": path.stat().st_size,
-            "sha256": sha256_of(path),
-        }
-        for path in paths
-        if path.is_file()
-    }
+    found = {}
+    for path in paths:
+        if path.is_file():
+            entry = {"size": path.stat().st_size, "sha256": sha256_of(path)}
+            found[path.relative_to(folder).as_posix()] = entry
+            progress()
+    return found
 
 
 def _seconds(attempt: Path) -> float:
@@ -133,6 +135,7 @@ def handed_on(folder: Path, node: StageNode, what: str) -> Path:
     if not files:
         raise StageError(f"stage {node.name} ({folder}) hands on no {what}")
     for name, entry in files.items():
+        progress()
         if sha256_of(folder / name) != entry["sha256"]:
             raise CheckpointError(
                 f"{folder / name} is not as stage {node.name} published it (its hash differs). "

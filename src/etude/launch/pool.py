@@ -222,18 +222,19 @@ class Pool:
         unit = worker.unit
         self.ended[unit.fingerprint] = code == 0
         seconds = duration(time.monotonic() - worker.started)
-        if code == 0:
-            print(f" {_called(unit)} done in {seconds}", flush=True)
-            return
-        print(f" {_called(unit)} {self._why(worker, code)}", flush=True)
+        why = self._why(worker, code) or f"done in {seconds}"
+        print(f" {_called(unit)} {why}", flush=True)
 
     def _why(self, worker: _Worker, code: int) -> str:
         assert self.graph.folder is not None
         about = registry.ended(self.graph.folder, worker.unit.fingerprint)
         # torchrun ends with 1 whatever the code of its ranks.
         told = about is not None and about.get("state") == "interrupted"
+        if code == 0:
+            return "trained; interrupted before it was evaluated" if told else ""
         if told or code == Interrupted.exit_code:
-            return "interrupted; a checkpoint is written"
+            step = about.get("step") if about is not None else 0
+            return f"interrupted; it goes on from {f'step {step}' if step else 'its beginning'}"
         if about is not None and about.get("why"):
             return f"FAILED: {str(about['why']).splitlines()[0]}"
         how = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
