@@ -147,7 +147,7 @@ def told(graph: Graph, folder: Path, launcher: Slurm, submission: Submission) ->
             yield f"    {submission.refusal}"
         if submission.count or others:
             again = f"etude resume {short}{option}"
-            yield f"    jobs of this run submit the rest as they end; else: {again}"
+            yield f"    jobs of this run submit them as they end; else: {again}"
         else:
             yield f"    nothing runs yet; when there is room: etude resume {short}{option}"
     yield f" logs    {shown(folder / registry.LOGS)}"
