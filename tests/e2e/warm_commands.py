@@ -306,14 +306,22 @@ def _stop_at(path: str, call: int, after: bool) -> None:
         owner = getattr(owner, each)
     original, calls = getattr(owner, name), [0]
 
+    def stop() -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        # What was sent meanwhile is heard by a thread; on a busy machine a step may end before it.
+        time.sleep(0.01)
+        while signal.sigpending():
+            time.sleep(0.01)
+        time.sleep(0.1)
+
     def stopping(*args: Any, **named: Any) -> Any:
         calls[0] += 1
         here = calls[0] == call
         if here and not after:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            stop()
         result = original(*args, **named)
         if here and after:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            stop()
         return result
 
     setattr(owner, name, stopping)

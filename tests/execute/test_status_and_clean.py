@@ -40,7 +40,10 @@ def test_status_sees_a_stage_that_is_being_trained(tmp_path: Path) -> None:
 
 def test_status_of_a_name_that_fits_no_run(tmp_path: Path) -> None:
     assert list(status.lines(tmp_path)) == [f"no runs under {tmp_path / 'runs'}"]
-    with pytest.raises(StorageError, match=r"no run under .* is called 'x77'"):
+    with pytest.raises(StorageError, match=r"no runs under .* type --outputs FOLDER"):
+        status.runs(tmp_path, "x77")
+    run(chain(tmp_path, ("sft", config("sft", 2))))
+    with pytest.raises(StorageError, match=r"no run under .* is called 'x77'; the newest are .*"):
         status.runs(tmp_path, "x77")
 
 
