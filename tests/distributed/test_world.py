@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,6 +60,35 @@ def test_an_environment_that_cannot_be_is_refused_before_anything_waits(
     with pytest.raises(StageError, match=said), joined():
         pass
     assert current() == World()
+
+
+def test_how_long_ranks_wait_for_the_others_to_come_is_no_limit_of_an_exchange() -> None:
+    program = (
+        "import os, sys, time\n"
+        "from etude.distributed.world import joined\n"
+        "late = os.environ['RANK'] == '1'\n"
+        "time.sleep(2 if late else 0)\n"
+        "with joined(meeting=60, patience=1) as world:\n"
+        "    print('met', flush=True)\n"
+        "    time.sleep(3 if late else 0)\n"
+        "    world.barrier()\n"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env={**os.environ, **where, "WORLD_SIZE": "2", "RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    (out, err), _ = (rank.communicate(timeout=120) for rank in ranks)
+    assert out == "met\n", err
+    assert "Timed out waiting 1000ms" in err
 
 
 def test_every_rank_makes_the_same_number_of_passes_and_each_part_counts_once(

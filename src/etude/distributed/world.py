@@ -19,8 +19,12 @@ from etude.errors import StageError
 
 Item = TypeVar("Item")
 
-#: Seconds that a process waits for the others in one exchange before it gives up.
-PATIENCE = 1800.0
+#: Seconds that a process waits for the others to come.
+MEETING = 1800.0
+
+#: Seconds that a process waits for the others in one exchange. That they hang is for the watchdog
+#: of a stage to find, which can be set and tells where; this is for what nobody watches.
+PATIENCE = 86400.0
 
 _RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT")
 
@@ -175,19 +179,20 @@ def announced() -> World:
 
 
 @contextmanager
-def joined(patience: float = PATIENCE) -> Iterator[World]:
+def joined(*, meeting: float = MEETING, patience: float = PATIENCE) -> Iterator[World]:
     """Join the world that the environment speaks of for the block, and make it the current one.
 
     Processes meet through gloo, tensors on GPUs through NCCL; each takes the GPU of its local rank.
-    ``patience`` is how many seconds a process waits for the others in one exchange. Inside another
-    :func:`joined`, and alone, nothing is done. Raises StageError when they cannot meet.
+    ``meeting`` is how many seconds a process waits for the others to come, ``patience`` how many in
+    one exchange. Inside another :func:`joined`, and alone, nothing is done. Raises StageError when
+    they cannot meet.
     """
     global _current, _left
     world = announced()
     if not _current.is_alone or world.is_alone:
         yield _current
         return
-    _meet(world, patience)
+    _meet(world, meeting, patience)
     _current, _left = world, ""
     try:
         yield world
@@ -199,9 +204,10 @@ def joined(patience: float = PATIENCE) -> Iterator[World]:
         _current, _left = World(), ""
 
 
-def _meet(world: World, patience: float) -> None:
+def _meet(world: World, meeting: float, patience: float) -> None:
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     backend = "gloo"
     if torch.cuda.is_available():
@@ -209,8 +215,12 @@ def _meet(world: World, patience: float) -> None:
         # A launcher may show each process its own GPU alone.
         torch.cuda.set_device(world.local_rank % torch.cuda.device_count())
     try:
+        # By hand, since the group itself knows one limit for the meeting and the exchanges.
+        limit = datetime.timedelta(seconds=meeting)
+        store, _, _ = next(rendezvous("env://", world.rank, world.size, timeout=limit))
         distributed.init_process_group(
             backend,
+            store=distributed.PrefixStore("default_pg", store),
             rank=world.rank,
             world_size=world.size,
             timeout=datetime.timedelta(seconds=patience),
@@ -219,7 +229,7 @@ def _meet(world: World, patience: float) -> None:
         where = ":".join(os.environ[name] for name in _RENDEZVOUS)
         raise StageError(
             f"rank {world.rank} of {world.size} could not meet the others at {where} "
-            f"(MASTER_ADDR:MASTER_PORT) within {patience:g} s: {error}"
+            f"(MASTER_ADDR:MASTER_PORT) within {meeting:g} s: {error}"
         ) from error
 
 
