@@ -10,7 +10,14 @@ from etude.component import GROUPS
 from etude.config.conform import Conformer
 from etude.config.overlay import STAGE_GROUPS, overlays_of
 from etude.config.settings import STAGE_ROOT_KEYS
-from etude.config.spelling import did_you_mean, listed, root_fields, stage_fields, unknown_key
+from etude.config.spelling import (
+    WHOLE,
+    did_you_mean,
+    listed,
+    root_fields,
+    stage_fields,
+    unknown_key,
+)
 from etude.errors import ConfigError, Fault
 from etude.schema import Schema
 
@@ -28,7 +35,7 @@ def check_root(root: Mapping[str, Any], schema: Schema, *, evaluate: bool = Fals
     known = [*plain, *GROUPS]
     for key in root:
         if key not in known:
-            faults.append((str(key), unknown_key(str(key), "the config", known, schema, root)))
+            faults.append((str(key), unknown_key(str(key), WHOLE, known, schema, root)))
     for key, described in plain.items():
         # An interpolation means a stage's own value, so stages are judged when it is replaced.
         if key not in ("execution", "stages") and key in root:

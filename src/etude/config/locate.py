@@ -11,6 +11,7 @@ from etude.component import GROUPS
 from etude.config.overlay import STAGE_GROUPS
 from etude.config.settings import ROOT_ONLY, STAGE_EXTRAS, STAGE_ROOT_KEYS
 from etude.config.spelling import (
+    WHOLE,
     did_you_mean,
     listed,
     nearest,
@@ -85,7 +86,7 @@ class Locator:
         if head in GROUPS:
             return self._node(self.root.get(head), head, rest, head, None)
         names = [*self.plain, *GROUPS, "stages"]
-        raise Unknown(unknown_key(head, "the config", names, self.schema, self.root))
+        raise Unknown(unknown_key(head, WHOLE, names, self.schema, self.root))
 
     def _source(self, rest: list[str]) -> Target:
         sources = self.root.get("sources") or {}

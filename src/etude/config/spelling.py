@@ -10,6 +10,9 @@ from etude.config import settings
 from etude.config.reflect import describe_fields
 from etude.schema import FieldInfo, Schema, structs
 
+#: What messages call the root, as the owner of a key.
+WHOLE = "the config"
+
 
 def nearest(word: str, options: Iterable[str], count: int = 1) -> list[str]:
     """Return the options spelled most like a word, best first; none when nothing is near."""
@@ -21,6 +24,7 @@ def nearest(word: str, options: Iterable[str], count: int = 1) -> list[str]:
     found = difflib.get_close_matches(asked, list(lower), count, 0.6)
     # Two letters in the wrong order are too few for a ratio to see.
     found = found or [name for name in lower if len(name) < 4 and sorted(name) == sorted(asked)]
+    found = found or [name for name in lower if len(asked) > 2 and name.startswith(asked)][:count]
     return [lower[name] for name in found]
 
 
@@ -82,7 +86,22 @@ def places_of(key: str, schema: Schema, root: Mapping[str, object]) -> list[str]
             # Where another part is chosen the place alone would be what was typed already.
             taken = not here and not info.many and isinstance(node, Mapping)
             (chosen if here else others).append(f"{place} of {group}={name}" if taken else place)
-    return list(dict.fromkeys([*found, *chosen])) or list(dict.fromkeys(others))
+    of_stages = [f"stages.{stage}.{path}" for path in _in_a_stage(key) for stage in _stages(root)]
+    return list(dict.fromkeys([*found, *chosen, *of_stages])) or list(dict.fromkeys(others))
+
+
+def _in_a_stage(key: str) -> list[str]:
+    """Return the paths within a stage at which a key of this name overlays nothing."""
+    inner = {name: structs(field.type) or {} for name, field in stage_fields().items()}
+    return [name for name in inner if name == key] + [
+        f"{name}.{key}" for name, keys in inner.items() if key in keys
+    ]
+
+
+def _stages(root: Mapping[str, object]) -> list[str]:
+    """Return the stages of a root by name; of a stage's own config there are none."""
+    stages = root.get("stages")
+    return [str(name) for name in stages] if isinstance(stages, Mapping) else []
 
 
 def at(root: object, path: str) -> object:
@@ -102,9 +121,11 @@ def unknown_key(
     names = list(known)
     message = f"{owner} has no key '{key}'."
     near = nearest(key, names)
+    places = places_of(key, schema, root)
+    if near and places and owner == WHOLE:
+        return f"{message} It belongs to {listed(places, 3)}; or did you mean {near[0]}?"
     if near:
         return f"{message} Did you mean {near[0]}?"
-    places = places_of(key, schema, root)
     if places:
         return f"{message} It belongs to {listed(places, 3)}."
     everywhere = {
