@@ -8,6 +8,10 @@ from typing import ClassVar
 #: The exit code of a process that its watchdog ended because nothing moved any more.
 HUNG_EXIT = 74
 
+#: The exit code of a job that could not write down how it ended (EX_CANTCREAT): on a full disk the
+#: code alone gets out.
+UNWRITTEN_EXIT = 73
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import resource
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import torch
 
 from etude.errors import CheckpointError, StorageError
 from etude.execute import atomic, checkpoint, tree
+from etude.execute.attempt import Log
 from etude.execute.lines import LineWriter, raw_lines, to_line
 
 
@@ -212,6 +214,17 @@ def test_lines_are_dropped_whole_on_a_full_disk(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     writer.write({"step": 1})
     assert [content["step"] for content, _ in raw_lines(path)] == [0, 1]
+
+
+def test_a_log_on_a_full_disk_hides_no_error(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    with files_limited_to(10), pytest.raises(ValueError, match="the cause"):
+        try:
+            logging.getLogger("etude").warning("a line that finds no room")
+            raise ValueError("the cause")
+        finally:
+            log.end()
+    assert log not in logging.getLogger().handlers
 
 
 @pytest.mark.parametrize("torn", [b'{"step": 1, "lo', b"x" * 200_000])

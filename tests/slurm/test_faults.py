@@ -115,6 +115,19 @@ def test_cancelled_jobs_are_told_and_the_run_goes_on(
     ]
 
 
+def test_a_job_that_can_write_nothing_any_more_is_told_by_its_exit_code(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    here = Typed(cluster, tmp_path)
+    # No file may grow, and the shell does not die of it.
+    here.submit(*SFT, """launcher.setup=["trap '' XFSZ","ulimit -f 0"]""")
+    job = here.jobs()["sft"]
+    assert here.wait_over() == {job: "FAILED"}
+    [seen] = here.seen()
+    assert seen["state"] == "failed" and seen["cause"] == registry.UNWRITTEN
+    assert here.requeued_units() == 0
+
+
 def test_failures_in_a_graph_stop_what_rests_on_them_and_only_that(
     cluster: Cluster, tmp_path: Path
 ) -> None:

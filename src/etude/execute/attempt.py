@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -51,7 +52,8 @@ class Log(logging.FileHandler):
     def end(self) -> None:
         """Hear no more, and close the file."""
         logging.getLogger().removeHandler(self)
-        self.close()
+        with contextlib.suppress(OSError):
+            self.close()
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Let a line be lost."""

@@ -72,10 +72,11 @@ class LineWriter:
             os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Close the file; more than once does no harm."""
+        """Close the file; more than once does no harm. Raises StorageError."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            descriptor, self._descriptor = self._descriptor, -1
+            with storing(self.path):  # NFS may tell here first that it has no room
+                os.close(descriptor)
 
 
 def _whole_lines(descriptor: int) -> int:

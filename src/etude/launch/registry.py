@@ -20,6 +20,9 @@ LOGS = "logs"
 WAITING = "waiting"
 _BY_STAGE = ".jobs"
 
+#: Why a unit ended whose job could not even write that (UNWRITTEN_EXIT).
+UNWRITTEN = "nothing could be written any more: the disk was full, or not to be reached"
+
 
 @dataclass(frozen=True)
 class Submitted:

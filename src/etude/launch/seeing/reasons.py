@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etude.errors import UNWRITTEN_EXIT
+from etude.launch import registry
 from etude.launch.resources import minutes_of
 from etude.launch.slurm.commands import Accounted
 
@@ -71,6 +73,8 @@ def ended(about: Accounted) -> str:
     if about.state in _ENDS:
         return _ENDS[about.state]
     code, _, number = about.exit_code.partition(":")
+    if code == str(UNWRITTEN_EXIT):
+        return registry.UNWRITTEN
     how = f"signal {number}" if number not in ("", "0") else f"exit code {code}"
     return f"SLURM says {about.state}, {how}"
 

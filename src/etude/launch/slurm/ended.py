@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.cli.frame import guarded
-from etude.errors import HUNG_EXIT, Fenced, Interrupted, SlurmError
+from etude.errors import HUNG_EXIT, UNWRITTEN_EXIT, Fenced, Interrupted, SlurmError
 from etude.execute.failures import first_failure
 from etude.execute.owner import Owner
 from etude.launch import registry, written
@@ -98,6 +98,8 @@ def _cause(folder: Path, unit: str, owner: Owner, code: int) -> tuple[str, int, 
             return "killed", step, f"rank {dead['rank']} on {dead['node']} was ended: {dead['how']}"
         if failure is not None:
             return "killed", step, f"a rank ended without a word; another saw {failure['error']}"
+    if code == UNWRITTEN_EXIT:
+        return "failed", step, registry.UNWRITTEN
     if code in (1, 2, Interrupted.exit_code):
         return "failed", step, f"exit code {code} before it could say why; its log says more"
     return "killed", step, f"a process of the job was ended by {_words(code)}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
 
 from etude.cli.frame import let_threads_sleep
-from etude.errors import EtudeError, Fenced
+from etude.errors import UNWRITTEN_EXIT, EtudeError, Fenced, StorageError
+from etude.execute import atomic
 from etude.execute.owner import Owner
 from etude.execute.stop import Stop
 from etude.launch import registry, written
@@ -33,13 +35,17 @@ def run(folder: str, fingerprint: str) -> None:
     let_threads_sleep()
     stop = Stop()
     with stop.listening():
-        _write_to(_log(place, fingerprint, owner), task.global_rank)
-        if task.num_tasks > 1:
-            # Every rank sees all GPUs of its node and takes the one of its local number.
-            from submitit.helpers import TorchDistributedEnvironment
+        try:
+            _write_to(_log(place, fingerprint, owner), task.global_rank)
+            if task.num_tasks > 1:
+                # Every rank sees all GPUs of its node and takes the one of its local number.
+                from submitit.helpers import TorchDistributedEnvironment
 
-            TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-        code = _work(place, fingerprint, owner, stop)
+                TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+            code = _work(place, fingerprint, owner, stop)
+        except StorageError as error:
+            _say(error)
+            code = UNWRITTEN_EXIT
     from etude.distributed.world import end
 
     end(code)
@@ -53,10 +59,11 @@ def _log(folder: Path, fingerprint: str, owner: Owner) -> Path:
 
 def _write_to(place: Path, rank: int) -> None:
     """Have this rank print to a file of its own, in the folder of this attempt of the job."""
-    place.mkdir(parents=True, exist_ok=True)
     path = place / f"rank{rank}.log"
-    print(f"log: {path}", flush=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    with atomic.storing(path):
+        place.mkdir(parents=True, exist_ok=True)
+        print(f"log: {path}", flush=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.close(descriptor)
@@ -71,15 +78,21 @@ def _work(folder: Path, fingerprint: str, owner: Owner, stop: Stop) -> int:
         with joined():
             ended = work(folder, fingerprint, stop=stop, title=title)
     except Fenced as error:
-        print(error, file=sys.stderr)
+        _say(error)
         return error.exit_code
     except EtudeError as error:
-        print(error, file=sys.stderr)
+        _say(error)
         ended = Ended("failed", str(error))
     if announced().rank:
         # Where this rank failed, its code ends the others, which may wait for it in vain.
         return ended.code if ended.state == "failed" else 0
     return _conclude(folder, fingerprint, owner, ended)
+
+
+def _say(error: EtudeError) -> None:
+    # What is printed lies on the disk that may be full.
+    with contextlib.suppress(OSError):
+        print(error, file=sys.stderr, flush=True)
 
 
 def _conclude(folder: Path, fingerprint: str, owner: Owner, ended: Ended) -> int:
