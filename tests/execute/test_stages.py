@@ -310,3 +310,20 @@ def test_the_learner_is_closed_after_success_and_failure(tmp_path: Path) -> None
     graph = chain(tmp_path, ("sft", config("sft", 3)), ("rl", config("rl", 3, fail_at=1)))
     fake_stage.local.run(graph, [], make_learner=make, evaluate=fake_stage.fake_evaluate)
     assert [learner.closed for learner in made] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "place", ["etude.execute.generations.claim", "etude.execute.stage.prepare"]
+)
+def test_a_stage_that_could_not_begin_is_told_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def full(*args: Any, **named: Any) -> None:
+        raise StorageError("cannot write: No space left on device")
+
+    monkeypatch.setattr(place, full)
+    graph, heard = chain(tmp_path, ("sft", config("sft", 2))), Heard()
+    assert run(graph, [heard]) == 1
+    assert heard.of("stage_failed") == ["sft"] and not heard.of("stage_started")
+    assert heard.facts("stage_failed")["step"] is None
+    assert graph.outcomes["fsft1"].state == "failed"

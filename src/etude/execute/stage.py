@@ -80,23 +80,29 @@ def run_stage(
             f"{node.name} ({node.fingerprint[:8]}) is being trained by {holder}; waiting"
         )
 
-    with (
-        ranks.leading(stop) as lead,
-        locked(
-            outputs, node.fingerprint, waiting=waiting, check=lead.check, job_state=job_state
-        ) as lease,
-    ):
-        folder = layout.stage_folder(outputs, node.name, node.fingerprint)
-        if node.fresh:
-            lease.check()
-            move_aside(folder)
-        done = layout.finished(folder)
-        if done is not None:
-            observers.stage_skipped(node, seconds_saved=float(done.get("seconds", 0.0)))
-            lead.decide((done, None))
-            return done, False
-        training = _Training(node, folder, observers, stop, lease)
-        return training.run(given, make_learner, lambda: training.begin(lead)), True
+    training = None
+    try:
+        with (
+            ranks.leading(stop) as lead,
+            locked(
+                outputs, node.fingerprint, waiting=waiting, check=lead.check, job_state=job_state
+            ) as lease,
+        ):
+            folder = layout.stage_folder(outputs, node.name, node.fingerprint)
+            if node.fresh:
+                lease.check()
+                move_aside(folder)
+            done = layout.finished(folder)
+            if done is not None:
+                observers.stage_skipped(node, seconds_saved=float(done.get("seconds", 0.0)))
+                lead.decide((done, None))
+                return done, False
+            training = _Training(node, folder, observers, stop, lease)
+            return training.run(given, make_learner, lambda: training.begin(lead)), True
+    except EtudeError as error:
+        if training is None or not training.begun:
+            observers.stage_failed(node, step=None, error=error)
+        raise
 
 
 class _Training:
@@ -123,6 +129,7 @@ class _Training:
         self.best = (node.config.get("training") or {}).get("hand_on") == "best"
         self.finished = 0
         self.saved: int | None = None
+        self.begun = False
         self.attempt: Attempt | FollowedAttempt
 
     def begin(self, lead: Leading) -> Checkpoint | None:
@@ -149,11 +156,8 @@ class _Training:
     ) -> dict[str, Any]:
         """Do the attempt that ``begin`` opens, to DONE.json."""
         started = time.perf_counter()
-        try:
-            resumed = begin()
-        except EtudeError as error:
-            self.observers.stage_failed(self.node, step=None, error=error)
-            raise
+        resumed = begin()
+        self.begun = True
         try:
             self.observers.stage_started(
                 self.node,
