@@ -18,13 +18,17 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def storage_error(error: OSError, path: Path) -> StorageError:
-    """Return the error a person should see for a failed write: what, where, how much is free."""
-    what = error.strerror or str(error)
-    free = f"{free_bytes(path) / 2**30:.2f} GiB are free there"
-    advice = "check that the folder can be written, or choose another: outputs=FOLDER"
+    """Return the error a person should see for a failed write: what, where, what to do."""
+    what = f"cannot write {path}: {error.strerror or error}"
     if error.errno in _FULL:
-        advice = "free some space (etude clean shows what could go) and run the same command again"
-    return StorageError(f"cannot write {path}: {what}; {free}. To go on: {advice}.")
+        return StorageError(
+            f"{what}; {free_bytes(path) / 2**30:.2f} GiB are free there. To go on: free some space "
+            "(etude clean shows what could go) and run the same command again."
+        )
+    return StorageError(
+        f"{what}. To go on: check that the folder can be written, or choose another: "
+        "outputs=FOLDER."
+    )
 
 
 def free_bytes(path: Path) -> int:
