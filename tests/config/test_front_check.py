@@ -107,6 +107,10 @@ def test_the_report_reads_as_a_person_would_write_it(here) -> None:
     assert lines[-1] == "Nothing was started."
 
 
+def test_what_a_wrong_recipe_would_set_is_not_guessed(refuse) -> None:
+    assert list(refuse("recipe=nope training.steps=20")) == ["recipe=nope"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

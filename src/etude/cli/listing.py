@@ -13,7 +13,7 @@ from etude.config.installation import Choice, Installation, installed
 from etude.config.read_yaml import head_comment
 from etude.config.reflect import first_sentence
 from etude.config.spelling import did_you_mean, listed
-from etude.config.write_yaml import MARK
+from etude.config.write_yaml import is_generated
 from etude.errors import ConfigError, Fault
 from etude.schema import ComponentInfo
 
@@ -87,10 +87,8 @@ def row(choice: Choice, here: Installation) -> tuple[str, str, str, str]:
 
 def _component(choice: Choice, here: Installation) -> ComponentInfo | None:
     own = here.schema.find(choice.group, choice.name)
-    if own is not None:
-        with choice.path.open(encoding="utf-8") as file:
-            if file.readline().startswith(MARK):
-                return own
+    if own is not None and is_generated(choice.path):
+        return own
     if choice.group not in here.schema.components:
         return None
     return here.schema.find(choice.group, here.component_name(choice.group, choice.name))

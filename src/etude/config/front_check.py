@@ -160,6 +160,8 @@ class FrontCheck:
         report.members.append(Member(list(texts), root, composed.choices, warnings))
         if self._evaluate:
             return check_choices.unread_by_evaluate(given)
+        if report.misread:
+            return []  # the stages of a wrong recipe, or of none, tell nothing
         return self._without_effect(root, composed, given, laid)
 
     def _composed(self, chosen: list[str], faults: list[Fault]) -> Composed | None:

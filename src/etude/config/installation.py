@@ -85,7 +85,7 @@ class Installation:
             named = _named(content)
             if named is not None:
                 return named
-            choice = _derived_from(content) or choice
+            choice = derived_from(content) or choice
         return choice
 
     @property
@@ -133,7 +133,7 @@ def _named(content: dict[str, Any]) -> str | None:
     return None
 
 
-def _derived_from(content: dict[str, Any]) -> str | None:
+def derived_from(content: dict[str, Any]) -> str | None:
     """Return the choice of the same group that a file's defaults begin with."""
     for entry in content.get("defaults") or []:
         if isinstance(entry, str) and entry != "_self_" and not entry.startswith("/"):

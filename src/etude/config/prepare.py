@@ -12,6 +12,7 @@ from etude.config.compose import Member
 from etude.config.front_check import FrontCheck
 from etude.config.installation import Installation, installed
 from etude.config.resolve import StageConfig
+from etude.config.stands_in import with_files
 from etude.errors import ConfigError, Fault
 
 
@@ -43,7 +44,8 @@ def prepare(
         try:
             runs.append((member, checker.check(member)))
         except ConfigError as error:
-            found += [fault for fault in error.faults if fault not in found]
+            told = with_files(error.faults, overrides, member.choices, here)
+            found += [fault for fault in told if fault not in found]
     if found:
         raise ConfigError(found)
     warnings = dict.fromkeys(text for member, _ in runs for text in member.warnings)
@@ -71,7 +73,8 @@ def prepare_evaluation(
         try:
             runs.append((member, check_evaluation(member, here)))
         except ConfigError as error:
-            found += [fault for fault in error.faults if fault not in found]
+            told = with_files(error.faults, overrides, member.choices, here)
+            found += [fault for fault in told if fault not in found]
     if found:
         raise ConfigError(found)
     return runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,6 +12,12 @@ WIDTH = 100
 
 #: How the first line of a generated file begins; a file that begins otherwise is a person's.
 MARK = "# Generated from "
+
+
+def is_generated(path: Path) -> bool:
+    """Tell whether a file was written from a component's description."""
+    with path.open(encoding="utf-8") as file:
+        return file.readline().startswith(MARK)
 
 
 def scalar(value: Any) -> str:
