@@ -97,6 +97,9 @@ class _Lines:
             if note not in self._notes:
                 self._notes.add(note)
                 self._say(f" note: {note}")
+        if run.headline != self._head:
+            self._head = run.headline
+            self._say(f"{time.strftime('%H:%M:%S')} {run.headline}")
         for each in run.seen:
             now = (each.state, each.job)
             if self._states.get(each.fingerprint) == now:
@@ -107,9 +110,6 @@ class _Lines:
             if bad or (not first and len(run.seen) <= SMALL):
                 for text in run.one(each):
                     self._say(text)
-        if run.headline != self._head:
-            self._head = run.headline
-            self._say(f"{time.strftime('%H:%M:%S')} {run.headline}")
 
     def _say(self, text: str) -> None:
         self._out.write(text + "\n")
