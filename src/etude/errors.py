@@ -55,6 +55,12 @@ class StageError(EtudeError):
     """A stage that failed; names the stage, the step, the cause and how to resume."""
 
 
+class MeetingError(StageError):
+    """Processes of a stage that could not reach each other; names the place and how long."""
+
+    exit_code = 69
+
+
 class CheckpointError(EtudeError):
     """A checkpoint that is missing a part or does not match its recorded hashes."""
 

@@ -6,16 +6,21 @@ import json
 import math
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from cluster import Cluster
 from tiny import BOTH, SFT, Typed, paced, published, same
 
+from etude.distributed import world
+from etude.errors import MeetingError
 from etude.execute.owner import Owner
+from etude.execute.stop import Stop
 from etude.launch import registry, written
 from etude.launch.job import Ended
-from etude.launch.slurm import commands, ended, requeue
+from etude.launch.slurm import commands, ended, entry, requeue
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +77,33 @@ def test_what_an_earlier_start_of_a_job_ends_with_does_not_touch_the_later_one(
     cut = Ended("interrupted", "interrupted (SIGTERM)", "SIGTERM")
     assert requeue.after_a_signal(tmp_path, "f00d", Owner.here(), cut) is None
     assert not registry.requeues(tmp_path, "f00d") and registry.ended(tmp_path, "f00d") is None
+
+
+def test_ranks_that_cannot_meet_are_a_fault_of_the_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def apart() -> Iterator[None]:
+        raise MeetingError("rank 1 of 2 could not meet the others at n1:29500")
+        yield
+
+    monkeypatch.setattr(world, "joined", apart)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    code = entry._work(tmp_path, "f00d", Owner.here(), Stop())
+    # srun kills the others, whose code is higher.
+    place = tmp_path / "jobs"
+    place.mkdir()
+    (place / "7_0_log.out").write_text(
+        f"log: {tmp_path}/logs/sft/7.0/rank1.log\n"
+        f"srun: error: n2: task 1: Exited with exit code {code}\n"
+        "srun: error: n1: task 0: Killed\n"
+    )
+    monkeypatch.setattr(commands, "show", lambda job: {"JobState": "RUNNING", "Restarts": "0"})
+    node = {"name": "sft"}
+    plain = {"outputs": str(tmp_path), "stages": {"f00d": node}, "evaluations": {}}
+    monkeypatch.setattr(written, "read_plain", lambda folder: plain)
+    state, step, why = ended._cause(tmp_path, "f00d", Owner.here(), 137)
+    assert (state, step) == ("killed", 0) and "could not meet" in why
 
 
 def test_without_retries_a_killed_rank_fails_at_once_and_what_rests_on_it_is_cancelled(

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from etude.errors import StageError
+from etude.errors import MeetingError, StageError
 
 Item = TypeVar("Item")
 
@@ -184,8 +184,8 @@ def joined(*, meeting: float = MEETING, patience: float = PATIENCE) -> Iterator[
 
     Processes meet through gloo, tensors on GPUs through NCCL; each takes the GPU of its local rank.
     ``meeting`` is how many seconds a process waits for the others to come, ``patience`` how many in
-    one exchange. Inside another :func:`joined`, and alone, nothing is done. Raises StageError when
-    they cannot meet.
+    one exchange. Inside another :func:`joined`, and alone, nothing is done. Raises MeetingError
+    when they cannot meet.
     """
     global _current, _left
     world = announced()
@@ -227,7 +227,7 @@ def _meet(world: World, meeting: float, patience: float) -> None:
         )
     except (distributed.DistError, OSError, ValueError) as error:
         where = ":".join(os.environ[name] for name in _RENDEZVOUS)
-        raise StageError(
+        raise MeetingError(
             f"rank {world.rank} of {world.size} could not meet the others at {where} "
             f"(MASTER_ADDR:MASTER_PORT) within {meeting:g} s: {error}"
         ) from error

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.cli.frame import guarded
-from etude.errors import HUNG_EXIT, UNWRITTEN_EXIT, Fenced, Interrupted, SlurmError
+from etude.errors import HUNG_EXIT, UNWRITTEN_EXIT, Fenced, Interrupted, MeetingError, SlurmError
 from etude.execute.failures import first_failure
 from etude.execute.owner import Owner
 from etude.launch import registry, written
@@ -33,6 +33,7 @@ _TAIL = 20_000
 _DEAD = re.compile(
     r"^srun: error: (?P<node>\S+): tasks? (?P<rank>[\d,-]+): (?!Exited)(?P<how>.+)", re.M
 )
+_EXITED = re.compile(r"^srun: error: .*: Exited with exit code (\d+)$", re.M)
 _WAIT_SECONDS = 30.0
 
 
@@ -90,6 +91,12 @@ def _cause(folder: Path, unit: str, owner: Owner, code: int) -> tuple[str, int, 
     if failure is not None and not failure.get("echo"):
         return "failed", step, str(failure["error"])
     said = _said(folder, owner)
+    # srun ends the others after the first, and then the code of the job may be theirs.
+    codes = {code, *map(int, _EXITED.findall(said))}
+    if UNWRITTEN_EXIT in codes:
+        return "failed", step, registry.UNWRITTEN
+    if MeetingError.exit_code in codes:
+        return "killed", step, "its processes could not meet; the log of each says where"
     if any(word in said.lower() for word in _OUT_OF_MEMORY):
         return "failed", step, "out of memory: SLURM or the kernel killed a process of the job"
     if failure is not None or int(os.environ.get("SLURM_NTASKS", "1")) > 1:
@@ -98,8 +105,6 @@ def _cause(folder: Path, unit: str, owner: Owner, code: int) -> tuple[str, int, 
             return "killed", step, f"rank {dead['rank']} on {dead['node']} was ended: {dead['how']}"
         if failure is not None:
             return "killed", step, f"a rank ended without a word; another saw {failure['error']}"
-    if code == UNWRITTEN_EXIT:
-        return "failed", step, registry.UNWRITTEN
     if code in (1, 2, Interrupted.exit_code):
         return "failed", step, f"exit code {code} before it could say why; its log says more"
     return "killed", step, f"a process of the job was ended by {_words(code)}"

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from etude.cli.frame import let_threads_sleep
-from etude.errors import UNWRITTEN_EXIT, EtudeError, Fenced, StorageError
+from etude.errors import UNWRITTEN_EXIT, EtudeError, Fenced, MeetingError, StorageError
 from etude.execute import atomic
 from etude.execute.owner import Owner
 from etude.execute.stop import Stop
@@ -77,7 +77,7 @@ def _work(folder: Path, fingerprint: str, owner: Owner, stop: Stop) -> int:
     try:
         with joined():
             ended = work(folder, fingerprint, stop=stop, title=title)
-    except Fenced as error:
+    except (Fenced, MeetingError) as error:
         _say(error)
         return error.exit_code
     except EtudeError as error:
