@@ -123,6 +123,16 @@ def test_what_a_waiting_job_waits_for(
     assert (found.state, found.cause) == ("waiting", cause)
 
 
+def test_a_job_whose_stages_are_done_waits_for_the_end_of_their_jobs(
+    tmp_path: Path, slurm: FakeSlurm
+) -> None:
+    run = FakeRun(tmp_path / "outputs")
+    run.submit({"sft1": "81", "rl1": "82"})
+    run.done("sft1")
+    slurm.says("81 COMPLETING n1 None\n82 PENDING - Dependency")
+    assert seen(run, "rl1").cause == "for the end of jobs whose stages are done"
+
+
 def test_a_requeued_job_says_why_and_where_it_goes_on(tmp_path: Path, slurm: FakeSlurm) -> None:
     run = FakeRun(tmp_path / "outputs")
     run.submit({"sft1": "81"})

@@ -153,7 +153,9 @@ class _Look:
             parts.append(f"goes on from step {seen.resumes_from}/{seen.steps}")
         before = self._before(piece)
         if queued.reason == "Dependency":
-            parts.append(f"for {before or 'jobs that are not part of this run'}")
+            ended = "the end of jobs whose stages are done"
+            other = ended if piece.parents else "jobs that are not part of this run"
+            parts.append(f"for {before or other}")
         elif queued.reason not in ("None", "") or not parts:
             parts.append(reasons.waiting(queued.reason or "None", seen.job))
         return "; ".join(parts)
