@@ -38,14 +38,16 @@ def prepare(
     here = installation or installed()
     report = FrontCheck(here).run(overrides, multirun=multirun)
     found = [*faults, *report.faults]
+    known = set(found)  # before files are named in them
     checker = Checker(here)
     runs: list[tuple[Member, list[StageConfig]]] = []
     for member in [] if report.misread else report.members:
         try:
             runs.append((member, checker.check(member)))
         except ConfigError as error:
-            told = with_files(error.faults, overrides, member.choices, here)
-            found += [fault for fault in told if fault not in found]
+            new = [fault for fault in error.faults if fault not in known]
+            known.update(new)
+            found += with_files(new, overrides, member.choices, here)
     if found:
         raise ConfigError(found)
     warnings = dict.fromkeys(text for member, _ in runs for text in member.warnings)
@@ -63,6 +65,7 @@ def prepare_evaluation(
     here = installation or installed()
     report = FrontCheck(here, evaluate=True).run(overrides, multirun=multirun)
     found = [*faults, *report.faults]
+    known = set(found)  # before files are named in them
     runs: list[tuple[Member, dict[str, Any]]] = []
     for member in [] if report.misread else report.members:
         checkpoint = member.root.get("checkpoint")
@@ -73,8 +76,9 @@ def prepare_evaluation(
         try:
             runs.append((member, check_evaluation(member, here)))
         except ConfigError as error:
-            told = with_files(error.faults, overrides, member.choices, here)
-            found += [fault for fault in told if fault not in found]
+            new = [fault for fault in error.faults if fault not in known]
+            known.update(new)
+            found += with_files(new, overrides, member.choices, here)
     if found:
         raise ConfigError(found)
     return runs
