@@ -24,7 +24,6 @@ def nearest(word: str, options: Iterable[str], count: int = 1) -> list[str]:
     found = difflib.get_close_matches(asked, list(lower), count, 0.6)
     # Two letters in the wrong order are too few for a ratio to see.
     found = found or [name for name in lower if len(name) < 4 and sorted(name) == sorted(asked)]
-    found = found or [name for name in lower if len(asked) > 2 and name.startswith(asked)][:count]
     return [lower[name] for name in found]
 
 
@@ -128,6 +127,9 @@ def unknown_key(
         return f"{message} Did you mean {near[0]}?"
     if places:
         return f"{message} It belongs to {listed(places, 3)}."
+    begins = [name for name in names if len(key) > 2 and name.startswith(key)]
+    if begins:
+        return f"{message} Did you mean {begins[0]}?"
     everywhere = {
         name
         for entries in schema.components.values()
