@@ -109,6 +109,8 @@ def test_the_report_reads_as_a_person_would_write_it(here) -> None:
 
 def test_what_a_wrong_recipe_would_set_is_not_guessed(refuse) -> None:
     assert list(refuse("recipe=nope training.steps=20")) == ["recipe=nope"]
+    also = refuse("optimizer=nope training.steps=20")
+    assert list(also) == ["optimizer=nope", "training.steps=20"]
 
 
 @pytest.mark.parametrize(

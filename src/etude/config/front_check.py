@@ -29,12 +29,14 @@ MOST_MEMBERS = 10_000
 class Report:
     """The members that could be composed, and every fault found on the way.
 
-    ``misread`` tells that a choice was wrong, so that what follows from it is not known.
+    ``misread`` tells that a choice was wrong, so that what follows from it is not known;
+    ``adrift`` that this was the choice of the stages or of what they read.
     """
 
     members: list[Member] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     misread: bool = False
+    adrift: bool = False
 
     def add(self, fault: Fault) -> None:
         """Keep a fault once."""
@@ -126,6 +128,7 @@ class FrontCheck:
             return True
         report.add(fault)
         report.misread = True
+        report.adrift = report.adrift or each.group in ("recipe", "objective")
         return False
 
     def _expanded(self, given: Sequence[Given], report: Report) -> list[list[str]]:
@@ -152,7 +155,7 @@ class FrontCheck:
             report.misread = True
             return []
         if faults:
-            report.misread = True
+            report.misread = report.adrift = True
         root, laid, value_faults = self._values.lay(composed, [g for g in given if not g.group])
         for fault in (*faults, *value_faults):
             report.add(fault)
@@ -160,8 +163,8 @@ class FrontCheck:
         report.members.append(Member(list(texts), root, composed.choices, warnings))
         if self._evaluate:
             return check_choices.unread_by_evaluate(given)
-        if report.misread:
-            return []  # the stages of a wrong recipe, or of none, tell nothing
+        if report.adrift:
+            return []  # the stages of another recipe tell nothing
         return self._without_effect(root, composed, given, laid)
 
     def _composed(self, chosen: list[str], faults: list[Fault]) -> Composed | None:
