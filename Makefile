@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # Byte code is written at the first import, not at installation; without it each import takes long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup quickstart test lint types unit slurm schema clean
+.PHONY: setup quickstart check test test-long lint types unit slurm schema clean
 
 # Without --no-compile most of the time goes into byte code of modules that nobody imports.
 $(READY): pyproject.toml constraints.txt
@@ -31,10 +31,20 @@ types: $(READY)
 slurm:
 	-@tests/slurm/install.sh
 
+PYTEST := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -n 3 --dist worksteal
+
 unit: $(READY) slurm
-	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	$(PYTEST) $(ARGS)
+
+# For daily work: nothing that trains, starts processes or needs a SLURM.
+check: lint types
+	$(PYTEST) -m "not slow" --ignore tests/slurm --ignore tests/hostile $(ARGS)
 
 test: lint types unit
+
+# Every hostile input, every architecture, every long campaign.
+test-long: lint types slurm
+	ETUDE_LONG=1 ETUDE_HOSTILE=all $(PYTEST) $(ARGS)
 
 schema: $(READY)
 	$(BIN)/python -m etude.schema

@@ -110,7 +110,8 @@ def run_etude(
     import json
 
     from etude.config.prepare import prepare
-    from etude.learner.make import StageContext, make_learner
+    from etude.learner.context import StageContext
+    from etude.learner.make import make_learner
 
     folder.mkdir()
     rows = folder / "train.jsonl"
@@ -137,7 +138,7 @@ def run_etude(
         "+reward_weighting.weights.length=0.01",
     ]
     config = prepare(overrides).runs[0][1][0].config
-    learner = make_learner(config, StageContext(seed=1, start=model, folder=folder))
+    learner = make_learner(config, StageContext(1, folder, {"start": model}))
     found = []
     try:
         for step in range(options.steps + 1):

@@ -22,7 +22,8 @@ import torch
 
 from etude import schema
 from etude.config.prepare import prepare
-from etude.learner.make import StageContext, make_learner
+from etude.learner.context import StageContext
+from etude.learner.make import make_learner
 
 SIZE = ("execution.micro_batch_tokens=4096", "rollout.max_new_tokens=40")
 
@@ -30,7 +31,7 @@ SIZE = ("execution.micro_batch_tokens=4096", "rollout.max_new_tokens=40")
 def build(overrides: list[str], start: Path | None, folder: Path) -> Any:
     """Return the learner of the first stage that overrides describe."""
     config = prepare(overrides).runs[0][1][0].config
-    return make_learner(config, StageContext(seed=config["seed"], start=start, folder=folder))
+    return make_learner(config, StageContext(config["seed"], folder, {"start": start}))
 
 
 def taught(steps: int, folder: Path) -> Path:
@@ -97,7 +98,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    known = schema.load().components["objective"]
+    known = schema.load().choices("objective")
     names = args.objectives or sorted(
         name for name, info in known.items() if info.learner == "policy_gradient"
     )

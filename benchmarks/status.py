@@ -25,6 +25,7 @@ from typing import Any
 
 from etude.launch import registry, written
 from etude.plan.nodes import EvaluationNode, Graph, Run, RunStage, StageNode
+from etude.plan.references import Base, Made
 
 STAGES = ("sft", "rl", "distil")
 OBJECTIVES = ("grpo", "rloo", "dapo", "gspo")
@@ -104,8 +105,9 @@ def member(graph: Graph, number: int) -> Run:
         fingerprint = hashlib.sha256(f"{name} {number}".encode()).hexdigest()[:16]
         after = evaluation_of(fingerprint)
         waits = (before,) if before else ()
-        node = StageNode(name, fingerprint, fingerprint, CONFIG, "fake", waits, waits, before)
-        measured = EvaluationNode(name, after, CONFIG, fingerprint)
+        start = {"start": Made(before) if before else Base()}
+        node = StageNode(name, fingerprint, fingerprint, CONFIG, "fake", waits, waits, start)
+        measured = EvaluationNode(name, after, CONFIG, {"model": Made(fingerprint)})
         graph.stages[fingerprint], graph.evaluations[after] = node, measured
         graph.order += [node, measured]
         views.append(RunStage(name, fingerprint, None, after, waits))

@@ -40,10 +40,12 @@ class GivenAnswers:
         texts: Mapping[str, str] | None = None,
         *,
         step: int = 0,
+        room: int = 10**9,
     ) -> None:
         self.answers = answers
         self.texts = texts or {}
         self.step = step
+        self.room = room
         self.visits: Counter[str] = Counter()
 
     @property
@@ -75,6 +77,10 @@ class GivenAnswers:
     def context(self, example: Example) -> tuple[int, ...]:
         """Return the tokens of the example's prompt."""
         return tokens_of(example.prompt)
+
+    def fits(self, example: Example) -> bool:
+        """Return whether a prompt is no longer than there is room."""
+        return len(example.prompt) <= self.room
 
     def demonstrations(
         self, examples: Sequence[Example], shares: Sequence[float]

@@ -9,11 +9,17 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, TypeVar, Union, get_args, get_origin
 
+from etude.by_path.call import Call
+from etude.by_path.place import Place
+from etude.component import Declaration, Need
+from etude.config import environment
+from etude.config.check_rules import broken
 from etude.config.conform import Conformer
+from etude.config.needs import walk
 from etude.config.reflect import annotations_of, describe_fields
-from etude.config.settings import STAGE_EXTRAS
+from etude.config.settings import extras_of
 from etude.errors import ConfigError, Fault
-from etude.schema import ComponentInfo, FieldInfo, Schema
+from etude.schema import ComponentInfo, FieldInfo, LearnerInfo, NeedInfo, Schema
 
 S = TypeVar("S")
 
@@ -25,8 +31,14 @@ def build(node: Mapping[str, Any], group: str, schema: Schema | None = None) -> 
     """
     known = _schema(schema)
     conformer = Conformer(known, {group.split("/")[0]: node})
-    filled = conformer.node(node, group, group.replace("/", "."))
+    path = group.replace("/", ".")
+    filled = conformer.node(node, group, path)
     _refuse(conformer)
+    faults = [
+        Fault(*fault) for used in walk(filled, group, path, known) for fault in broken(used, None)
+    ]
+    if faults:
+        raise ConfigError(faults)
     return _component(filled, group, known)
 
 
@@ -52,8 +64,13 @@ def _refuse(conformer: Conformer) -> None:
         raise ConfigError([Fault(path, message) for path, message in conformer.faults])
 
 
-def load_class(info: ComponentInfo) -> type:
-    """Import and return a component's class; raises ConfigError when its package cannot be used."""
+def load_class(info: ComponentInfo | LearnerInfo) -> type:
+    """Import and return the class of a component or a learner.
+
+    Raises ConfigError when its package cannot be used.
+    """
+    if isinstance(info, ComponentInfo) and info.place is not None and not info.place.is_function:
+        return _class_by_path(info, info.place)
     module, _, name = info.cls.partition(":")
     try:
         found: Any = import_module(module)
@@ -62,9 +79,42 @@ def load_class(info: ComponentInfo) -> type:
     except Exception as error:  # a plug-in can raise anything while it is imported
         package = "" if info.package == "etude" else f" of the plug-in package {info.package}"
         message = f"its class {info.cls}{package} cannot be loaded: {error}"
-        raise ConfigError([Fault(f"{info.group}={info.name}", message)]) from error
+        raise ConfigError([Fault(info.title, message)]) from error
     loaded: type = found
     return loaded
+
+
+def _declaration(info: ComponentInfo) -> Declaration:
+    """Return what a component by path declares, as a class of a package has it from its module."""
+
+    def needs(given: tuple[NeedInfo, ...]) -> tuple[Need, ...]:
+        return tuple(Need(each.what, each.when, each.why) for each in given)
+
+    return Declaration(
+        info.group,
+        info.name,
+        info.source,
+        needs(info.requires),
+        needs(info.provides),
+        needs(info.conflicts),
+    )
+
+
+def _class_by_path(info: ComponentInfo, place: Place) -> type:
+    from etude.by_path.load import class_of
+
+    try:
+        return class_of(place, _declaration(info))
+    except Exception as error:  # a person's file can raise anything while it is imported
+        raise _unusable(info, place, error) from error
+
+
+def _unusable(info: ComponentInfo, place: Place, error: Exception) -> ConfigError:
+    """Return the error of a class by path that cannot be imported, or made with its values."""
+    from etude.by_path.call import told
+
+    message = f"cannot be used: {told(error, place.original)}"
+    return ConfigError([Fault(f"{info.group}={info.name}", message)])
 
 
 def _component(node: Mapping[str, Any], group: str, schema: Schema) -> Any:
@@ -73,20 +123,60 @@ def _component(node: Mapping[str, Any], group: str, schema: Schema) -> Any:
     cls = load_class(info)
     hints = annotations_of(cls)
     arguments: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
+    own = info.place.options if info.place is not None else ()
+    if info.place is not None and info.place.is_function:
+        given = {key: environment.read(node[key]) for key in own}
+        arguments["call"] = Call.of(info.place, given)
+        arguments["declaration"] = _declaration(info)
     for key, value in node.items():
-        if key == "name" or (key in STAGE_EXTRAS.get(group, ()) and key not in info.fields):
+        if key in ("name", *own) or (key in extras_of(group) and key not in info.fields):
             continue
-        described = info.fields[key]
-        if described.slot:
-            arguments[key] = None if value is None else _component(value, described.slot, schema)
-        elif parts := described.slots or described.dict_of:
-            # In the order of their names: the order they were typed in is no part of a config.
-            arguments[key] = {
-                name: _component(part, parts, schema) for name, part in sorted(value.items())
-            }
-        else:
-            arguments[key] = _value(value, hints[key])
-    return cls(**arguments)
+        if key in info.fields:
+            arguments[key] = _field(value, info.fields[key], hints[key], schema)
+        elif info.entries is not None and (entry := info.field_of(key)) is not None:
+            entries[key] = _field(value, entry, hints[info.entries.name], schema)
+    if info.entries is not None:
+        arguments[info.entries.name] = dict(sorted(entries.items()))
+    try:
+        return cls(**arguments)
+    except Exception as error:
+        if info.place is None:
+            raise
+        raise _unusable(info, info.place, error) from error
+
+
+def _field(value: Any, described: FieldInfo, annotation: Any, schema: Schema) -> Any:
+    """Return a field's value with the components in it built."""
+    if described.form == "shell":
+        return value  # what it takes from the environment is written to no file
+    if value is None or not described.holds_parts:
+        return _value(value, annotation)
+    if described.slot:
+        return _component(value, described.slot, schema)
+    if described.slots:
+        # In the order of their names: the order they were typed in is no part of a config.
+        parts = sorted(value.items())
+        return {key: _component(part, described.slots, schema) for key, part in parts}
+    fields = described.struct
+    if fields is None:
+        entries = {key: (item, described.entry(key)) for key, item in sorted(value.items())}
+        return {
+            key: _field(item, entry, annotation, schema)
+            for key, (item, entry) in entries.items()
+            if entry is not None
+        }
+    cls = _struct_in(annotation)
+    hints = annotations_of(cls)
+    return cls(**{key: _field(value[key], fields[key], hints[key], schema) for key in fields})
+
+
+def _struct_in(annotation: Any) -> type:
+    """Return the dataclass that an annotation (``X | None``, ``Mapping[str, X]``) is about."""
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        return annotation
+    found = (_struct_in(each) for each in get_args(annotation) if each not in (str, type(None)))
+    return next(found)
 
 
 def _struct(node: Mapping[str, Any], cls: type[S]) -> S:
@@ -96,6 +186,7 @@ def _struct(node: Mapping[str, Any], cls: type[S]) -> S:
 
 def _value(value: Any, annotation: Any) -> Any:
     """Return a plain value as the type a field is annotated with."""
+    value = environment.read(value)
     if value is None:
         return None
     origin, args = get_origin(annotation), get_args(annotation)

@@ -84,6 +84,6 @@ class VerifierError(EtudeError):
 
 
 class Interrupted(EtudeError):
-    """A run stopped by Ctrl-C or SIGTERM after writing a checkpoint (exit code 130)."""
+    """A run stopped by Ctrl-C, SIGTERM or SIGHUP after writing a checkpoint (exit code 130)."""
 
     exit_code = 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -33,6 +34,9 @@ class Observer(Protocol):
     def evaluated(self, node: Any, step: int | None, evaluation: Mapping[str, Any]) -> None:
         """Report an evaluation; ``step`` is None for a node of its own."""
 
+    def evaluation_failed(self, node: Any, *, error: str) -> None:
+        """Report an evaluation that failed, in words; training does not rest on it."""
+
     def stage_finished(self, node: Any, *, seconds: float, folder: str) -> None:
         """Report a stage whose DONE.json has been written."""
 
@@ -44,3 +48,31 @@ class Observer(Protocol):
 
     def run_finished(self, run: Any) -> None:
         """End a run, also after a failure."""
+
+
+#: The names of the events, in the order of the protocol.
+EVENTS: tuple[str, ...] = tuple(name for name in vars(Observer) if not name.startswith("_"))
+
+
+class Tellers(ABC):
+    """An observer that does one thing at every event: what :meth:`teller` makes of its name."""
+
+    run_started: Any
+    stage_started: Any
+    stage_skipped: Any
+    step_done: Any
+    checkpoint_written: Any
+    evaluated: Any
+    evaluation_failed: Any
+    stage_finished: Any
+    stage_failed: Any
+    warned: Any
+    run_finished: Any
+
+    def __init__(self) -> None:
+        for event in EVENTS:
+            setattr(self, event, self.teller(event))
+
+    @abstractmethod
+    def teller(self, event: str) -> Any:
+        """Return what is called at an event, with the event's own arguments."""

@@ -23,6 +23,11 @@ def row_seed(seed: int, step: int, prompt_id: str, index: int) -> int:
     return seed_of("rollout", seed, step, prompt_id, index)
 
 
+def judging_seed(row: int, turn: int = 0) -> int:
+    """Return the seed by which an answer is judged, of the :func:`row_seed` it was sampled by."""
+    return seed_of("verifier", row, turn)
+
+
 def generator(*parts: int | str) -> np.random.Generator:
     """Return a generator of its own for the purpose that ``parts`` name."""
     return np.random.Generator(np.random.Philox(key=seed_of(*parts)))

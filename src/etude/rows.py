@@ -5,10 +5,14 @@ Everything here is unpadded and plain Python; padding happens once, in the micro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+#: The role of the model that a stage trains.
+POLICY = "policy"
 
 
 @dataclass(frozen=True)
@@ -69,12 +73,14 @@ class Sampled:
     """One rollout: response tokens (stop token included), their log-probs, and why it ended.
 
     ``logprobs`` are those of the full distribution at the sampling temperature, float32, one a
-    token. A stop string ends the row after the token that completes it.
+    token. A stop string ends the row after the token that completes it. ``combined`` tells that a
+    token was drawn from another distribution than the model's own, and log-probs are of that.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     stop_reason: StopReason
+    combined: bool = False
 
 
 class Outcome(StrEnum):
@@ -89,7 +95,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One answer to judge: the response text, the row it answers, and how it ended."""
+    """One answer to judge: the response text, the row it answers, and how it ended.
+
+    ``evaluation`` tells that it is judged to measure a model, and not to train it. ``seed`` belongs
+    to the answer: what is random in judging it is keyed by it.
+    """
 
     id: str
     index: int
@@ -98,20 +108,96 @@ class Candidate:
     columns: Mapping[str, Any]
     stop_reason: StopReason = StopReason.STOP
     length: int = 0
+    evaluation: bool = False
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        example: Example,
+        index: int,
+        response: str,
+        *,
+        stop_reason: StopReason,
+        length: int,
+        evaluation: bool = False,
+        seed: int = 0,
+    ) -> Candidate:
+        """Return an answer to an example, of ``length`` tokens, as a verifier sees it."""
+        return cls(
+            example.id,
+            index,
+            example.prompt,
+            response,
+            example.columns,
+            stop_reason,
+            length,
+            evaluation,
+            seed,
+        )
+
+
+#: Where a part of a reward lies, from start to before end, and its value there.
+Placed = tuple[int, int, float]
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What a verifier says of one candidate.
 
-    ``parts`` are named raw rewards (``accuracy``, ``format``, ``length``); ``extracted`` is the
-    answer it read; ``detail`` says what went wrong when ``outcome`` is timed_out or crashed.
+    ``parts`` are named raw rewards (``accuracy``, ``format``, ``length``); one that does not apply
+    to the answer is not among them, and is no 0. ``extracted`` is the answer it read; ``detail``
+    says what went wrong when ``outcome`` is timed_out or crashed.
+
+    ``spans`` say where in the response parts lie that do not belong to all of it: part → (start,
+    end, value), characters counted from 0, the end left out. Such a part is the sum of its values,
+    and each is earned with the last token of its span.
     """
 
     outcome: Outcome
     parts: Mapping[str, float]
     extracted: str | None = None
     detail: str | None = None
+    spans: Mapping[str, Sequence[Placed]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RowName:
+    """What tells a row of a step from every other: whose it is, which answer, how far it went."""
+
+    prompt_id: str
+    index: int
+    role: str
+    turn: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """Tokens ``start`` to ``end`` (excluded) of a response that were written in one go.
+
+    ``role`` is the model that sampled them; of tokens that were ``told`` it is whose message they
+    are (user, tool, …).
+    """
+
+    start: int
+    end: int
+    role: str
+    turn: int
+    told: bool = False
+
+
+@dataclass(frozen=True)
+class PerToken:
+    """A number, or as many for each, of every token of a response, and how rows make one tensor.
+
+    ``values`` has an entry a token: a number, or a list of numbers, as long for each. Together rows
+    are a tensor ``[N, T, …]``; ``missing`` stands in its padding and in rows that have none of the
+    name. ``whole`` numbers stay whole (int64), others become float32.
+    """
+
+    values: Sequence[float] | Sequence[Sequence[float]]
+    missing: float = 0.0
+    whole: bool = False
 
 
 @dataclass
@@ -121,6 +207,15 @@ class Row:
     ``prompt`` is the context it is trained in and ``sampled_prompt`` the one it was sampled in.
     Per-token lists have the length of ``tokens``. ``loss_mask`` is 1 where a token is trained
     (holes are allowed); ``off_policy`` is 1 where a token was not sampled from the policy.
+    ``role_logprobs`` are those of frozen models of the stage, by role. ``part_spans`` are the
+    spans of its verdict by tokens: part → (first, end, value), the end left out.
+
+    ``role`` is the model that wrote it (the policy also where ``rollout.model_from`` samples in its
+    place). Of an episode of several turns, ``turn`` is the last one, from 0, ``parent`` the row it
+    goes on from or answers, and ``spans`` say who wrote what; a single answer has none.
+    ``tensors`` are numbers of each token under names, that losses read. ``behaviour`` tells that
+    tokens were drawn from another distribution than that of the model alone, of which
+    ``sampler_logprobs`` are the log-probs. A row that nobody rewarded has no ``reward`` (nan).
     """
 
     prompt_id: str
@@ -133,16 +228,37 @@ class Row:
     off_policy: list[int] = field(default_factory=list)
     sampler_logprobs: list[float] = field(default_factory=list)
     old_logprobs: list[float] = field(default_factory=list)
-    reference_logprobs: list[float] | None = None
-    advantages: list[float] | None = None
-    token_rewards: list[float] | None = None
-    reward: float = 0.0
+    role_logprobs: dict[str, list[float]] = field(default_factory=dict)
+    reward: float = math.nan
     stop_reason: StopReason = StopReason.STOP
     verdict: Verdict | None = None
+    part_spans: dict[str, list[Placed]] = field(default_factory=dict)
     text: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
+    role: str = POLICY
+    turn: int = 0
+    parent: RowName | None = None
+    spans: tuple[Span, ...] = ()
+    tensors: dict[str, PerToken] = field(default_factory=dict)
+    behaviour: bool = False
+    drawn: int = 0
 
     @property
     def key(self) -> tuple[str, int]:
-        """Return the row's stable identity: (prompt id, rollout index)."""
+        """Return which answer to which prompt the row is: (prompt id, rollout index)."""
         return self.prompt_id, self.index
+
+    @property
+    def length(self) -> int:
+        """Return how many tokens the response has, without those that its model was told."""
+        return len(self.tokens) - sum(span.end - span.start for span in self.spans if span.told)
+
+    @property
+    def answer_start(self) -> int:
+        """Return the place of the first token of ``text``, which of several turns is the last."""
+        return self.spans[-1].start if self.spans else 0
+
+    @property
+    def name(self) -> RowName:
+        """Return what tells the row from every other of its step."""
+        return RowName(self.prompt_id, self.index, self.role, self.turn)

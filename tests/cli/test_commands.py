@@ -21,7 +21,6 @@ HEAVY = ("torch", "transformers", "datasets", "wandb", "rich.live", "pandas")
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    installed.cache_clear()
     return tmp_path
 
 
@@ -82,7 +81,7 @@ def test_list_has_one_line_a_choice_with_its_paper(capsys: pytest.CaptureFixture
     assert "policy gradient" in line
     assert "arXiv 2402.03300" in line
     assert "(objective/advantage=…)" in text
-    assert "(objective/regularizer=[…])" in text
+    assert "(objective/regularizer='[…]')" in text
     assert etude(["list"]) == 0
     assert "quickstart" in capsys.readouterr().out
     assert etude(["list", "objectiv"]) == 2
@@ -149,6 +148,50 @@ def test_completion_offers_groups_choices_keys_and_values() -> None:
     assert offered("etude pl", "etude") == ["plan"]
     assert "recipe=gsm8k" in offered("etude plan recipe=gs", "etude")
     assert offered("train 'un") == []
+
+
+def test_completion_knows_slots_of_every_group_and_what_earlier_words_put_there() -> None:
+    here = installed()
+
+    def offered(line: str) -> list[str]:
+        return candidates("train", line, here)
+
+    second = "objective.extra_update.relift.optimizer"
+    assert "objective.advantage=rloo" in offered("train objective.advantage=rl")
+    assert "stages.rl.objective.policy_loss=clipped" in offered(
+        "train stages.rl.objective.policy_loss=cl"
+    )
+    assert f"{second}.lr=" in offered(f"train recipe=relift {second}.")
+    assert f"{second}=adamw" in offered(f"train recipe=relift {second}=ad")
+    assert f"{second}.schedule=cosine" in offered(f"train objective=relift {second}.schedule=")
+    falling = f"train objective=relift {second}.schedule=cosine {second}.schedule."
+    assert f"{second}.schedule.final_factor=" in offered(falling)
+    assert offered(f"train objective=grpo {second}.") == []
+    assert "models.judge.model=qwen3_4b" in offered("train models.judge.model=qwen3")
+    assert "model@models.judge.model=small" in offered("train model@models.judge.model=sm")
+    judge = "train models.judge.model=pretrained models.judge.model."
+    assert "models.judge.model.path=" in offered(judge)
+    shaped = "train objective/shaping=[kl_penalty] objective.shaping."
+    assert "objective.shaping.kl_penalty.coef=" in offered(shaped)
+    assert "stages.sft.objective.token_loss=" in offered("train stages.sft.objective.tok")
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["objective.advantage"], "rloo"),
+        (["stages.rl.objective.policy_loss"], "clip_higher"),
+        (["models.judge.model"], "qwen3_4b"),
+        (["objective=relift", "objective.extra_update.relift.optimizer"], "adamw_fine_tuning"),
+        (["objective/extra_update"], "objective.extra_update.relift.optimizer=…"),
+        (["models"], "models.ROLE.model=…"),
+    ],
+)
+def test_list_shows_what_fills_a_place(
+    words: list[str], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert etude(["list", *words]) == 0
+    assert shown in capsys.readouterr().out
 
 
 def test_the_scripts_of_completion_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

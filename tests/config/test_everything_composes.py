@@ -26,6 +26,9 @@ def command(group: str, choice: str) -> list[str]:
         return [f"{group}={choice}"]
     parent = group.rpartition("/")[0]
     slot = group.rpartition("/")[2]
+    if group == "models/schedule":  # a part of a role, which may have any name
+        role = ["models.other=start", "models.other.train.objective=grpo"]
+        return ["recipe=rl", *role, f"models.other.train.{slot}={choice}"]
     many = HERE.schema.sub_groups(parent)[group]
     value = f"[{choice}]" if many else choice
     for name, info in HERE.schema.components[parent].items():
@@ -48,7 +51,7 @@ def test_every_choice_composes_and_every_value_fits(group: str, choice: str) -> 
     try:
         check(member, HERE)
     except ConfigError as error:
-        # A choice may need another one beside it (a reference model, rows); a value must fit.
+        # A choice may need another one beside it (a model, rows, a reward); a value must fit.
         assert all(_is_a_need(fault.message) for fault in error.faults), str(error)
 
 
@@ -61,6 +64,9 @@ def _is_a_need(message: str) -> bool:
             "names no rows",
             "says nowhere",
             "names the column",
+            "names the part",
+            "there is nothing to teach",
+            "it would never be",
         )
     )
 

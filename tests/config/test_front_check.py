@@ -16,23 +16,23 @@ from etude.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     return make_tree(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture
-def run(here: Installation):
+def run(toy: Installation):
     def command(text: str, multirun: bool = False) -> Prepared:
-        return prepare(text.split(), multirun=multirun, installation=here)
+        return prepare(text.split(), multirun=multirun, installation=toy)
 
     return command
 
 
 @pytest.fixture
-def refuse(here: Installation):
+def refuse(toy: Installation):
     def command(text: str, multirun: bool = False) -> dict[str, str]:
         with pytest.raises(ConfigError) as caught:
-            prepare(text.split(), multirun=multirun, installation=here)
+            prepare(text.split(), multirun=multirun, installation=toy)
         faults = caught.value.faults
         found = {fault.typed: fault.message for fault in faults}
         assert len(found) == len(faults), "one thing typed is reported once"
@@ -97,9 +97,9 @@ def test_all_faults_stand_in_one_report_in_the_order_typed(refuse) -> None:
     assert "cannot be read" in faults["x=["]
 
 
-def test_the_report_reads_as_a_person_would_write_it(here) -> None:
+def test_the_report_reads_as_a_person_would_write_it(toy) -> None:
     with pytest.raises(ConfigError) as caught:
-        prepare(["objective=gphpo", "optimizer.lr=fast"], installation=here)
+        prepare(["objective=gphpo", "optimizer.lr=fast"], installation=toy)
     lines = report(caught.value.faults).splitlines()
     assert lines[0] == "Two things to mend in this command:"
     assert lines[2].startswith("  objective=gphpo    there is no objective 'gphpo'.")
@@ -123,8 +123,8 @@ def test_what_a_wrong_recipe_would_set_is_not_guessed(refuse) -> None:
         ("model.shape.widht=3", "Did you mean width?"),
         ("objective.name=grop", "Did you mean grpo?"),
         ("objective.name=ghpo", "objective=ghpo"),
-        ("objective.advantage=plain", "objective/advantage=plain"),
-        ("objective.regularizer.kl.coef=1", "objective/regularizer=[kl]"),
+        ("objective.advantage=plian", "Did you mean plain?"),
+        ("objective.regularizer.kl.coef=1", "objective/regularizer='[kl]'"),
         ("optimizer=null", "optimizer=CHOICE"),
         ("foo/bar=1", "no config group 'foo/bar'"),
         ("objective/advantge=plain", "Did you mean objective/advantage?"),
@@ -197,16 +197,17 @@ def test_the_defaults_own_value_is_no_fault(run) -> None:
 def test_stage_keys_and_choices_need_no_plus(run) -> None:
     prepared = run(
         "stages.rl.optimizer.lr=3 stages.rl.objective=ghpo stages.sft.model=small"
-        " stages.rl.optimizer.schedule=cosine stages.rl.resources.nodes=2"
+        " stages.rl.optimizer.schedule=cosine stages.rl.resources.cpus_per_task=2"
         " stages.rl.rollout.model_from=sft stages.rl.gate.at_least=0.5"
     )
     rl = stage(prepared, "rl")
     assert rl.config["optimizer"]["lr"] == 3.0
     assert rl.config["optimizer"]["schedule"]["name"] == "cosine"
     assert rl.config["objective"]["name"] == "ghpo"
-    assert rl.resources["nodes"] == 2
+    assert rl.resources["cpus_per_task"] == 2
     assert rl.config["rollout"]["model_from"] == "sft"
-    assert rl.gate == {"metric": "pass@1", "at_least": 0.5, "on_fail": "stop"}
+    assert rl.gate["at_least"] == 0.5
+    assert (rl.gate["metric"], rl.gate["on_fail"], rl.gate["rule"]) == ("pass@1", "stop", None)
     sft = stage(prepared, "sft")
     assert sft.config["model"]["shape"]["width"] == 256
     assert sft.config["optimizer"]["lr"] == 1e-4
@@ -215,7 +216,7 @@ def test_stage_keys_and_choices_need_no_plus(run) -> None:
 
 def test_hydras_own_forms_of_a_stage_choice(run) -> None:
     for typed in (
-        "objective@stages.sft.objective=grpo",
+        "objective@stages.sft.objective=grpo stages.sft.data_mix=arithmetic",
         "+objective@stages.rl.objective=ghpo",
         "objective@stages.rl.objective=ghpo",
         "+objective/advantage@stages.rl.objective.advantage=plain",
@@ -349,14 +350,16 @@ def test_debug_leaves_two_steps_and_a_few_problems(run) -> None:
     assert rl["execution"]["checkpoint_every"] == 1
 
 
-def test_a_repeated_stage_reads_the_rows_of_its_own_round(run) -> None:
+def test_a_repeated_stage_means_the_copies_of_its_own_round(run) -> None:
     prepared = run(
         "recipe=rl pipeline=[rl] +stages.sample={} data_mix.train={sampled:{source:sampled}}"
         " stages.rl.repeat={times:2,stages:[sample,rl]}"
     )
     names = [each.name for each in prepared.runs[0][1]]
     assert names == ["sample-1", "rl-1", "sample-2", "rl-2"]
-    assert stage(prepared, "rl-2").config["sources"]["sampled"]["from_stage"] == "sample-2"
+    means = {name: stage(prepared, name).renamed for name in names}
+    assert means["rl-1"]["sample"] == "sample-1" and means["rl-2"]["sample"] == "sample-2"
+    assert means["sample-1"]["rl"] == "" and means["sample-2"]["rl"] == "rl-1"
 
 
 def test_a_round_that_redraws_has_another_seed_and_the_first_keeps_its_own(run) -> None:
@@ -375,7 +378,7 @@ def test_an_empty_group_is_none(run) -> None:
     assert stage(run("evaluation=null"), "rl").config["evaluation"] is None
 
 
-def test_a_broken_file_of_a_person_is_named(here: Installation, tmp_path: Path) -> None:
+def test_a_broken_file_of_a_person_is_named(toy: Installation, tmp_path: Path) -> None:
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "mine.yaml").write_text("pipeline: [rl\n")
     mine = make_tree(tmp_path / "tree", user=tmp_path)

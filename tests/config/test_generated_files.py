@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 from etude import component as registry
-from etude.component import Need, component, option, slot, slots
+from etude.component import Need, component, entries, option, slot, slots
 from etude.config import generate, reflect, root_yaml, write_yaml
 from etude.config.installation import installed
 from etude.config.read_yaml import read_yaml
@@ -43,7 +44,7 @@ class Thing(Base):
     size: Size = field(default_factory=Size, metadata={"doc": "how large"})
     names: dict[str, str] = option({"a": "b"}, "keys and values")
     long: str = option("x", "a sentence that is so long that it cannot stand beside its key " * 2)
-    limit: int | None = option(None, "none", kind="execution", learners=("supervised",))
+    limit: int | None = option(None, "none", kind="execution", read_by="samples")
 
 
 def entry() -> dict[str, Any]:
@@ -72,7 +73,7 @@ def test_an_entry_carries_what_yaml_cannot() -> None:
         "kind": "execution",
         "choices": None,
         "bounds": {},
-        "learners": ["supervised"],
+        "read_by": "samples",
     }
     assert fields["wanted"]["mandatory"] is True
     assert described["requires"] == [{"what": "column:x", "when": "", "why": ""}]
@@ -98,10 +99,51 @@ def test_the_yaml_has_every_field_with_its_comment() -> None:
         assert content.keys() >= {key}
 
 
-def test_a_part_of_many_is_wrapped_in_its_key() -> None:
-    many = {**entry(), "many": True}
-    content = yaml.safe_load(write_yaml.component_yaml("box", "thing", many))
-    assert content["thing"]["name"] == "thing"
+@dataclass(frozen=True)
+class Role:
+    load: str = option("start", "where it comes from")
+    model: Any = slot("", "its kind", group="model")
+
+
+@dataclass(frozen=True)
+class Holder:
+    judge: Any = slot("number", "what judges", group="verifier")
+    more: Any = slots(group="verifier", doc="other judges")
+    two: Any = slots("math", "exact", group="verifier", doc="two judges")
+    pair: Role = field(default_factory=Role, metadata={"doc": "another model"})
+    roles: Mapping[str, Role] = entries({"critic": {"load": "base"}}, "every other model")
+
+
+def described(cls: type, group: str, name: str) -> dict[str, Any]:
+    with mock.patch.dict(registry.REGISTRY, clear=True):
+        return reflect.describe_component(component(group=group, name=name)(cls))
+
+
+def test_a_slot_of_another_group_is_chosen_by_that_groups_path() -> None:
+    held = described(Holder, "box", "holder")
+    assert held["fields"]["judge"]["type"] == {"slot": "verifier"}
+    assert held["fields"]["more"]["type"] == {"slots": "verifier"}
+    content = yaml.safe_load(write_yaml.component_yaml("box", "holder", held))
+    assert content["defaults"] == [
+        {"/verifier@judge": "number"},
+        {"/verifier@two.math": "math"},
+        {"/verifier@two.exact": "exact"},
+        "_self_",
+    ]
+    assert content["more"] == {}
+    assert content["pair"] == {"load": "start"}
+    assert content["critic"] == {"load": "base"}
+    assert "roles" not in content
+
+
+def test_a_free_key_of_a_component_is_an_entry() -> None:
+    entries = {"box": {"holder": described(Holder, "box", "holder")}}
+    info = parse({"groups": {}, "components": entries}).find("box", "holder")
+    assert "roles" not in info.fields
+    assert info.field_of("name") is None
+    assert info.field_of("anyone").struct["model"].slot == "model"
+    node = {"name": "holder", "anyone": {"load": "x"}}
+    assert "anyone" in [each.name for each in info.fields_in(node)]
 
 
 def test_generating_names_a_field_without_doc_and_a_stale_file(tmp_path: Path) -> None:
@@ -156,9 +198,8 @@ def test_every_key_of_every_preset_is_commented_and_known() -> None:
             info = schema.find(group, here.component_name(group, name))
             assert info is not None, f"{choice.path}: no component"
             content = read_yaml(choice.path)
-            if info.many:
-                (content,) = [node for key, node in content.items() if key != "defaults"]
-            unknown = set(content) - set(info.fields) - {"name", "defaults"}
+            own = set(content) - {"name", "defaults"}
+            unknown = {key for key in own if info.field_of(key) is None}
             problems += [f"{choice.path}: {key}" for key in unknown]
             if not choice.path.read_text("utf-8").startswith("#"):
                 problems.append(f"{choice.path} does not begin with a comment")

@@ -17,8 +17,8 @@ COMMANDS = sorted(set(re.findall(r"`train ([^`]+)` \|", PAGE.read_text(encoding=
 
 def test_every_objective_has_a_line() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for info in schema.load().components["objective"].values():
-        assert f"| {info.doc} |" in page
+    for info in schema.load().choices("objective").values():
+        assert not info.source or f"| {info.doc} |" in page
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -7,13 +7,13 @@ from typing import Any
 
 from toy_tree import toy_schema
 
-from etude.config.overlay import lay_over
+from etude.config.overlay import Overlays
 
 SCHEMA = toy_schema()
 
 
 def laid(root: dict[str, Any], over: dict[str, Any], *pinned: str) -> dict[str, Any]:
-    return lay_over(root, over, SCHEMA, frozenset(pinned))
+    return Overlays(SCHEMA).lay(root, over, frozenset(pinned))
 
 
 ROOT = {
@@ -87,6 +87,45 @@ def test_free_keys_merge_without_a_name_and_are_replaced_with_one() -> None:
     assert merged["data_mix"]["train"] == {"a": {"weight": 9.0}}
     whole = laid(ROOT, {"data_mix": {"name": "mix", "train": {"c": {}}}})
     assert whole["data_mix"]["train"] == {"c": {}}
+
+
+CASCADE = {
+    "name": "cascade",
+    "steps": {"rule": {"name": "number", "tolerance": 0.5}, "shape": {"name": "number"}},
+    "order": ["shape", "rule"],
+}
+
+
+def test_choosing_one_entry_of_another_group_keeps_the_others() -> None:
+    root = {**ROOT, "verifier": CASCADE}
+    other = {"name": "cascade", "steps": {}, "order": []}
+    steps = laid(root, {"verifier": {"steps": {"rule": other}}})["verifier"]["steps"]
+    assert steps == {"rule": other, "shape": {"name": "number"}}
+    added = laid(root, {"verifier": {"steps": {"more": other}}})["verifier"]["steps"]
+    assert set(added) == {"rule", "shape", "more"}
+    gone = laid(root, {"verifier": {"steps": {"rule": None}}})["verifier"]["steps"]
+    assert gone == {"shape": {"name": "number"}}
+
+
+def test_an_entry_merges_with_the_same_name_unless_a_file_was_chosen_for_it() -> None:
+    root = {**ROOT, "verifier": CASCADE}
+    over = {"verifier": {"steps": {"rule": {"name": "number"}}}}
+    merged = laid(root, over)["verifier"]["steps"]["rule"]
+    assert merged == {"name": "number", "tolerance": 0.5}
+    chosen = laid(root, over, "verifier.steps.rule")["verifier"]["steps"]
+    assert chosen == {"rule": {"name": "number"}, "shape": {"name": "number"}}
+
+
+def test_roles_merge_by_entry_and_inside_their_model() -> None:
+    scratch = {"name": "scratch", "dtype": "float32"}
+    roles = {"name": "default", "judge": {"load": "x", "model": scratch}, "critic": {"load": "y"}}
+    root = {**ROOT, "models": roles}
+    over = {"judge": {"model": {"dtype": "bfloat16"}}, "critic": None, "teacher": {"load": "z"}}
+    assert laid(root, {"models": over})["models"] == {
+        "name": "default",
+        "judge": {"load": "x", "model": {"name": "scratch", "dtype": "bfloat16"}},
+        "teacher": {"load": "z"},
+    }
 
 
 def test_execution_merges_and_sources_are_never_overlaid() -> None:

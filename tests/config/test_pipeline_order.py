@@ -89,16 +89,6 @@ def test_stages_that_redraw_are_told_the_number_of_their_round() -> None:
     ]
 
 
-def test_circles_are_named_once() -> None:
-    stages = {"a": {"after": ["c"]}, "b": {}, "c": {}}
-    assert messages(["a", "b", "c"], stages) == ["stages.a.after  waits for itself: a → c → b → a."]
-
-
-def test_a_stage_waits_for_the_one_whose_model_samples() -> None:
-    stages = {"a": {"rollout": {"model_from": "b"}}, "b": {}}
-    assert "waits for itself" in messages(["a", "b"], stages)[0]
-
-
 def test_every_name_that_means_nothing_is_reported() -> None:
     stages = {"sft": {"after": ["slf"]}, "rl": {"repeat": {"times": 2, "stages": ["lr"]}}}
     found = messages(["sft", "rl"], stages)

@@ -106,7 +106,17 @@ def test_a_misfit_says_what_fits(key: str, given: Any, reason: str) -> None:
         ("coef > 0", True),
         ("coef > 0.5", False),
         ("mode == 'reward'", True),
-        ("mode != reward_", None),
+        ("mode != 'reward", None),
+        ("mode", True),
+        ("coef < inner.x", True),
+        ("inner.x % 2 == 0 and 2 * coef < 1", True),
+        ("missing > 0 or flag", True),
+        ("not coef > missing", False),
+        ("max(sizes) < 4 and rising(sizes)", True),
+        ("columns(template) == ['a', 'b']", True),
+        ("open('x')", None),
+        ("[x for x in sizes]", None),
+        ("lambda: 1", None),
         ("missing > 0", False),
         ("missing == null", True),
         ("response != None", True),
@@ -119,6 +129,7 @@ def test_a_misfit_says_what_fits(key: str, given: Any, reason: str) -> None:
 )
 def test_conditions_are_read_without_evaluating_code(when: str, true: bool | None) -> None:
     node = {"coef": 0.1, "mode": "reward", "response": "t", "flag": True, "inner": {"x": 2}}
+    node |= {"sizes": [1, 3], "template": "{b} {a} {{c}}"}
     if true is None:
         with pytest.raises(ValueError, match="is no"):
             holds(when, node)

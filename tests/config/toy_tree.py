@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
 
 from etude import component as registry
-from etude.component import Need, component, option, slot, slots
+from etude.component import Need, component, entries, option, slot, slots
 from etude.config import reflect, root_yaml, write_yaml
-from etude.config.generate import known_many
 from etude.config.installation import Installation, make
 from etude.config.plugins import Plugin
-from etude.schema import Schema, parse
+from etude.schema import Schema, built_in, parse
 
 READS = ("model", "models", "objective", "data_mix", "verifier", "rollout", "optimizer", "training")
 
@@ -28,7 +29,7 @@ class Shape:
 class Part:
     source: str | None = option(None, "key in sources")
     weight: float = option(1.0, "share", gt=0)
-    levels: list[int] = option([1], "levels")
+    levels: list[int] | None = option(None, "levels")
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,32 @@ class Scratch:
 
 
 @dataclass(frozen=True)
+class Role:
+    load: str | None = option(None, "where it comes from")
+    model: Any = slot("", "its kind; null: the stage's", group="model")
+
+
+@dataclass(frozen=True)
 class Roles:
     """The other models."""
 
     reference: str | None = option(None, "where the reference comes from")
+    roles: Mapping[str, Role] = entries(doc="every other model")
+
+
+@dataclass(frozen=True)
+class NamedEvaluation:
+    """What differs from the stage's."""
+
+    evaluation: Any = slot("", "how it measures", group="evaluation", follows=True)
+    verifier: Any = slot("", "what judges", group="verifier", follows=True)
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """The other evaluations."""
+
+    named: Mapping[str, NamedEvaluation] = entries(doc="each by its name")
 
 
 @dataclass(frozen=True)
@@ -55,6 +78,7 @@ class PolicyGradient:
     policy_loss: Any = slot("clipped", "the loss of a token")
     regularizer: Any = slots(doc="terms added to the loss")
     cap: float | None = option(None, "largest weight", gt=0)
+    asks: str | None = option(None, "another model that it asks for")
 
 
 @dataclass(frozen=True)
@@ -148,11 +172,21 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Cascade:
+    """Asks verifiers in turn."""
+
+    steps: Any = slots(group="verifier", doc="the verifiers")
+    last: Any = slot("number", "who decides", group="verifier")
+    order: list[str] = option([], "keys of steps, in order")
+    rule: str = option("any", "a text, and no slot")
+
+
+@dataclass(frozen=True)
 class Sampler:
     """Samples answers."""
 
     temperature: float = option(1.0, "softmax temperature", gt=0)
-    group: int = option(8, "answers for a prompt", ge=1, learners=("policy_gradient",))
+    group: int = option(8, "answers for a prompt", ge=1, read_by="groups")
     stop: list[str] = option([], "stop strings")
 
 
@@ -185,8 +219,8 @@ class Standard:
     """A number of steps."""
 
     steps: int = option(100, "optimisation steps", ge=1)
-    rows: int = option(32, "rows of an update", ge=1, learners=("supervised",))
-    prompts: int = option(8, "prompts of a step", ge=1, learners=("policy_gradient",))
+    rows: int = option(32, "rows of an update", ge=1, read_by="not groups")
+    prompts: int = option(8, "prompts of a step", ge=1, read_by="groups")
     limit: int | None = option(None, "longest row")
     mix: int | str = option("auto", "a number or auto")
 
@@ -210,13 +244,18 @@ _NEEDS: dict[str, dict[str, Any]] = {
         "requires": [Need("column:solution", why="for its hints")],
         "source": "arXiv 2507.10628",
     },
+    "objective=grpo": {
+        "requires": [Need("model:{asks}", when="asks != None", why="to ask it")],
+    },
     "objective=sft": {"requires": [Need("column:response")]},
     "objective/regularizer=kl": {
         "requires": [Need("model:reference", when="coef > 0", why="to measure the distance")]
     },
     "objective/regularizer=entropy": {"conflicts": [Need("component:objective/advantage=plain")]},
     "data_mix=mix": {"provides": [Need("column:response", when="response_template != None")]},
-    "sources=made": {"provides": [Need("column:answer"), Need("column:solution")]},
+    "sources=made": {
+        "provides": [Need(f"column:{name}") for name in ("answer", "solution", "level")]
+    },
     "verifier=number": {"requires": [Need("column:answer")]},
 }
 COMPONENTS: dict[str, type] = {
@@ -234,6 +273,7 @@ COMPONENTS: dict[str, type] = {
     "sources=rows": Rows,
     "sources=made": Made,
     "verifier=number": Number,
+    "verifier=cascade": Cascade,
     "reward_weighting=weighted_sum": Simple,
     "curriculum=constant": Simple,
     "rollout=transformers": Sampler,
@@ -242,6 +282,7 @@ COMPONENTS: dict[str, type] = {
     "optimizer/schedule=cosine": Cosine,
     "training=standard": Standard,
     "evaluation=pass_at_k": PassAtK,
+    "evaluations=default": Evaluations,
     "tracker=wandb": Simple,
     "launcher=local": Simple,
 }
@@ -313,11 +354,9 @@ def described(components: dict[str, type], needs: dict[str, dict[str, Any]]) -> 
             component(group=group, name=name, **needs.get(key, {}))(cls)
             entry = reflect.describe_component(cls)
             content["components"].setdefault(group, {})[name] = entry
-    many = known_many(content)
-    content["groups"] = {group: {"doc": ""} for group in (*content["components"], *many)}
-    for group, entries in content["components"].items():
-        for entry in entries.values():
-            entry["many"] = many.get(group, False)
+    known = parse(content)
+    subs = [sub for group in known.components for sub in known.sub_groups(group)]
+    content["groups"] = {group: {"doc": ""} for group in (*content["components"], *subs)}
     return content
 
 
@@ -327,8 +366,8 @@ def make_tree(
     """Write the toy's files into a folder and return the installation of them."""
     content = described(COMPONENTS, _NEEDS)
     conf = folder / "conf"
-    for group, entries in content["components"].items():
-        for name, entry in entries.items():
+    for group, named in content["components"].items():
+        for name, entry in named.items():
             path = conf / group / f"{name}.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(write_yaml.component_yaml(group, name, entry))
@@ -342,4 +381,5 @@ def make_tree(
 
 def toy_schema(content: dict[str, Any] | None = None) -> Schema:
     """Return the schema of the toy's components."""
-    return parse(content or described(COMPONENTS, _NEEDS))
+    toy = parse(content or described(COMPONENTS, _NEEDS))
+    return dataclasses.replace(toy, learners=built_in().learners)

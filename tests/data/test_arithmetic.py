@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from etude.errors import DataError
+from etude.build import build
+from etude.errors import ConfigError, DataError
 from etude.rows import Candidate, Outcome
 from etude.sources.arithmetic import Arithmetic
 from etude.sources.arithmetic_levels import LEVELS
@@ -80,5 +81,5 @@ def test_the_verifier_reads_the_answer_of_every_worked_solution():
 def test_an_unknown_split_or_level_says_what_there_is():
     with pytest.raises(DataError, match="train and test"):
         SMALL.rows("validation", 1)
-    with pytest.raises(DataError, match="levels 1 to 9"):
-        Arithmetic(levels=12).rows("train", 1)
+    with pytest.raises(ConfigError, match="levels is at most 9"):
+        build({"name": "arithmetic", "levels": 12}, "sources")

@@ -9,7 +9,7 @@ import torch
 
 from etude.data_mix.filter.failed_turns import FailedTurns, bare
 from etude.data_mix.mix import Mix
-from etude.data_mix.part import Part
+from etude.data_mix.share import Share
 from etude.errors import DataError, ModelError
 from etude.model.scratch import Scratch
 from etude.rows import Candidate, Example, Message, Outcome
@@ -95,8 +95,8 @@ def test_texts_are_compared_as_letters_digits_and_chinese_characters():
 
 def mix(**changes):
     given = {
-        "train": {"arithmetic_tools": Part()},
-        "held_out": {"arithmetic_tools": Part()},
+        "train": {"arithmetic_tools": Share()},
+        "held_out": {"arithmetic_tools": Share()},
         "filter": {"failed_turns": FailedTurns()},
         "response_template": "{solution}",
     }
@@ -104,7 +104,7 @@ def mix(**changes):
 
 
 def test_generated_tool_use_has_right_calls_and_failed_ones_are_context_only():
-    stream = mix().open({"arithmetic_tools": ArithmeticTools(train_size=60, test_size=30)}, 1)
+    stream = mix().stream({"arithmetic_tools": ArithmeticTools(train_size=60, test_size=30)}, 1)
     verifier = ToolCall()
     dropped = stream.findings.filtered["data/arithmetic_tools/dropped"]
     assert 0.05 < dropped < 0.25
@@ -131,7 +131,7 @@ def test_conversations_in_a_file_are_rows_of_turns(tmp_path):
     assert found.column("reply", [0, 4]) == ["unexpected keyword a", None]
     with pytest.raises(DataError, match="has no column 'critique'"):
         found.column("critique")
-    stream = mix(train={"trajectories": Part()}, held_out={}).open({"trajectories": source}, 1)
+    stream = mix(train={"trajectories": Share()}, held_out={}).stream({"trajectories": source}, 1)
     assert {example.id.split(":")[1] for example in stream.next(4)} == {"a/2", "a/3", "b/2"}
 
 

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from composing import composed_node
 from etude.build import build
 from etude.rows import Candidate, Outcome
 from etude.verifier.number import Number
@@ -20,9 +20,9 @@ needs_data = pytest.mark.skipif(
 
 def preset(group: str, name: str) -> DictConfig:
     """Return a preset with what its defaults list lays under it."""
-    with initialize_config_dir(str((ROOT / "conf").resolve()), version_base="1.3"):
-        composed = compose(overrides=[f"+{group}={name}"])[group]
-    return OmegaConf.create(OmegaConf.to_container(composed))
+    if group == "sources":
+        return OmegaConf.create(composed_node("sources")[name])
+    return OmegaConf.create(composed_node(group, f"{group}={name}"))
 
 
 def source(name: str, **changes):
@@ -55,8 +55,8 @@ def test_every_mix_refers_to_sources_there_are():
 
 def test_the_arithmetic_mixes_give_prompts_and_demonstrations_of_the_same_rows():
     sources = {"arithmetic": source("arithmetic")}
-    prompts = mix("arithmetic").open(sources, 1)
-    worked = mix("arithmetic_worked").open(sources, 1)
+    prompts = mix("arithmetic").stream(sources, 1)
+    worked = mix("arithmetic_worked").stream(sources, 1)
     for bare, shown in zip(prompts.next(50), worked.next(50), strict=True):
         assert bare.id == shown.id
         assert bare.response is None
@@ -67,7 +67,7 @@ def test_the_arithmetic_mixes_give_prompts_and_demonstrations_of_the_same_rows()
 @needs_data
 def test_gsm8k_reads_the_whole_local_copy_and_its_answers_are_numbers():
     gsm8k = source("gsm8k", path=str(DATA / "gsm8k"))
-    worked = mix("gsm8k_worked").open({"gsm8k": gsm8k}, 1)
+    worked = mix("gsm8k_worked").stream({"gsm8k": gsm8k}, 1)
     assert worked.findings.train == {"gsm8k": 7473}
     assert worked.findings.held_out == {"gsm8k": 1319}
     assert worked.findings.overlap == 0
@@ -108,7 +108,7 @@ def test_svamp_under_its_other_column_names():
     by_hand = source(
         "svamp", path=str(DATA / "svamp"), columns={"prompt": "question", "context": "body"}
     )
-    stream = mix("svamp", prompt_template="{context} {prompt}").open({"svamp": by_hand}, 1)
+    stream = mix("svamp", prompt_template="{context} {prompt}").stream({"svamp": by_hand}, 1)
     prompts = {example.prompt for example in stream.held_out()}
     assert prompts == set(rows.column("prompt"))
 
@@ -116,7 +116,7 @@ def test_svamp_under_its_other_column_names():
 @needs_data
 def test_olympiadbench_is_only_measured_on():
     sources = {"olympiadbench": source("olympiadbench", path=str(DATA / "olympiadbench"))}
-    stream = mix("olympiadbench").open(sources, 1)
+    stream = mix("olympiadbench").stream(sources, 1)
     examples = stream.held_out()
     assert len(examples) == 338
     assert all(e.columns["answer"] and e.prompt.endswith("\\boxed{}.\n") for e in examples)
@@ -127,7 +127,7 @@ def test_an_overlap_of_real_files_is_found_and_removed():
     gsm8k = source("gsm8k", path=str(DATA / "gsm8k"))
     changes = {"train": {"gsm8k": {"split": "test"}}, "held_out": {"gsm8k": {"limit": 100}}}
     with pytest.warns(UserWarning, match="100 of 1319 training rows have a held-out prompt"):
-        stream = mix("gsm8k", **changes).open({"gsm8k": gsm8k}, 1)
+        stream = mix("gsm8k", **changes).stream({"gsm8k": gsm8k}, 1)
     assert stream.findings.overlap == 100
     assert stream.size == 1219
 
@@ -138,6 +138,6 @@ def test_the_mixed_preset_keeps_its_weights_on_real_rows():
         "gsm8k": source("gsm8k", path=str(DATA / "gsm8k")),
         "arithmetic": source("arithmetic"),
     }
-    stream = mix("mixed").open(sources, 1)
+    stream = mix("mixed").stream(sources, 1)
     stream.next(400)
     assert stream.counts == {"gsm8k": 300, "arithmetic": 100}

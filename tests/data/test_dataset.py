@@ -6,7 +6,7 @@ import json
 import pytest
 
 from etude.errors import DataError
-from etude.sources.columns import Condition
+from etude.sources.conditions import Condition
 from etude.sources.dataset import Dataset
 
 ROWS = [
@@ -106,7 +106,7 @@ def test_a_missing_column_names_the_near_spelling_and_what_to_type(tmp_path):
         ),
         ('{"prompt": "a", "answer": "1"}\n[1, 2]\n', r"rows\.jsonl:2: a row must be a JSON object"),
         ("", "is empty"),
-        ('{"prompt": "", "answer": "1"}\n', "row train-0 .* has no prompt"),
+        ('{"prompt": "", "answer": "1"}\n', r"rows\.jsonl:1, column 'prompt' is empty"),
         (
             '{"id": 4, "prompt": "a"}\n{"id": 4, "prompt": "b"}\n',
             "rows 1 and 2 have the same id '4'",
@@ -191,11 +191,116 @@ def test_rows_of_an_earlier_stage_are_read_from_the_folder_it_wrote(tmp_path):
         source.rows("train", 0, None, "mine")
 
 
-def test_levels_and_lists_become_numbers_and_text(tmp_path):
-    path = write(
-        tmp_path / "rows.jsonl",
-        [{"problem": "p", "final": ["1", "2"], "lvl": "Level 5", "steps": ["first", "second"]}],
-    )
+LISTS = {"problem": "p", "final": ["1", "23"], "lvl": "Level 5", "steps": ["longer", "short"]}
+
+
+def one(tmp_path, row, **options):
+    path = write(tmp_path / "rows.jsonl", [row])
+    return Dataset(path=str(path), **options).rows("test", 0, key="mine")[0]
+
+
+@pytest.mark.parametrize(
+    ("rules", "answer", "solution"),
+    [
+        ({"answer": "join", "solution": "first"}, "1, 23", "longer"),
+        ({"answer": "last", "solution": "shortest"}, "23", "short"),
+        ({"answer": "any", "solution": "last"}, ["1", "23"], "short"),
+        ({"answer": "json", "solution": "json"}, '["1", "23"]', '["longer", "short"]'),
+    ],
+)
+def test_lists_are_read_by_the_rule_that_is_stated(tmp_path, rules, answer, solution):
     columns = {"prompt": "problem", "answer": "final", "level": "lvl", "solution": "steps"}
-    row = Dataset(path=str(path), columns=columns).rows("test", 0)[0]
-    assert (row["answer"], row["level"], row["solution"]) == ("1, 2", 5, "first")
+    row = one(tmp_path, LISTS, columns=columns, read_as=rules)
+    assert (row["answer"], row["level"], row["solution"]) == (answer, 5, solution)
+
+
+def test_places_inside_values_are_columns_too(tmp_path):
+    row = {
+        "prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}],
+        "reward.model": {"ground.truth": "7", "other": {"x": 1}},
+        "answers": [{"text": "a"}, {"text": "b"}],
+    }
+    columns = {
+        "prompt": "nothing|prompt.1.content",
+        "answer": r"reward.model.ground\.truth",
+        "solution": "answers.-1.text",
+        "level": "reward.model.other.x",
+    }
+    found = one(tmp_path, row, columns=columns)
+    assert found == {"prompt": "q", "answer": "7", "solution": "b", "level": 1, "id": "test-0"}
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ({"a": 1}, "is a mapping with a, not text\n  sources.mine.columns.answer=answer.a"),
+        (["a", "b"], "is a list (['a', 'b']), not text\n  sources.mine.read_as.answer=first|last"),
+        (True, "is true, not text\n  sources.mine.read_as.answer=json"),
+        (float("nan"), "is nan, not a number"),
+        (float("-inf"), "is -inf, not a number"),
+        ("\ud800", "holds half of a character"),
+        ([{"role": "user", "content": "q"}], "is a list of messages, not text"),
+    ],
+)
+def test_a_value_that_is_no_text_is_refused_with_its_row_and_column(tmp_path, value, says):
+    with pytest.raises(DataError) as error:
+        one(tmp_path, {"prompt": "p", "answer": value})
+    assert f"rows.jsonl:1, column 'answer' {says}" in str(error.value)
+
+
+def test_numbers_are_texts_as_they_are_written(tmp_path):
+    for value, text in ((51.0, "51"), (0.5, "0.5"), (-3, "-3"), (1e300, str(int(1e300)))):
+        assert one(tmp_path, {"prompt": "p", "answer": value})["answer"] == text
+
+
+def test_a_misspelt_path_names_what_is_there(tmp_path):
+    columns = {"prompt": "prompt", "answer": "reward.truht"}
+    with pytest.raises(DataError, match=r"there is truth, style\. Did you mean truth\?"):
+        one(tmp_path, {"prompt": "p", "reward": {"truth": 1, "style": 2}}, columns=columns)
+    columns["answer"] = "reward.truth.deep"
+    with pytest.raises(DataError, match=r"'reward\.truth\.deep'.*has nothing inside it"):
+        one(tmp_path, {"prompt": "p", "reward": {"truth": 1, "style": 2}}, columns=columns)
+
+
+def test_csv_fields_are_the_text_that_stands_there(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        'prompt,answer,n\n007,1.50,1\nNA,true,2\n"a, ""b""\nc",1e5,3\nq,"",4\nr,,5\n', "utf-8"
+    )
+    source = Dataset(path=str(path), filter=[Condition("n", "<", 6)])
+    rows = all_of(source.rows("train", 0))
+    assert [row["prompt"] for row in rows] == ["007", "NA", 'a, "b"\nc', "q", "r"]
+    assert [row["answer"] for row in rows] == ["1.50", "true", "1e5", "", None]
+    kept = Dataset(path=str(path), filter=[Condition("n", "in", [2, 4])]).rows("train", 0)
+    assert [row["id"] for row in all_of(kept)] == ["train-1", "train-3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("prompt,answer\na,1,2\n", "Expected 2 columns, got 3"),
+        ("prompt,prompt\na,1\n", "names 'prompt' twice"),
+        ("", "is empty"),
+        ("prompt,answer\n", "is empty"),
+        (b"prompt,answer\n\xff\xfe,1\n", "rows.csv cannot be read as CSV"),
+    ],
+)
+def test_a_broken_csv_file_is_named(tmp_path, content, says):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(DataError, match=says):
+        Dataset(path=str(path)).rows("train", 0, key="mine")
+
+
+def test_rows_of_several_stages_follow_each_other_whatever_their_ids(tmp_path):
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write(folder / "train.jsonl", [{"id": "p@0", "prompt": "1+1?", "answer": name}])
+    folders = (tmp_path / "first", tmp_path / "second")
+    source = Dataset(from_stage=["a", "b"], columns={"prompt": "prompt", "answer": "answer"})
+    rows = all_of(source.rows("train", 1, folders))
+    assert [row["answer"] for row in rows] == ["first", "second"]
+    assert len({row["id"] for row in rows}) == 2
+    alone = Dataset(from_stage="a", columns={"prompt": "prompt"}).rows("train", 1, folders[0])
+    assert all_of(alone)[0]["id"] == "p@0"

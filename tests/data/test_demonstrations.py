@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etude.data_mix.mix import Mix
-from etude.data_mix.part import Part
+from etude.data_mix.share import Share
 from etude.data_mix.stream import Stream
 from etude.errors import DataError
 from etude.sources.dataset import Dataset
@@ -56,13 +56,13 @@ def opened(tmp_path: Path, *, overlap: str = "report", held: int = 0) -> Stream:
         "test": Listed([{"id": n, "prompt": f"What is {n}?"} for n in range(20, 20 + held)]),
     }
     mix = Mix(
-        train={"problems": Part()},
-        held_out={"test": Part()} if held else {},
-        demonstrations={"solved": Part()},
+        train={"problems": Share()},
+        held_out={"test": Share()} if held else {},
+        demonstrations={"solved": Share()},
         prompt_template="Q: {prompt}",
         overlap=overlap,
     )
-    return mix.open(sources, seed=3)
+    return mix.stream(sources, seed=3)
 
 
 def test_solutions_are_matched_by_prompt_and_missing_ones_are_none(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_solutions_are_matched_by_prompt_and_missing_ones_are_none(tmp_path: Pat
 
 
 def test_without_a_source_of_their_own_the_rows_bring_their_solutions() -> None:
-    mix = Mix(train={"problems": Part()})
-    stream = mix.open({"problems": problems(solution="so")}, seed=3)
+    mix = Mix(train={"problems": Share()})
+    stream = mix.stream({"problems": problems(solution="so")}, seed=3)
     assert {stream.demonstrations.of(example) for example in stream.next(PROBLEMS)} == {"so"}
 
 
@@ -104,11 +104,19 @@ def test_the_stream_goes_on_where_it_was_saved(tmp_path: Path, stop: int) -> Non
     assert [e.id for e in resumed.next(9)] == [e.id for e in first.next(9)]
 
 
+def test_few_rows_with_a_solution_give_as_many_as_are_asked_for() -> None:
+    rows = Listed(
+        [{**row, "solution": "so" if row["id"] == 5 else None} for row in problems().given]
+    )
+    stream = Mix(train={"problems": Share()}).stream({"problems": rows}, seed=3)
+    assert [example.response for example in stream.demonstrations.next(40)] == ["so"] * 40
+
+
 def test_rows_that_have_no_solution_at_all_say_what_to_type(tmp_path: Path) -> None:
-    stream = Mix(train={"problems": Part()}).open({"problems": problems()}, seed=3)
+    stream = Mix(train={"problems": Share()}).stream({"problems": problems()}, seed=3)
     with pytest.raises(DataError, match=r"no row has a worked solution.*data_mix\.demonstrations"):
         stream.demonstrations.next(1)
-    empty = Mix(held_out={"problems": Part()}).open({"problems": problems()}, seed=3)
+    empty = Mix(held_out={"problems": Share()}).stream({"problems": problems()}, seed=3)
     with pytest.raises(DataError, match=r"data_mix\.train is empty"):
         empty.demonstrations.next(1)
 

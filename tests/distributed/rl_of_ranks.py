@@ -16,17 +16,15 @@ from typing import Any
 from zlib import crc32
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
+from composing import composed_node
 from etude import schema
 from etude.config.prepare import prepare
 from etude.distributed.world import current, joined
 from etude.execute import tree
-from etude.learner.make import StageContext, make_learner
+from etude.learner.context import StageContext
+from etude.learner.make import make_learner
 from etude.rows import Outcome, Row, Verdict
-
-CONF = Path(schema.__file__).parent / "conf"
 
 STAGE = (
     "recipe=rl",
@@ -59,7 +57,10 @@ SUITED: dict[str, tuple[str, ...]] = {
     "chord": ("objective.imitation.rows=5",),
     "dapo": ("objective.filter.metric=accuracy",),
     "guide": ("objective.guidance.fallback_ratio=0.5", "objective.guidance.group=separate"),
-    "relift": ("objective.extra_update.relift.size=1", "objective.extra_update.relift.lr=1e-3"),
+    "relift": (
+        "objective.extra_update.relift.size=1",
+        "objective.extra_update.relift.optimizer.lr=1e-3",
+    ),
     "riskpo": ("objective.advantage.bundle_size=2",),
 }
 
@@ -84,6 +85,9 @@ PLAIN = frozenset(
     }
 )
 
+#: Reward weightings that ask for something.
+WEIGHTINGS = Path(__file__).parents[1] / "weightings.py"
+
 #: Name → what presets alone do not show.
 MORE: dict[str, tuple[str, ...]] = {
     "two updates": ("objective=grpo", "training.updates_per_step=2"),
@@ -107,16 +111,281 @@ MORE: dict[str, tuple[str, ...]] = {
         "data_mix.train.arithmetic.limit=6",
     ),
     "shared critic": ("objective=ppo", "objective.critic.share=head"),
+    "asking for evaluations": (
+        "objective=grpo",
+        f"curriculum={Path(__file__).parents[1] / 'patience.py'}:Patience",
+        "curriculum.every=1",
+        "curriculum.start=5",
+        "curriculum.rise=2",
+        "data_mix.response_template='{solution}'",  # so the loss of what is held out counts, too
+        "evaluation.problems=3",
+        "evaluation.samples=2",
+        "evaluation.bootstrap=10",
+    ),
+    "asking for a named evaluation": (
+        "objective=grpo",
+        f"curriculum={Path(__file__).parents[1] / 'heeding.py'}:Heed",
+        "curriculum.every=1",
+        f"evaluations.calm.evaluation={Path(__file__).parents[1] / 'measures.py'}:Calm",
+        "evaluations.calm.evaluation.problems=3",
+    ),
+    "planned draws": (
+        "objective=grpo",
+        f"curriculum={Path(__file__).parents[1] / 'frontier.py'}:Frontier",
+        "curriculum.more=6",
+    ),
+    "a rule and a judge": (
+        "objective=grpo",
+        f"verifier={Path(__file__).parents[1] / 'second_opinion.py'}:SecondOpinion",
+        "verifier.trust=5e-8",
+        "models.judge=base",
+    ),
+    "a mean that moves once a step": (
+        "objective=dapo",
+        "objective.filter.metric=accuracy",
+        f"reward_weighting={WEIGHTINGS}:Steady",
+        "reward_weighting.rate=0.5",
+    ),
+    "advantages of parts": (
+        "objective=reinforce_plus_plus",
+        "objective/shaping=[kl_penalty]",
+        "objective.shaping.kl_penalty.coef=0.5",
+        "objective.shaping.kl_penalty.role=judge",
+        f"reward_weighting={WEIGHTINGS}:ByPart",
+    ),
+    "weights by gradients": (
+        "objective=grpo",
+        "training.updates_per_step=2",
+        f"reward_weighting={Path(__file__).parents[1] / 'balance.py'}:Balance",
+        "reward_weighting.above=0.5",
+    ),
+    "a look at gradients": ("objective=grpo", f"reward_weighting={WEIGHTINGS}:Looking"),
+    "rows that count several times": (
+        "objective=grpo",
+        f"objective/selection=[{WEIGHTINGS}:Counted]",
+        "objective.selection.Counted.times=[2,0,1]",
+    ),
+    "drawn by rank": (
+        "objective=grpo",
+        "objective/selection=[policy_filtration]",
+        "objective.selection.policy_filtration.how=draw",
+    ),
+    "normalised parts": ("objective=grpo", "reward_weighting=normalised"),
+    "parts by what they were": (
+        "objective=grpo",
+        "reward_weighting=running",
+        "reward_weighting.decay=0.5",
+    ),
+    "a front that grows": (
+        "stages.rl.objective=dr_grpo",  # which the weighting is judged with
+        "reward_weighting=hypervolume",
+        "reward_weighting.evaluation=calm",
+        "reward_weighting.maximised=[largest]",
+        "reward_weighting.minimised=[longer]",
+        f"evaluations.calm.evaluation={Path(__file__).parents[1] / 'measures.py'}:Calm",
+        "evaluations.calm.evaluation.problems=3",
+    ),
+    "parts whose gradients agree": (
+        "objective=grpo",
+        "reward_weighting=gradient",
+        "reward_weighting.rate=1e-5",
+        "training.gradient_clip=100",  # gradients of equal length have equal influence
+        "training.updates_per_step=2",
+    ),
+    "rewards as constraints": (
+        "objective=reinforce_plus_plus",
+        "stages.rl.objective.shaping=[kl_penalty]",  # which the weighting is judged with
+        "objective/shaping=[kl_penalty]",
+        "objective.shaping.kl_penalty.coef=0.5",
+        "objective.shaping.kl_penalty.role=judge",
+        "reward_weighting=lagrangian",
+        "reward_weighting.variant=mu",
+        "training.updates_per_step=2",
+    ),
+    "constraints by values of their own": (
+        "stages.rl.objective=ppo",
+        "stages.rl.objective.shaping=[kl_penalty]",
+        "reward_weighting=threshold_search",
+        "reward_weighting.every=1",
+        "reward_weighting.patience=1",
+        "evaluation.problems=3",
+        "evaluation.samples=2",
+        "evaluation.bootstrap=10",
+    ),
+    "the worst part": (
+        "objective=grpo",
+        "reward_weighting=maxmin",
+        "reward_weighting.selection=multiplicative",
+        "reward_weighting.smoothing=0.5",
+    ),
+    "mixed on the way": (
+        "objective=grpo",
+        "data_mix/mixing=scheduled",
+        "data_mix.train.arithmetic.limit=20",
+        "data_mix.train.more.source=arithmetic",
+        "data_mix.mixing.points.a={at:0,weights:{arithmetic:1}}",
+        "data_mix.mixing.points.b={at:1,weights:{more:1}}",
+    ),
+    "budget in rounds": (
+        "objective=grpo",
+        f"rollout/budget={Path(__file__).parents[1] / 'second_look.py'}:SecondLook",
+        "rollout.budget.first=2",
+    ),
+    "growing limits": (
+        "objective=grpo",
+        "curriculum=length_progressive",
+        "curriculum.limits=[4,8]",
+        "curriculum.truncated=[0.2]",
+        "curriculum.min_steps=[1]",
+        "curriculum.rollouts=[4,5]",
+    ),
+    "a band of shares": (
+        "objective=grpo",
+        "curriculum=difficulty_band",
+        "curriculum.solved=0.75",
+        "objective/filter=band",
+        "objective.filter.oversample=2",
+        "data_mix.train.arithmetic.limit=12",
+    ),
+    "chances by share": (
+        "objective=grpo",
+        "curriculum=prioritised",
+        "data_mix.train.arithmetic.limit=12",
+    ),
+    "drawn shares": (
+        "objective=grpo",
+        "curriculum=prioritised",
+        "curriculum.law=thompson",
+        "data_mix.train.arithmetic.limit=12",
+    ),
+    "from easy to hard": (
+        "objective=grpo",
+        "curriculum=easy_to_hard",
+        "curriculum.steps=[1]",
+        "curriculum.replay=0.4",
+    ),
+    "models that move": (
+        "objective=grpo",
+        "objective/regularizer=[kl]",
+        "objective.regularizer.kl.coef=0.2",
+        "objective/shaping=[kl_penalty]",
+        "objective.shaping.kl_penalty.role=judge",
+        "models.judge=start",
+        "training/moves=[reset,average]",
+        "training.moves.reset.every=1",
+        "training.moves.average.role=judge",
+        "training.moves.average.decay=0.5",
+    ),
+    "knapsack": (
+        "objective=grpo",
+        "rollout/budget=knapsack",
+        "rollout.budget.low=1",
+        "data_mix.train.arithmetic.limit=5",
+    ),
+    "adaptive": ("objective=dapo", "rollout/budget=adaptive", "rollout.budget.most=8"),
+    "broad": (
+        "objective=grpo",
+        "rollout/budget=broad",
+        "rollout.budget.rollouts=7",
+        "rollout.budget.chunk=3",
+    ),
+    "two turns": (
+        "objective=grpo",
+        f"rollout/episode={Path(__file__).parents[1] / 'second_thought.py'}:SecondThought",
+        "rollout.episode.first=4",
+        "rollout.max_new_tokens=24",
+        "execution.micro_batch_tokens=320",
+    ),
+    "another role answers in between": (
+        "objective=grpo",
+        f"rollout/episode={Path(__file__).parents[1] / 'second_thought.py'}:Critique",
+        "models.judge=base",
+        "rollout.episode.first=4",
+        "rollout.max_new_tokens=24",
+        "execution.micro_batch_tokens=320",
+    ),
+    "two voices": (
+        "objective=grpo",
+        f"rollout/logits={Path(__file__).parents[1] / 'two_voices.py'}:Mixture",
+        "rollout.logits.other=judge",
+        "models.judge=base",
+    ),
+    "learning progress": (
+        "objective=grpo",
+        "curriculum=alp_gmm",
+        "curriculum.fit_rate=4",
+        "curriculum.components=[1,2]",
+        "+curriculum.parameters={digits: [1,2], terms: [2,3]}",
+    ),
+    "regions of tasks": (
+        "objective=grpo",
+        "curriculum=riac",
+        "curriculum.region_size=4",
+        "curriculum.fewest=1",
+        "curriculum.columns=[level]",
+    ),
+    "a role that reads what the policy wrote": (
+        "objective=grpo",
+        f"rollout/episode={Path(__file__).parents[1] / 'proofread.py'}:Proofread",
+        "rollout.max_new_tokens=6",
+        "models.reader=start",
+        "models.reader.train.objective=rloo",
+        "models.reader.train.optimizer.lr=3e-3",
+    ),
+    "a role trained beside the policy": (
+        "objective=grpo",
+        "models.other=start",
+        "models.other.train.objective=rloo",
+        "models.other.train.objective.regularizer=[kl]",
+        "models.other.train.optimizer.lr=3e-3",
+        "models.other.train.rollout.max_new_tokens=6",
+    ),
+    "two frozen roles and a critic": (
+        "objective=ppo",
+        "objective/regularizer=[kl]",
+        "objective.regularizer.kl.coef=0.2",
+        "objective.regularizer.kl.role=judge",
+        "objective/shaping=[kl_penalty]",
+    ),
 }
 
 #: Cases that are saved after their first step and gone on with.
-SAVED = ("growing hints", "ppo", "relift")
+SAVED = (
+    "a role that reads what the policy wrote",
+    "a mean that moves once a step",
+    "advantages of parts",
+    "weights by gradients",
+    "a role trained beside the policy",
+    "asking for evaluations",
+    "budget in rounds",
+    "another role answers in between",
+    "chances by share",
+    "from easy to hard",
+    "a front that grows",
+    "parts whose gradients agree",
+    "rewards as constraints",
+    "constraints by values of their own",
+    "growing hints",
+    "models that move",
+    "growing limits",
+    "learning progress",
+    "mixed on the way",
+    "parts by what they were",
+    "planned draws",
+    "ppo",
+    "regions of tasks",
+    "relift",
+    "the worst part",
+    "two turns",
+    "two voices",
+    "two frozen roles and a critic",
+)
 
 
 def cases() -> dict[str, tuple[str, ...]]:
     """Return what is tried: the presets with means of their own, and more; name → overrides."""
-    known = sorted(schema.load().components["objective"].items())
-    presets_of = {name for name, info in known if info.learner == "policy_gradient"}
+    known = sorted(schema.load().choices("objective").items())
+    presets_of = {name for name, info in known if info.learner == "policy_gradient" and info.source}
     assert presets_of >= PLAIN
     names = sorted(presets_of - PLAIN)
     presets = {name: (f"objective={name}", *SUITED.get(name, ())) for name in names}
@@ -146,38 +415,55 @@ def stage(*overrides: str) -> dict[str, Any]:
 
 def objective(*overrides: str) -> Any:
     """Return the objective's node alone: it is composed in a fraction of a stage's time."""
-    with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
-        config = compose(overrides=[f"+{overrides[0]}", *overrides[1:]])
-    return OmegaConf.to_container(config.objective, resolve=True)
+    return composed_node("objective", *overrides)
 
 
 def learner_of(overrides: Sequence[str], folder: Path, **training: Any) -> Any:
     """Return the learner of a case; answers are judged by :func:`judge`."""
     chosen = [each for each in overrides if each.startswith("objective")]
     config = dict(stage(*(each for each in overrides if each not in chosen)))
-    config |= {"objective": objective(*chosen), "training": config["training"] | training}
-    context = StageContext(seed=config["seed"], start=None, folder=folder)
+    # A role of a case, of other weights than the policy; one that nothing asks for is not opened.
+    other = {"load": "base", "model": config["model"] | {"initializer_range": 0.5}}
+    config |= {"training": config["training"] | training}
+    if chosen:
+        config["objective"] = objective(*chosen)
+    config |= {"models": config["models"] | {"judge": other}}
+    context = StageContext(config["seed"], folder)
     learner: Any = make_learner(config, context)
-    learner.rollouts.verify = judge
+    for each in (learner.learner, *getattr(learner.learner, "roles", ())):
+        each.rollouts.verify = judge
     return learner
 
 
 def counting(learner: Any) -> list[int]:
     """Return a list that grows by the number of rows whenever this process samples some."""
-    sample = learner.rollouts.engine.sample
+    engine = learner.engine("policy")
+    sample = engine.sample
     asked: list[int] = []
 
     def counted(requests: Any, **how: Any) -> Any:
         asked.append(len(requests))
         return sample(requests, **how)
 
-    learner.rollouts.engine.sample = counted
+    engine.sample = counted
     return asked
 
 
 def parameters_of(learner: Any) -> list[list[float]]:
-    """Return all parameters of the policy, which several ranks hold together."""
-    return [p.flatten().tolist() for p in learner.policy.inference_copy().model.parameters()]
+    """Return all parameters of what is trained, which several ranks hold together."""
+    trained = (learner.policy, *(role.policy for role in learner.trained.values()))
+    whole = (policy.inference_copy().model.parameters() for policy in trained)
+    return [p.flatten().tolist() for parameters in whole for p in parameters]
+
+
+def rewarded(found: Any) -> dict[str, Any]:
+    """Return what must be equal of the rows that a step gathered, once they have their rewards."""
+    return {
+        "groups": [[told(row) for row in group] for group in found.groups],
+        "sampled": [told(row) for row in found.sampled],
+        "demonstrated": [told(row) for row in found.demonstrated],
+        "logprobs": [row.sampler_logprobs for group in found.groups for row in group],
+    }
 
 
 def run(overrides: Sequence[str], folder: Path, saved: Path | None = None) -> dict[str, Any]:
@@ -187,34 +473,27 @@ def run(overrides: Sequence[str], folder: Path, saved: Path | None = None) -> di
     """
     learner = learner_of(overrides, folder)
     asked = counting(learner)
-    gather = learner.rollouts.gather
-    rows: list[dict[str, Any]] = []
+    gather = learner.learner.rollouts.gather
+    gathered: list[Any] = []
 
     def recorded(*given: Any) -> Any:
-        found = gather(*given)
-        rows.append(
-            {
-                "groups": [[told(row) for row in group] for group in found.groups],
-                "sampled": [told(row) for row in found.sampled],
-                "demonstrated": [told(row) for row in found.demonstrated],
-                "logprobs": [row.sampler_logprobs for group in found.groups for row in group],
-            }
-        )
-        return found
+        gathered.append(gather(*given))
+        return gathered[-1]
 
-    learner.rollouts.gather = recorded
-    done = [learner.step(0)]
+    learner.learner.rollouts.gather = recorded
+    done, rows = [learner.step(0)], [rewarded(gathered[0])]
     if saved is not None:
         tree.save(learner.state_dict(), saved, current().rank)
         current().barrier()
     done.append(learner.step(1))
+    rows.append(rewarded(gathered[1]))
     learner.close()
     return {
         "asked": sum(asked),
         "rows": rows,
         "metrics": [result.metrics for result in done],
         "samples": [result.samples for result in done],
-        "state": learner.state.state_dict(),
+        "state": {key: part.state_dict() for key, part in learner.learner.state.parts.items()},
         "parameters": parameters_of(learner),
     }
 
@@ -234,7 +513,7 @@ def generate(folder: Path) -> dict[str, Any]:
     asked = counting(learner)
     metrics = learner.step(0).metrics
     learner.close()
-    return {"asked": sum(asked), "rows": learner.rows, "metrics": metrics}
+    return {"asked": sum(asked), "rows": learner.learner.rows, "metrics": metrics}
 
 
 def run_all(folder: Path, *, save: bool) -> dict[str, Any]:
@@ -257,7 +536,7 @@ def start(ranks: int, folder: Path) -> subprocess.Popen[str]:
             *("--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"),
             *(__file__, str(folder)),
         ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -78,7 +78,7 @@ class Disturbed:
         self._stop = stop
         self._asked = False
 
-    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def evaluate(self, name: str = "main") -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if self._asked:
             self._stop.request("SIGUSR2")
         return self.learner.evaluate()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from etude.distributed.part import Part, rows_of
+from etude.distributed.block import Block, rows_of
 from etude.errors import CheckpointError
 from etude.execute import checkpoint, tree
 from etude.plan import layout
@@ -42,7 +42,7 @@ def of_rank(state: dict[str, Any], rank: int, size: int) -> dict[str, Any]:
     parts = {}
     for name, tensor in state["model"].items():
         start, count = span(len(tensor), rank, size)
-        parts[name] = Part(tensor[start : start + count], tuple(tensor.shape), start)
+        parts[name] = Block(tensor[start : start + count], tuple(tensor.shape), start)
     return {**state, "model": parts}
 
 

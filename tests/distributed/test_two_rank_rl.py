@@ -10,6 +10,8 @@ import pytest
 import torch
 from rl_of_ranks import SAVED, cases, go_on, run_all, start
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
@@ -30,6 +32,18 @@ def assert_close(mine: list[list[float]], theirs: list[list[float]]) -> None:
     """Hold numbers to a float32's sums in another order."""
     for one, other in zip(mine, theirs, strict=True):
         torch.testing.assert_close(torch.tensor(one), torch.tensor(other), rtol=1e-4, atol=1e-6)
+
+
+def assert_alike(mine: Any, theirs: Any) -> None:
+    """Hold lists of what was sampled to each other, and the numbers in them as floats are held."""
+    if isinstance(theirs, list):
+        assert len(mine) == len(theirs)
+        for one, other in zip(mine, theirs, strict=True):
+            assert_alike(one, other)
+    elif isinstance(theirs, float):
+        assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6)
+    else:
+        assert mine == theirs
 
 
 @pytest.mark.parametrize("name", cases())
@@ -60,9 +74,29 @@ def test_two_ranks_make_the_update_of_one_process(name: str, found: Any) -> None
 @pytest.mark.parametrize("name", cases())
 def test_the_second_step_samples_from_the_weights_of_the_first(name: str, found: Any) -> None:
     alone, rank = found["alone"][name]["rows"][1], found["ranks"][0][name]["rows"][1]
-    assert rank["groups"] == alone["groups"]
-    assert rank["sampled"] == alone["sampled"]
+    assert_alike(rank["groups"], alone["groups"])  # rewards may be weighed by gradients
+    assert_alike(rank["sampled"], alone["sampled"])
     assert_close(rank["logprobs"], alone["logprobs"])
+
+
+def test_what_a_curriculum_hears_of_an_evaluation_is_the_same_on_all_ranks(found: Any) -> None:
+    alone, *ranks = (each["asking for evaluations"] for each in (found["alone"], *found["ranks"]))
+    for each in (alone, *ranks):
+        assert [line["curriculum/limit"] for line in each["metrics"]] == [7, 9]
+    # Beside the answers to 5 prompts a step, those to 3 problems after each.
+    assert alone["asked"] == 2 * (5 * 4 + 3 * 2)
+
+
+def test_ranks_hear_the_same_numbers_of_a_named_evaluation(found: Any) -> None:
+    name = "asking for a named evaluation"
+    alone, *ranks = (each[name]["metrics"] for each in (found["alone"], *found["ranks"]))
+    heard = [(line["curriculum/limit"], line["curriculum/longer"]) for line in alone]
+    assert [limit for limit, _ in heard] == [5, 6]
+    for rank in ranks:
+        assert [(line["curriculum/limit"], line["curriculum/longer"]) for line in rank] == heard
+        for line, other in zip(rank, alone, strict=True):
+            largest = other["curriculum/largest"]
+            assert line["curriculum/largest"] == pytest.approx(largest, rel=1e-5)
 
 
 def test_two_ranks_generate_the_rows_of_one_process(found: Any) -> None:

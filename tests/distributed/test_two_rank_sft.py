@@ -74,6 +74,15 @@ ALL_TERMS = (
 )
 
 
+#: Demonstrations that count by the losses of all of them.
+WEIGHED = (
+    *MODEL,
+    *ROWS,
+    "training.steps=2",
+    f"objective.sample_weights={Path(__file__).parents[1] / 'weightings.py'}:Harder",
+)
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the outputs of every stage below, each run once."""
@@ -86,6 +95,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run(Work(place("one"))) == 0
     assert run(Work(place("one_pairs"), pairs)) == 0
     assert run(Work(place("one_terms"), ALL_TERMS)) == 0
+    assert run(Work(place("one_weighed"), WEIGHED)) == 0
     lora = adapters(folder / "one")
     assert run(Work(place("one_lora"), lora)) == 0
     assert run(Work(place("one_then_two"), stop_after=2)) == 130
@@ -94,6 +104,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Work(place("two_pairs"), pairs),
         Work(place("two_terms"), ALL_TERMS),
         Work(place("two_lora"), lora),
+        Work(place("two_weighed"), WEIGHED),
         Work(place("two_again"), stop_after=3, rank=1),
         Work(place("two_again")),
         Work(place("one_then_two")),
@@ -104,7 +115,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert ended.returncode == 1, ended.stderr[-4000:]
     for rank in range(2):
         codes = json.loads((folder / f"codes.{rank}.json").read_text())
-        assert codes == [0, 0, 0, 0, 130, 0, 0, 130, 1], ended.stderr[-4000:]
+        assert codes == [0, 0, 0, 0, 0, 130, 0, 0, 130, 1], ended.stderr[-4000:]
     assert run(Work(place("two_then_one"))) == 0
     return folder
 
@@ -155,6 +166,7 @@ def same(a: Any, b: Any, where: str = "") -> None:
         ("one_pairs", "two_pairs"),
         ("one_terms", "two_terms"),
         ("one_lora", "two_lora"),
+        ("one_weighed", "two_weighed"),
         ("one", "one_then_two"),
         ("one", "two_then_one"),
     ],

@@ -14,14 +14,16 @@ from typing import Any
 import pytest
 
 from etude.distributed import world
-from etude.distributed.dealing import cut, deal
 from etude.distributed.together import apart, cut_short_by
 from etude.distributed.world import World, announced, current, joined
 from etude.errors import Interrupted, StageError
 from etude.execute import ranks
 from etude.execute.failures import first_failure, lost_another
 from etude.execute.stop import Stop
+from etude.learner.dealing import cut, deal
 from etude.learner.microbatch import split
+
+pytestmark = pytest.mark.slow
 
 
 def test_alone_nothing_is_imported_and_every_exchange_returns_what_it_was_given() -> None:

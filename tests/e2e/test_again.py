@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from warm_commands import SMALL, Place
 
 pytestmark = pytest.mark.slow

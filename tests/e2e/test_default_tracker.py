@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from warm_commands import ROWS, Place, left_over, small
 
 pytestmark = pytest.mark.slow

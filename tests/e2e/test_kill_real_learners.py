@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from warm_commands import SMALL, Ended, Moment, Place, left_over
 
 pytestmark = pytest.mark.slow
@@ -174,7 +175,7 @@ def test_ctrl_c_and_sigterm_write_a_checkpoint_and_the_same_command_goes_on(
     assert ended.code == 130, ended.said
     assert " sft interrupted at step 3\n" in ended.out
     assert "interrupted (SIGTERM) after step 3; a checkpoint is written" in ended.out
-    assert "the same command goes on from here" in ended.out
+    assert " next     etude resume " in ended.out
     assert not left_over(started.mark)
     checkpoints = stage(there.folder, "sft") / "attempts/1/checkpoints"
     assert [path.name for path in checkpoints.iterdir()] == ["step_3"]
@@ -197,7 +198,7 @@ def test_ctrl_c_and_sigterm_write_a_checkpoint_and_the_same_command_goes_on(
     ended = started.end()
     assert ended.code == 130, ended.said
     assert "interrupted (Ctrl-C)" in ended.out
-    assert "the same command goes on from here" in ended.out
+    assert " next     etude resume " in ended.out
     assert not left_over(started.mark)
     finish(there, whole)
     assert first_step(there, "rl", 2) == 2

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from warm_commands import ROLLOUTS, Moment, Place, small
 
 pytestmark = pytest.mark.slow

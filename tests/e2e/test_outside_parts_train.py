@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from warm_commands import ROWS, Place, small
 
 pytestmark = pytest.mark.slow
@@ -58,3 +61,90 @@ def test_a_recipe_of_an_outside_package_trains(here: Place, tmp_path: Path) -> N
     assert any(line["gradient_norm"] > 0 for line in lines)
     assert {"verifier/correct", "reward/accuracy/raw"} <= lines[0].keys()
     assert "name: shout" in (folder / "config.yaml").read_text()
+
+
+#: A verifier that holds verifiers: the first in order that finds an answer right decides.
+CASCADE = '''"""A verifier that asks others in turn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from etude.component import component, option, slots
+from etude.rows import Outcome
+from etude.verifier.interface import Verifier
+
+
+@component(group="verifier", name="cascade")
+@dataclass(frozen=True)
+class Cascade(Verifier):
+    """Asks verifiers in order until one finds the answer right."""
+
+    steps: Mapping[str, Verifier] = slots(group="verifier", doc="the verifiers by key")
+    order: list[str] = option([], "keys of steps in the order they are asked; empty: by key")
+
+    def judge(self, candidate):
+        for key in self.order or sorted(self.steps):
+            (verdict,) = self.steps[key].verdicts([candidate])
+            if verdict.outcome is Outcome.CORRECT:
+                break
+        return verdict
+'''
+
+
+@pytest.fixture(scope="module")
+def cascade(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of installed packages with the cascade in it."""
+    outside, source = packages(), tmp_path_factory.mktemp("source")
+    outside.package(source, "cascading", {"judges.py": CASCADE})
+    outside.write_schema(source, "cascading")
+    site = tmp_path_factory.mktemp("site")
+    outside.install(source, site)
+    return str(site)
+
+
+def told(here: Place, *words: str, site: str) -> list[list[dict[str, float]]]:
+    """Train and return the lines of metrics of every RL stage, without what depends on time."""
+    ended = here.train("recipe=rl", *small(ROWS), *words, cold=True, PYTHONPATH=site)
+    assert ended.code == 0, ended.said
+    stages = []
+    for folder in sorted((here.folder / "outputs/stages").glob("rl-*")):
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+        kept = ("reward/", "objective/", "loss", "gradient_norm")
+        stages.append([{k: v for k, v in line.items() if k.startswith(kept)} for line in lines])
+    return stages
+
+
+def test_verifiers_in_a_verifier_judge_as_they_do_alone(
+    elsewhere: Callable[[str], Place], cascade: str
+) -> None:
+    """A step of a cascade in a cascade, chosen by its place, is the step to the bit."""
+    length = "+reward_weighting.weights.length=0.1"
+    (alone,) = told(elsewhere("alone"), "verifier=number", length, site=cascade)
+    (nested,) = told(
+        elsewhere("nested"),
+        "verifier=cascade",
+        "verifier.steps.outer=cascade",
+        "verifier.steps.outer.steps.inner=number",
+        length,
+        site=cascade,
+    )
+    assert nested == alone
+
+
+@pytest.mark.skipif(not os.environ.get("ETUDE_LONG"), reason="two more runs: make test-long")
+def test_a_sweep_over_one_entry_keeps_the_others_and_changes_what_is_judged(
+    here: Place, cascade: str
+) -> None:
+    first, second = told(
+        here,
+        "-m",
+        "verifier=cascade",
+        "verifier.steps.a=exact",
+        "stages.rl.verifier.steps.b=number,exact",
+        "+reward_weighting.weights.length=0.1",
+        site=cascade,
+    )
+    assert first != second
+    for folder in (here.folder / "outputs/stages").glob("rl-*"):
+        written = (folder / "config.yaml").read_text()
+        assert "    a:\n" in written and "    b:\n" in written

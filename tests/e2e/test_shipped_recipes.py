@@ -6,29 +6,93 @@ import json
 from pathlib import Path
 
 import pytest
-from warm_commands import PROBLEMS, ROLLOUTS, ROWS, Place, small
 
 from etude.config.prepare import prepare
+from warm_commands import PROBLEMS, ROLLOUTS, ROWS, Place, small
 
 pytestmark = pytest.mark.slow
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 WORD_PROBLEMS = ["model.tokenizer=bytes", "sources.gsm8k.path=word-problems"]
-COMPETITION = [
+THINKING = [
     "model.tokenizer=bytes",
-    "sources.openr1_math.path=competition",
+    "sources.openr1_math_46k.path=thinking.jsonl",
     "sources.math_500.path=competition",
+    "~sources.openr1_math_46k.columns.system",  # a model from scratch has no chat template
+    "data_mix.system=null",
 ]
+UNFILTERED = ["objective/filter=none"]
+MIROMIND = [
+    *UNFILTERED,
+    "stages.short.rollout.max_new_tokens=8",
+    "stages.long.rollout.max_new_tokens=16",
+    "model.tokenizer=bytes",
+    "sources.miromind_m1_rl.path=thinking.jsonl",
+    "sources.math_500.path=competition",
+    "sources.miromind_m1_rl.columns.prompt=prompt.1.content",
+]
+
+
+def chain(*stages: str) -> list[str]:
+    """Return what a chain of growing limits on DeepScaleR's problems needs, at these stages."""
+    return [
+        "model.tokenizer=bytes",
+        "sources.deepscaler.path=competition/train.jsonl",
+        "sources.deepscaler.hold_out=null",
+        "sources.math_500.path=competition",
+        "evaluation.max_new_tokens=16",
+        *(f"stages.{stage}.rollout.max_new_tokens=8" for stage in stages),
+    ]
+
+
 #: What a recipe needs besides a very small model and few rows: one that was hardly trained solves
 #: nothing, so what would be left out for that is kept.
 MORE = {
+    "campo": UNFILTERED,
+    "campo/paper": MIROMIND,
+    "miromind_m1": UNFILTERED,
+    "miromind_m1/paper": [
+        *MIROMIND,
+        "stages.sft.training.max_length=512",
+        "stages.sft.training.rows_per_step=8",
+        "sources.miromind_m1_sft.path=word-problems",
+        "sources.miromind_m1_sft.columns.solution=answer",
+    ],
+    "brorl": [
+        *UNFILTERED,
+        "stages.broad.training.rollouts_per_prompt=10",
+        "stages.broad.rollout.budget.chunk=4",
+    ],
+    "brorl/paper": [
+        *UNFILTERED,
+        "rollout.budget.chunk=1",
+        "training.updates_per_step=2",
+        "model.tokenizer=bytes",
+        "sources.deepscaler.path=competition/train.jsonl",
+        "sources.deepscaler.hold_out=null",
+        "sources.math_500.path=competition",
+    ],
+    "knapsack/paper": [
+        "model.tokenizer=bytes",
+        "sources.deepscaler.path=competition/train.jsonl",
+        "sources.deepscaler.hold_out=null",
+        "sources.math_500.path=competition",
+    ],
+    "multi_objective/paper": [
+        "training.updates_per_step=2",
+        "model.tokenizer=bytes",
+        "sources.math_train.path=competition/train.jsonl",
+        "sources.math_500.path=competition",
+    ],
     "cft/paper": [
         "model.tokenizer=bytes",
         "sources.one_shot_cft.path=critiques.jsonl",
-        "sources.math_500.path=competition",
+        "sources.math_validation.path=competition/test.jsonl",
+        "model.max_position_embeddings=4096",
+        "evaluation.max_new_tokens=16",
     ],
-    "chord/paper": COMPETITION,
-    "relift/paper": COMPETITION,
+    "chord/paper": THINKING,
+    "relift/paper": THINKING,
     "ghpo/paper": [
         "model.tokenizer=bytes",
         "sources.math3to5_olympiads_aime.path=competition",
@@ -36,8 +100,40 @@ MORE = {
         "sources.math3to5_olympiads_aime.columns.solution=solution",
         "sources.math_500.path=competition",
     ],
-    "luffy/paper": COMPETITION,
-    "rl_plus/paper": COMPETITION,
+    "luffy/paper": THINKING,
+    "rl_plus/paper": THINKING,
+    "nsr/paper": [
+        "model.tokenizer=bytes",
+        "sources.math_train.path=competition/train.jsonl",
+        "sources.math_500.path=competition",
+    ],
+    "pacs/paper": [
+        "model.tokenizer=bytes",
+        "sources.deepscaler.path=competition/train.jsonl",
+        "sources.deepscaler.hold_out=null",
+        "sources.math_500.path=competition",
+    ],
+    "length_progressive/within": ["curriculum.limits=[4,8,16]"],
+    "length_progressive/paper": [
+        *chain("at_8k", "at_16k"),
+        "stages.at_8k.training.rollouts_per_prompt=2",
+    ],
+    "length_progressive/skywork_or1": chain("at_8k", "at_16k"),
+    "length_progressive/deepcoder": [
+        *chain("at_16k"),
+        "stages.at_16k.training.prompts_per_step=4",
+    ],
+    "length_progressive/prorl": [
+        *chain("first", "second", "broad"),
+        *UNFILTERED,
+        "stages.broad.training.rollouts_per_prompt=4",
+    ],
+    "length_progressive/acereason": [
+        *chain("at_8k", "at_16k", "at_24k"),
+        "stages.at_24k.training.rollouts_per_prompt=2",
+        "stages.at_32k.training.rollouts_per_prompt=2",
+    ],
+    "multi_stage_grpo/paper": ["stages.sft.training.rows_per_step=8"],
     "gsm8k": WORD_PROBLEMS,
     "expert_iteration": ["stages.sample.objective.keep=all"],
     "expert_iteration/paper": [
@@ -61,6 +157,13 @@ MORE = {
     ],
 }
 
+#: What every stage of a recipe sets for itself.
+UNREAD = {
+    "campo/paper": ("rollout.max_new_tokens",),
+    "miromind_m1/paper": ("training.rows",),
+    "multi_stage_grpo/paper": ("training.rows",),
+}
+
 
 def sizes(recipe: str) -> list[str]:
     """Return the overrides that make a recipe small, without those that none of its stages read."""
@@ -74,6 +177,7 @@ def sizes(recipe: str) -> list[str]:
     read = {part["source"] or name for kind in parts for name, part in kind.items()}
     if "arithmetic" not in read:
         unread += (PROBLEMS,)
+    unread += UNREAD.get(recipe, ())
     return small(*unread)
 
 
@@ -98,10 +202,33 @@ def competition(folder: Path) -> None:
     folder.mkdir()
     for split, first in (("train", 3), ("test", 40)):
         rows = [
-            {"problem": f"Find {n}².", "solution": f"{n}·{n}={n * n}", "answer": n * n, "level": 1}
+            {
+                "problem": f"Find {n}².",
+                "solution": f"{n}·{n}={n * n}",
+                "answer": str(n * n),
+                "level": 1,
+                "unique_id": f"{split}/{n}",
+            }
             for n in range(first, first + 9)
         ]
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def thinking(file: Path) -> None:
+    """Write problems with a thinking model's answers, in the form of OpenR1-Math-46k."""
+    rows = []
+    for n in range(3, 15):
+        messages = [("system", "Think first."), ("user", f"Find {n}².")]
+        answer = f"<think>\n{n}·{n}={n * n}\n</think>\n\\boxed{{{n * n}}}"
+        rows.append(
+            {
+                "data_source": "openr1",
+                "prompt": [{"role": role, "content": text} for role, text in messages],
+                "target": [{"role": "assistant", "content": answer}],
+                "reward_model": {"style": "rule", "ground_truth": str(n * n)},
+            }
+        )
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def critiques(file: Path) -> None:
@@ -126,6 +253,7 @@ def critiques(file: Path) -> None:
 def test_a_shipped_recipe_runs(here: Place, recipe: str) -> None:
     word_problems(here.folder / "word-problems")
     competition(here.folder / "competition")
+    thinking(here.folder / "thinking.jsonl")
     critiques(here.folder / "critiques.jsonl")
     more = MORE.get(recipe, [])
     command = ["debug=true", f"recipe={recipe}", *sizes(recipe), *more]

@@ -2,16 +2,19 @@
 
 import copy
 import json
+from contextlib import closing, nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from etude import schema
 from etude.errors import ConfigError, VerifierError
+from etude.evaluation.difficulty import correct_by_problem
 from etude.evaluation.held_out_loss import held_out_loss
 from etude.evaluation.interface import Answers
-from etude.evaluation.pass_at_k import PassAtK, correct_by_problem
-from etude.evaluation.run import evaluate_model, evaluate_policy
+from etude.evaluation.pass_at_k import PassAtK
+from etude.evaluation.run import Measurement, Parts, evaluate_model, evaluate_policy
 from etude.rows import Example, Outcome, Sampled, StopReason, Verdict
 
 torch.set_num_threads(1)
@@ -20,8 +23,9 @@ torch.set_num_threads(1)
 def defaults(group, name, **changes):
     """Return a component's config node: every field with its default, some changed."""
     fields = schema.load().find(group, name).fields
-    plain = {key: field.default for key, field in fields.items() if not field.slots}
-    node = {"name": name, **copy.deepcopy(plain)}
+    plain = {key: field.default for key, field in fields.items() if not field.holds_parts}
+    filled = {key: defaults(f.slot, f.default) for key, f in fields.items() if f.slot and f.default}
+    node = {"name": name, **copy.deepcopy(plain), **filled}
     assert set(changes) <= set(node)
     return {**node, **changes}
 
@@ -39,7 +43,9 @@ def config(**evaluation):
         "data_mix": defaults(
             "data_mix",
             "mix",
+            # What is trained on and what is demonstrated are not there, and not read.
             train={"missing": part()},
+            demonstrations={"missing": part()},
             held_out={"arithmetic": part()},
             response_template="{solution}",
         ),
@@ -59,6 +65,7 @@ class Policy:
     """A policy whose tokens are characters; only what an evaluation of samples needs."""
 
     pad_id = 0
+    causal_lm = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=512))
 
     def encode_example(self, example):
         return self.encode_prompt(example.prompt, example.system)
@@ -66,8 +73,11 @@ class Policy:
     def encode_prompt(self, prompt, system=None):
         return tuple(map(ord, prompt))
 
-    def decode(self, tokens):
+    def answer_text(self, tokens, example, stop_reason):
         return "".join(map(chr, tokens))
+
+    def rendered(self, tokens):
+        return "<s>" + "".join(map(chr, tokens))
 
 
 class Engine:
@@ -102,9 +112,21 @@ def without_responses(**evaluation):
     return node
 
 
+def measured(node, engine, judge=None):
+    """Measure the answers of an engine; the config's own verifier judges unless one is given."""
+    parts = Parts.build(node, None)
+    own = parts.around.verifier
+    return Measurement(parts).of(
+        Policy(),
+        engine=lambda: closing(engine),
+        judge=lambda: closing(own.open()) if judge is None else nullcontext(judge),
+        host=None,  # no episode asks for another model
+    )
+
+
 def test_metrics_outcomes_and_samples_say_what_was_answered():
     engine = Engine(right=1)
-    result, samples = evaluate_policy(without_responses(), Policy(), lambda *_: engine)
+    result, samples = measured(without_responses(), engine)
     metrics = {name: entry["value"] for name, entry in result["metrics"].items()}
     assert metrics["pass@1"] == metrics["avg@4"] == 0.25
     assert metrics["pass@4"] == 1.0
@@ -121,10 +143,12 @@ def test_metrics_outcomes_and_samples_say_what_was_answered():
     assert (result["problems"], result["samples"], result["k"]) == (6, 4, [1, 4])
     assert len(samples) == 24
     assert samples[0]["outcome"] == "correct"
-    assert samples[1] | {"id": "", "prompt": "", "answer": ""} == {
+    assert samples[1]["rendered"] == f"<s>{samples[1]['prompt']}" != "<s>"
+    assert samples[1] | {"id": "", "prompt": "", "rendered": "", "answer": ""} == {
         "id": "",
         "index": 1,
         "prompt": "",
+        "rendered": "",
         "response": "A:-1",
         "answer": "",
         "outcome": "wrong",
@@ -141,21 +165,19 @@ def test_metrics_outcomes_and_samples_say_what_was_answered():
 
 def test_problems_and_draws_do_not_depend_on_the_seed_of_the_run():
     first, second = Engine(), Engine()
-    evaluate_policy(without_responses(), Policy(), lambda *_: first)
-    evaluate_policy({**without_responses(), "seed": 77}, Policy(), lambda *_: second)
+    measured(without_responses(), first)
+    measured({**without_responses(), "seed": 77}, second)
     assert first.requests == second.requests
     assert len({request.seed for request in first.requests}) == 24
     other = Engine()
-    evaluate_policy(without_responses(seed=5), Policy(), lambda *_: other)
+    measured(without_responses(seed=5), other)
     assert [r.prompt_id for r in other.requests] == [r.prompt_id for r in first.requests]
     assert not {r.seed for r in other.requests} & {r.seed for r in first.requests}
 
 
 def test_greedy_takes_one_answer_at_temperature_zero_and_limits_can_be_its_own():
     engine = Engine()
-    result, _ = evaluate_policy(
-        without_responses(greedy=True, max_new_tokens=9), Policy(), lambda *_: engine
-    )
+    result, _ = measured(without_responses(greedy=True, max_new_tokens=9), engine)
     assert engine.temperature == 0.0
     assert [request.index for request in engine.requests] == [0] * 6
     assert {request.max_new_tokens for request in engine.requests} == {9}
@@ -164,13 +186,13 @@ def test_greedy_takes_one_answer_at_temperature_zero_and_limits_can_be_its_own()
 
 def test_a_k_beyond_the_samples_is_told_before_anything_is_sampled():
     engine = Engine()
-    with pytest.raises(ConfigError, match=r"evaluation\.samples=16"):
-        evaluate_policy(without_responses(k=[1, 16]), Policy(), lambda *_: engine)
+    with pytest.raises(ConfigError, match=r"evaluation\.k  is \[1,16\](.*)evaluation\.samples"):
+        measured(without_responses(k=[1, 16]), engine)
     assert not engine.requests
 
 
 def test_no_answers_are_counted_apart_and_a_dead_verifier_is_no_pass_rate():
-    result, _ = evaluate_policy(without_responses(), Policy(), lambda *_: Engine(0, empty=True))
+    result, _ = measured(without_responses(), Engine(0, empty=True))
     assert result["outcomes"]["no_answer"] == 24
 
     class Dead:
@@ -178,7 +200,7 @@ def test_no_answers_are_counted_apart_and_a_dead_verifier_is_no_pass_rate():
             return [Verdict(Outcome.CRASHED, {}, detail="out of order")] * len(candidates)
 
     with pytest.raises(VerifierError, match=r"all 24 answers.*out of order"):
-        evaluate_policy(without_responses(), Policy(), lambda *_: Engine(), Dead())
+        measured(without_responses(), Engine(), Dead())
 
 
 def test_failed_rows_are_in_the_samples_with_the_reason():
@@ -188,9 +210,7 @@ def test_failed_rows_are_in_the_samples_with_the_reason():
         Verdict(Outcome.CORRECT, {"accuracy": 1.0}, "3"),
     ]
     sampled = [Sampled((1,), (0.0,), StopReason.LENGTH)] * 2
-    result = PassAtK(problems=1, samples=2).measure(
-        Answers([example], sampled, ["", "3"], verdicts, 5)
-    )
+    result = PassAtK(problems=1, samples=2).of(Answers([example], sampled, ["", "3"], verdicts, 5))
     assert result.samples[0]["detail"] == "no verdict after 5 s"
     assert result.evaluation["outcomes"]["timed_out"] == 1
     assert result.evaluation["metrics"]["truncated"]["value"] == 1.0
@@ -219,10 +239,12 @@ def test_a_real_model_is_measured_the_same_to_the_bit_and_left_as_it_was():
 def test_a_model_in_a_folder_measures_as_it_did_in_memory(tmp_path):
     policy = tiny()
     policy.save(tmp_path / "model")
-    assert evaluate_model(config(), tmp_path / "model", tmp_path, 1) == evaluate_policy(
+    assert evaluate_model(config(), {"model": tmp_path / "model"}, tmp_path, 1) == evaluate_policy(
         config(), policy
     )
-    assert evaluate_model(config(), None, tmp_path, 3) == evaluate_policy(config(), policy)
+    assert evaluate_model(config(), {"model": None}, tmp_path, 3) == evaluate_policy(
+        config(), policy
+    )
 
 
 def test_the_loss_is_the_mean_over_response_tokens_and_ignores_batches_and_padding():

@@ -25,6 +25,7 @@ from etude.execute import atomic, local, tree
 from etude.learner.interface import StepResult
 from etude.plan import layout
 from etude.plan.nodes import EvaluationNode, GateEdge, Graph, Run, RunStage, StageNode
+from etude.plan.references import Base, Made
 
 SIZE = 257
 
@@ -61,6 +62,12 @@ class FakeLearner:
         self.momentum = torch.zeros(SIZE, dtype=torch.bfloat16)
         self.counts: dict[int, int] = {}
         self.closed = False
+        self.hands_on = None
+
+    @property
+    def ended(self) -> str:
+        over = "over_at" in self.fake and sum(self.counts.values()) >= self.fake["over_at"]
+        return "its gate closed" if over else ""
 
     def step(self, step: int) -> StepResult:
         if self.kill_at == f"step:{self.name}:{step}":
@@ -82,7 +89,7 @@ class FakeLearner:
             {"loss": loss, "count": float(len(self.counts))}, samples, {"tokens": 3.0}
         )
 
-    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def evaluate(self, name: str = "main") -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if self.kill_at == f"evaluate:{self.name}":
             die()
         value = float(self.weight[: SIZE // 2].mean())
@@ -107,14 +114,14 @@ class FakeLearner:
 
 
 def fake_evaluate(
-    config: dict[str, Any], model: Path | None, folder: Path, seed: int, data: Any
+    config: dict[str, Any], inputs: Any, folder: Path, seed: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     if FakeLearner.kill_at == "measure":
         die()
     if config["fake"].get("evaluation_fails"):
         raise RuntimeError("the verifier is gone")
     time.sleep(config["fake"].get("evaluation_delay", 0.0))
-    value = 0.0
+    value, model = 0.0, inputs.get("model")
     if model is not None:
         value = abs(float(load_file(model / "model.safetensors")["weight"].mean()))
     return {"metrics": {"pass@1": {"value": value, "low": 0.0, "high": 1.0}}}, [{"id": "q"}]
@@ -127,6 +134,7 @@ def config(name: str, steps: int, *, training: Any = None, **fake: Any) -> dict[
         "seed": fake.pop("seed", 1),
         "training": {"steps": steps, **(training or {})},
         "execution": execution,
+        "evaluation": {"name": "fake"},
         "fake": {"name": name, **fake},
     }
 
@@ -158,13 +166,13 @@ def chain(outputs: Path, *stages: tuple[str, dict[str, Any]], **more: Any) -> Gr
             "fake",
             parents=waits,
             after=waits,
-            start=start,
+            inputs={"start": Made(start) if start else Base()},
             extendable=True,
             fresh=more.get("fresh", False),
         )
         after = f"e-{fingerprint}"
         graph.stages[fingerprint] = node
-        graph.evaluations[after] = EvaluationNode(name, after, stage, fingerprint)
+        graph.evaluations[after] = EvaluationNode(name, after, stage, {"model": Made(fingerprint)})
         graph.order += [node, graph.evaluations[after]]
         gate = more.get("gates", {}).get(name)
         edge = GateEdge(fingerprint, after, *gate) if gate else None
@@ -181,7 +189,7 @@ def chain(outputs: Path, *stages: tuple[str, dict[str, Any]], **more: Any) -> Gr
 def _kept(node: StageNode, gate: GateEdge) -> StageNode:
     import dataclasses
 
-    return dataclasses.replace(node, kept=gate)
+    return dataclasses.replace(node, kept=(gate,))
 
 
 def run(graph: Graph, observers: Any = (), **more: Any) -> int:

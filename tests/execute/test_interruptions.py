@@ -21,6 +21,8 @@ from etude.execute.lock import locked
 from etude.execute.stop import Stop
 from etude.schema import Schema
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_signal_is_noted_and_the_old_handlers_come_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
@@ -93,7 +95,7 @@ def test_an_evaluation_during_training_is_cut_short_and_made_again(
     stop = Stop()
 
     class Slow(FakeLearner):
-        def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        def evaluate(self, name: str = "main") -> tuple[dict[str, Any], list[dict[str, Any]]]:
             # A verifier or an engine may take what ends it for an error of its own.
             with suppress(Interrupted) if swallowed else nullcontext():
                 if not stop.requested:
@@ -163,7 +165,7 @@ def measured(tmp_path: Path, checkpoint: Path | None) -> tuple[int, list[dict[st
         def evaluated(self, node: Any, step: int | None, evaluation: dict[str, Any]) -> None:
             heard.append({"name": node.name, **evaluation})
 
-    asked = {**config("x", 1), "outputs": str(tmp_path)}
+    asked = {**config("x", 1), "sources": {}, "outputs": str(tmp_path)}
     watch = [Hears(Stop(), "")]
     code = local.run_evaluation(
         asked, checkpoint, watch, evaluate=fake_evaluate, schema=Schema({}, {})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,13 +88,27 @@ def test_kills_at_random_moments(start: Zygote, whole: dict[str, bytes], tmp_pat
     assert kills >= 3
 
 
+def wait_for_a_step(outputs: Path, stage: str) -> Path:
+    """Return the stage's folder as soon as its first attempt has logged a step."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        for metrics in (outputs / "stages").glob(f"{stage}-*/attempts/1/metrics.jsonl"):
+            if metrics.stat().st_size:
+                return metrics.parents[2]
+        time.sleep(0.005)
+    raise AssertionError(f"{stage} logged no step within a minute")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_writes_a_checkpoint_and_exits_130(
     start: Zygote, whole: dict[str, bytes], tmp_path: Path, number: int
 ) -> None:
     slow = [[name, {**options, "delay": 0.05, "checkpoint_every": 0}] for name, options in STAGES]
-    assert start(tmp_path, stages=slow, signal_after=[0.3, int(number)]) == 130
-    folder = next((tmp_path / "stages").glob("sft-*"))
+    process = start(tmp_path, stages=slow, background=True)
+    # A fixed wait could end before the stage has begun on a busy machine.
+    folder = wait_for_a_step(tmp_path, "sft")
+    os.kill(process, number)
+    assert start.wait(process) == 130
     (kept,) = folder.glob("attempts/1/checkpoints/step_*")
     steps = len((folder / "attempts/1/metrics.jsonl").read_bytes().splitlines())
     assert 0 < steps < 11 and kept.name == f"step_{steps}"

@@ -12,6 +12,8 @@ from etude.execute.lock import locked
 from etude.launch import clean
 from etude.launch.seeing import status
 
+pytestmark = pytest.mark.slow
+
 
 def test_status_tells_done_failed_and_waiting_with_the_cause(tmp_path: Path) -> None:
     stages = [

@@ -65,7 +65,7 @@ def run(case: Any, loss: Mixed) -> None:
         inputs.tensor("old_logprobs"),
         estimate.advantages,
         off_policy=given,
-        reference_logprobs=None if expert is None else expert.log(),
+        role_logprobs={} if expert is None else {"reference": expert.log()},
     )
     prepared = chosen.prepare(batch, {"logprobs": logprobs.detach()})
     result = chosen.loss(prepared, GivenLogprobs(logprobs))

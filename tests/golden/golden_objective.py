@@ -22,6 +22,7 @@ from etude.objective.guidance.none import Unguided
 from etude.objective.imitation.none import NoImitation
 from etude.objective.policy_gradient import PolicyGradient
 from etude.objective.policy_loss.clipped import Clipped
+from etude.schema import load
 
 #: The published names of aggregations → how the component is made (L: its fixed length).
 AGGREGATIONS = {
@@ -46,12 +47,14 @@ def objective(**parts: Any) -> PolicyGradient:
 
 
 @cache
-def composed(preset: str) -> PolicyGradient:
-    """Return a preset objective as the command line composes it."""
-    ((_, (stage,)),) = prepare(["recipe=rl", f"objective={preset}"]).runs
-    made = build(stage.config["objective"], "objective")
-    assert isinstance(made, PolicyGradient)
-    return made
+def composed(preset: str, *overrides: str) -> Any:
+    """Return a preset objective as the command line composes it, with more on the line."""
+    known = load()
+    info = known.choices("objective")[preset]
+    chosen = info.example or known.learner(info.learner or "").example.format(objective=preset)
+    recipe = () if "recipe=" in chosen else ("recipe=rl",)
+    ((_, stages),) = prepare([*recipe, *chosen.split(), *overrides]).runs
+    return build(stages[-1].config["objective"], "objective")
 
 
 @dataclass
@@ -91,13 +94,16 @@ def loss_batch(mask: Tensor, old_logprobs: Tensor, advantages: Tensor, **given: 
     if advantages.dim() == 1:
         advantages = advantages.unsqueeze(-1) * mask
     rows, width = mask.shape
+    groups = given.pop("groups", torch.arange(rows))
+    known = given.pop("role_logprobs", {}).items()
     return LossBatch(
         old_logprobs=old_logprobs,
         advantages=advantages,
         mask=mask,
-        groups=torch.arange(rows),
+        groups=groups,
         row_seeds=torch.arange(rows),
         step=0,
-        totals=totals_of(mask, torch.arange(rows), width=width),
+        totals=totals_of(mask, groups, width=width),
+        role_logprobs={role: values for role, values in known if values is not None},
         **given,
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from etude.primitives.distribution import entropy_of, logprobs_of
+from etude.primitives.distribution import entropy_of
+from token_logprobs import logprobs_of
 
 
 @dataclass

@@ -46,13 +46,13 @@ def test_own_case(found: Found, record_property: Any) -> None:
 
 
 @pytest.mark.skipif(not GIVEN_CASES, reason=ABSENT)
-def test_no_case_of_a_claimed_method_is_left_out() -> None:
+def test_no_case_of_a_claimed_method_is_left_out_unsaid() -> None:
     in_folder = sum(
         len(content["cases"])
         for path in GIVEN.glob("*.json")
         if (content := json.loads(path.read_text())).get("method") in golden_case.claimed()
     )
-    assert len(GIVEN_CASES) == in_folder
+    assert len(GIVEN_CASES) == in_folder - len(golden_case.LATER)
 
 
 def test_every_claimed_method_has_own_cases() -> None:
@@ -60,15 +60,20 @@ def test_every_claimed_method_has_own_cases() -> None:
 
 
 def spoilt(value: Any) -> Any:
-    """Return the value with one number in it changed by more than the tolerance, or one text."""
+    """Return the value with one number in it changed by more than the tolerance, or one text.
+
+    What is empty holds something then, and null is a number.
+    """
+    if value is None:
+        return 0.0
     if isinstance(value, dict):
-        key = next(iter(value))
-        return {**value, key: spoilt(value[key])}
+        key = next(iter(value), "?")
+        return {**value, key: spoilt(value.get(key))}
+    if value == []:
+        return [0.0]
     if isinstance(value, list):
         at = max(range(len(value)), key=lambda i: isinstance(value[i], (list, dict)))
         return [*value[:at], spoilt(value[at]), *value[at + 1 :]]
-    if isinstance(value, str):
-        return value + "?"
     if isinstance(value, str):
         return f"{value}?"
     return not value if isinstance(value, bool) else value + 1e-3 + 1e-3 * abs(value)

@@ -37,6 +37,11 @@ def waits(batches: list[Batch]) -> dict[str, set[str]]:
     return found
 
 
+def paired(edge: Edge) -> bool:
+    """Tell whether the tasks of a batch wait for those of the same number."""
+    return edge.batch is not None and edge.task is None
+
+
 def test_children_of_few_parents_are_an_array_for_each_parent() -> None:
     sft = [unit("sft", f"s{seed}") for seed in (1, 2)]
     rl = [unit("rl", f"r{seed}{method}", f"s{seed}") for seed in (1, 2) for method in "abc"]
@@ -55,7 +60,7 @@ def test_a_long_sweep_is_one_array_a_stage_paired_task_by_task() -> None:
     batches = batches_of(graph(*units), lambda each: 0, largest=1000)
     assert [len(batch.units) for batch in batches] == [1000] * 3
     assert [batch.edges for batch in batches] == [(), (Edge(0),), (Edge(1),)]
-    assert all(batch.edges[0].corr for batch in batches[1:])
+    assert all(paired(batch.edges[0]) for batch in batches[1:])
 
 
 def test_units_of_other_shapes_or_names_do_not_share_an_array() -> None:
@@ -98,5 +103,5 @@ def test_every_edge_is_kept_whatever_the_graph(seed: int) -> None:
     for number, batch in enumerate(batches):
         assert all(edge.batch is None or edge.batch < number for edge in batch.edges)
         for edge in batch.edges:
-            if edge.batch is not None and edge.corr:
+            if paired(edge):
                 assert len(batches[edge.batch].units) == len(batch.units) > 1

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_run import FakeRun, FakeSlurm, dump
 
 from etude.errors import StorageError
 from etude.execute.owner import Owner
 from etude.launch import registry
 from etude.launch.seeing import cancel, status
+from fake_run import FakeRun, FakeSlurm, dump
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_run import FakeRun, FakeSlurm, dump
 
 from etude.errors import StorageError
 from etude.execute.owner import Owner
 from etude.launch import clean, written
+from etude.plan.layout import LAYOUT
+from etude.plan.references import Folder
+from fake_run import FakeRun, FakeSlurm, dump
 
 GONE = replace(Owner.here(), pid=4_000_000)
 
@@ -89,11 +91,14 @@ def test_a_run_of_this_machine_is_refused_while_its_process_lives(run: FakeRun) 
 def test_what_a_kept_run_starts_or_goes_on_from_is_kept(run: FakeRun, slurm: FakeSlurm) -> None:
     for name in ("old", "short"):
         place = run.outputs / "stages" / f"{name}-{name}9"
-        dump(place / "stage.json", {"lineage": "sft1", "fingerprint": f"{name}9"})
+        about = {"layout": LAYOUT, "lineage": "sft1", "fingerprint": f"{name}9"}
+        dump(place / "stage.json", about)
     assert listed(run) == {"stages/old-old9", "stages/short-short9"}
     graph = run.graph
     old = run.outputs / "stages" / "old-old9"
-    graph.stages["sft1"] = replace(graph.stages["sft1"], extendable=True, start=old / "model")
+    graph.stages["sft1"] = replace(
+        graph.stages["sft1"], extendable=True, inputs={"start": Folder(old / "model")}
+    )
     written.write(graph, {"name": "slurm"})
     assert listed(run) == {"stages/short-short9"}
     # Only as long as a longer stage of its lineage is still to be trained.

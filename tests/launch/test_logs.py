@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_run import FakeRun, FakeSlurm
 
 from etude.errors import StorageError
 from etude.launch.seeing import logs
+from fake_run import FakeRun, FakeSlurm
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_a_stage_overrides_the_launcher_and_the_rest_follows_it() -> None:
 def test_a_time_in_a_file_is_text_as_on_a_command_line(tmp_path: Path) -> None:
     path = tmp_path / "cluster.yaml"
     path.write_text("time: 12:00:00\nnodes: 12\nlr: 1e-3\nport: 0x10\nless: -1_000\nzero: 0\n")
-    wanted = {"time": "12:00:00", "nodes": 12, "lr": 1e-3, "port": 16, "less": -1000, "zero": 0}
+    wanted = {"time": "12:00:00", "nodes": 12, "lr": 1e-3, "port": "0x10", "less": -1000, "zero": 0}
     assert read_yaml(path) == wanted
 
 

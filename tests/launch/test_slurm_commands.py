@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from etude.build import build
 from etude.errors import SlurmError
-from etude.launch.resources import Shape
+from etude.launch.resources import Shape, shape_of
 from etude.launch.slurm import commands, script
 from etude.launch.slurm.commands import Accounted, Queued
 
@@ -129,3 +131,17 @@ def test_a_setup_line_that_fails_ends_the_job(tmp_path: Path, line: str, ends: b
     ran = subprocess.run(["bash", tmp_path / "batch"], capture_output=True, text=True)
     assert ran.stdout == ("" if ends else "trains\n")
     assert ran.returncode == ends and ("setup failed (exit code 1): source" in ran.stderr) == ends
+
+
+def test_what_a_setup_line_takes_from_the_environment_is_read_by_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_TOKEN", "hf_2b7e151628aed2a6")
+    written = ["export TOKEN=${oc.env:A_TOKEN}", "export OTHER=${oc.env:UNSET, none}-${HOME}"]
+    launcher = build({"name": "slurm", "setup": written}, "launcher")
+    for asked in ({}, {"setup": written}):  # of the launcher, and of a stage
+        lines = script.setup_lines(shape_of(asked, launcher), tmp_path, "true", tmp_path)
+        assert "hf_2b7e" not in "\n".join(lines)
+        (tmp_path / "batch").write_text("\n".join([*lines, "echo $TOKEN $OTHER"]))
+        ran = subprocess.run(["bash", tmp_path / "batch"], capture_output=True, text=True)
+        assert ran.stdout == f"hf_2b7e151628aed2a6 none-{os.environ['HOME']}\n"

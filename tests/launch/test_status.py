@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_run import FakeRun, FakeSlurm, dump
 
 from etude.launch import registry
 from etude.launch.seeing import status
 from etude.launch.seeing.seen import Seen
+from fake_run import FakeRun, FakeSlurm, dump
 
 
 @pytest.fixture
@@ -357,3 +357,34 @@ def test_what_nobody_will_submit_comes_with_the_command_that_does(
     run = FakeRun(tmp_path / "outputs")
     run.done("sft1")
     assert told(run).endswith("UNSUBMITTED for room in the queue\n goes on with: etude resume 77aa")
+
+
+def test_a_run_that_is_over_shows_what_it_measured(tmp_path: Path, slurm: FakeSlurm) -> None:
+    run = FakeRun(tmp_path / "outputs", seeds=2, launcher="local")
+    for key in ("sft1", "rl1", "sft2", "rl2"):
+        run.done(key)
+    for key, value in (("esft1", 0.25), ("erl1", 0.5), ("erl2", 0.75)):
+        place = run.outputs / "evaluations" / run.graph.evaluations[key].folder_name
+        metrics = {"pass@1": {"value": value, "low": 0.2, "high": 0.8}}
+        dump(place / "result.json", {"metrics": metrics})
+        size = (place / "result.json").stat().st_size
+        dump(place / "DONE.json", {"files": {"result.json": {"size": size}}})
+    text = told(run)
+    assert "\n seed=1\n" in text and "\n seed=2\n" in text
+    assert "0.50 [0.20, 0.80]" in text and "0.75 [0.20, 0.80]" in text
+    dump(run.folder / "result.json", {"state": "running", "process": {"host": "x", "pid": 3}})
+    (run.outputs / "stages" / "rl-rl2" / "DONE.json").unlink()
+    assert "0.50 [0.20, 0.80]" not in told(run)  # rl waits: the end will say
+
+
+def test_what_cannot_be_read_is_said_beside_the_other_runs(
+    tmp_path: Path, slurm: FakeSlurm
+) -> None:
+    whole = FakeRun(tmp_path / "outputs", "2026-01-01-whole-aaaa", launcher="local")
+    broken = FakeRun(tmp_path / "outputs", "2026-01-02-broken-bbbb", launcher="local")
+    (broken.folder / "plan" / "graph.json").write_text("{")
+    (broken.folder.parent / "2026-01-03-empty-cccc").mkdir()
+    text = "\n".join(status.lines(whole.outputs))
+    assert "2026-01-01-whole-aaaa   2 stages" in text
+    assert "plan/graph.json cannot be read: it is no JSON" in text
+    assert "2026-01-03-empty-cccc   0 stages\n note: no plan and no result lie there" in text

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_run import FakeRun
 
 from etude.errors import SlurmError
 from etude.execute.owner import Owner
 from etude.launch import registry
-from etude.launch.seeing import status
+from etude.launch.seeing import one_run
 from etude.launch.slurm import commands, rest, submit
 from etude.launch.slurm.commands import Queued
+from fake_run import FakeRun
 
 
 class Cluster:
@@ -76,7 +76,7 @@ def test_what_a_resumed_run_had_no_room_for_is_submitted_by_its_jobs(cluster: Cl
     cluster.room = 2
     assert cluster.submit(again=True) == ["sft1", "sft2"]
     assert [registry.ended(run.folder, key) for key in keys] == [None] * 4
-    states = {each.head: each.state for each in status.run_state(run.folder).seen}
+    states = {each.head: each.state for each in one_run.run_state(run.folder).seen}
     assert (states["rl-rl1"], states["rl-rl2"]) == ("unsubmitted", "unsubmitted")
     cluster.end("sft1", "sft2")
     run.done("sft1")
@@ -116,7 +116,7 @@ def test_a_job_alone_in_the_queue_does_not_stay_for_room_that_it_takes_up_itself
     job = registry.jobs_of(run.folder)["sft1"].job
     naps: list[float] = []
     monkeypatch.setattr(rest.time, "sleep", naps.append)
-    monkeypatch.setattr(rest, "_STAYS", 0.05)
+    monkeypatch.setattr(rest, "_STAYS", 0.5)
     owner = replace(Owner.here(), job=job)
     rest.submit_the_rest(run.folder, run.outputs, owner)
     assert not naps and "go on with: etude resume 77aa" in capsys.readouterr().out

@@ -19,7 +19,6 @@ from etude.errors import ConfigError
 from etude.launch import pool
 from etude.launch.resources import Shape
 from etude.launch.units import Unit
-from etude.launcher.local_pool import LocalPool
 from etude.plan.graph import build_graph
 
 BIN = Path(sys.executable).parent
@@ -52,7 +51,7 @@ def test_a_failed_stage_holds_up_its_own_members_only_and_is_taken_up_again(
         "stages.sft.training.steps=2",
         "stages.rl.training.steps=1",
         "stages.rl.training.prompts_per_step=4",
-        "stages.sft.optimizer.lr=1e-3,1e30",
+        "stages.sft.training.max_length=512,36",  # known once a demonstration has its ending
         "launcher.workers=2",
     ]
     done = train(tmp_path, *command)
@@ -115,9 +114,9 @@ def test_every_unit_gets_gpus_of_its_own_and_waits_while_there_are_too_few(
     monkeypatch.setattr(pool, "command", command)
     overrides = ["recipe=sft", "seed=1,2,3", "evaluation=null", f"outputs={tmp_path}"]
     graph = build_graph(prepare(overrides, multirun=True).runs)
-    launcher = LocalPool(gpus=[4, 7])
-    assert pool.at_a_time(launcher) == 2
-    pool.run(graph, launcher, {"launcher": {"name": "local_pool"}})
+    share = pool.Share(gpus=[4, 7])
+    assert pool.at_a_time(share) == 2
+    pool.run(graph, share, {"launcher": {"name": "local_pool"}})
     lines = [line.split() for line in said.read_text().splitlines()]
     used = [gpu for gpu, _ in lines]
     assert sorted(used[:2]) == ["4", "7"] and used[2] in ("4", "7") and len(used) == 3
@@ -146,7 +145,7 @@ def test_torchrun_hears_that_it_is_to_end_and_is_given_the_time_to(
 
     threading.Thread(target=ask).start()
     began = time.monotonic()
-    assert pool.run(graph, LocalPool(gpus=[]), {"launcher": {"name": "local_pool"}}) == 130
+    assert pool.run(graph, pool.Share(gpus=[]), {"launcher": {"name": "local_pool"}}) == 130
     assert time.monotonic() - began < 30
     assert said.read_text() == "600"
 
@@ -156,14 +155,16 @@ def test_more_than_this_machine_has_is_refused_before_anything_is_made(tmp_path:
         "recipe=sft",
         "stages.sft.resources.nodes=2",
         "stages.sft.resources.gpus_per_node=3",
+        "launcher=local_pool",
+        "launcher.gpus=[0]",
         f"outputs={tmp_path}",
     ]
-    graph = build_graph(prepare(overrides).runs)
     with pytest.raises(ConfigError) as caught:
-        pool.run(graph, LocalPool(gpus=[0]), {"launcher": {"name": "local_pool"}})
+        prepare(overrides)
     assert [fault.typed for fault in caught.value.faults] == [
-        "stages.sft.resources.nodes=2",
-        "stages.sft.resources.gpus_per_node=3",
+        "stages.sft.resources.nodes",
+        "stages.sft.resources.gpus_per_node",
+        "stages.sft.resources.tasks_per_node",
     ]
     assert not (tmp_path / "runs").exists()
 

@@ -68,7 +68,7 @@ def test_a_stage_and_what_measures_its_model_are_one_unit(graph: Graph) -> None:
         assert unit.stage is not None and unit.stage.fingerprint == fingerprint
         assert unit.parents == graph.stages[fingerprint].after
         measured = [node for node in unit.nodes if node is not unit.stage]
-        assert {node.model for node in measured} <= {None, fingerprint}  # type: ignore[union-attr]
+        assert {node.stage for node in measured} <= {None, fingerprint}  # type: ignore[union-attr]
         # The base model is measured before its stage trains, the stage's own model after.
         assert (unit.nodes[0].fingerprint == fingerprint) == bool(unit.parents)
     rl = next(key for key, unit in units.items() if unit.parents)

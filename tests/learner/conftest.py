@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from etude.config.prepare import prepare
-from etude.learner.make import StageContext, make_learner
+from etude.learner.context import StageContext
+from etude.learner.make import make_learner
 
 SMALL = (
     "model=scratch",
@@ -53,6 +54,9 @@ TAUGHT_RL = (
     "execution.samples=100",
 )
 
+#: What a learner is given, by the name that tests give it, and the place of its reference.
+PLACES = {"rollout_from": "rollout.model_from", "critic": "models.critic.load"}
+
 Build = Callable[..., Any]
 
 
@@ -76,8 +80,8 @@ def learner(tmp_path: Path) -> Iterator[Build]:
         few = () if any(word.startswith("data_mix=") for word in overrides) else FEW_PROBLEMS
         runs = prepare([f"recipe={recipe}", *SMALL, *SIZES[kind], *few, *overrides]).runs
         config = runs[0][1][0].config
-        usual = {"seed": config["seed"], "start": None, "folder": tmp_path}
-        context = StageContext(**usual | given)
+        inputs = {PLACES.get(name, name): folder for name, folder in given.items()}
+        context = StageContext(config["seed"], tmp_path, {"start": None, **inputs})
         made = make_learner(config, context)
         opened.append(made)
         return made
@@ -89,7 +93,7 @@ def learner(tmp_path: Path) -> Iterator[Build]:
 
 def _build(overrides: tuple[str, ...], folder: Path, start: Path | None) -> Any:
     config = prepare(list(overrides)).runs[0][1][0].config
-    return make_learner(config, StageContext(seed=config["seed"], start=start, folder=folder))
+    return make_learner(config, StageContext(config["seed"], folder, {"start": start}))
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,8 @@ def test_rows_that_are_too_long_are_dropped_and_never_cut(learner: Any) -> None:
     from etude.objective.supervised import loss_mask_of
 
     made = learner(*CRITIQUES, "training.too_long=drop", "training.max_length=90", stage="sft")
-    rows = [row for step in range(6) for row in made._draw(step)]
-    assert made.dropped > 0
+    rows = [row for step in range(6) for row in made.learner._draw(step)]
+    assert made.learner.dropped > 0
     end = made.policy.tokenizer.eos_token_id
     for row in rows:
         assert len(row.prompt) + len(row.tokens) <= 90

@@ -35,7 +35,7 @@ def choices(group: str) -> list[str]:
 def combinations() -> Iterator[tuple[str, ...]]:
     """Yield random choices of an objective and of parts for about three of its slots."""
     known = schema.load()
-    objectives = known.components["objective"]
+    objectives = known.choices("objective")
     names = sorted(n for n, info in objectives.items() if info.learner == "policy_gradient")
     slots = {
         field.slot or field.slots: bool(field.slots)

@@ -48,7 +48,7 @@ def test_part_of_a_demonstration_is_gone_on_with(short_run: Any, schedule: Any) 
 
 
 def given_rows(stage: Any) -> tuple[Any, list[Any]]:
-    groups = stage.rollouts.gather(0, stage.curriculum.plan(0)).groups
+    groups = stage.learner.rollouts.gather(0, stage.learner.curriculum.plan(0)).groups
     given = [row for group in groups for row in group if any(row.off_policy)]
     assert given
     assert all(row.sampler_logprobs == [0.0] * len(row.tokens) for row in given)  # nobody sampled
@@ -60,7 +60,7 @@ def test_old_log_probs_of_demonstrations_are_the_policy_s(stage_from: Any) -> No
     groups, given = given_rows(stage)
     budget = stage.parts.execution.micro_batch_tokens
     known = score(stage.policy, given, token_budget=budget)
-    stage.learn(groups, 0, Clock())
+    stage.learner.learn(groups, 0, Clock())
     for row, expected in zip(given, known, strict=True):
         assert row.old_logprobs == pytest.approx(expected, abs=1e-4)
         assert min(row.old_logprobs) < 0
@@ -72,7 +72,7 @@ def test_so_they_are_where_another_model_samples(learner: Any, taught: Path) -> 
     own = next(row for group in groups for row in group if not any(row.off_policy))
     budget = stage.parts.execution.micro_batch_tokens
     known = score(stage.policy, given, token_budget=budget)
-    stage.learn(groups, 0, Clock())
+    stage.learner.learn(groups, 0, Clock())
     for row, expected in zip(given, known, strict=True):
         assert row.old_logprobs == pytest.approx(expected, abs=1e-4)
     assert own.old_logprobs == []  # its own are those of the model that sampled it

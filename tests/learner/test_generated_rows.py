@@ -12,7 +12,8 @@ import pytest
 from etude.config.prepare import prepare
 from etude.errors import StageError
 from etude.execute import tree
-from etude.learner.make import StageContext, make_learner
+from etude.learner.context import StageContext
+from etude.learner.make import make_learner
 
 #: The model of the fixture ``taught``, and few short answers.
 SMALL = (
@@ -37,7 +38,7 @@ def generate(taught: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     def build(*overrides: str, start: Path | None = taught) -> Any:
         chosen = overrides if any("objective=" in o for o in overrides) else ("objective=generate",)
         config = prepare([*SMALL, *chosen, *overrides]).runs[0][1][0].config
-        context = StageContext(seed=config["seed"], start=start, folder=tmp_path)
+        context = StageContext(config["seed"], tmp_path, {"start": start})
         made.append(make_learner(config, context))
         return made[-1]
 
@@ -95,7 +96,7 @@ def test_a_resumed_stage_remembers_what_it_has(generate: Any, tmp_path: Path) ->
     tree.save(begun.state_dict(), tmp_path / "saved")
     resumed.load_state_dict(tree.load(tmp_path / "saved"))
     assert [resumed.step(step).metrics for step in (1, 2)] == expected[1:]
-    assert resumed.rows == whole.rows
+    assert resumed.learner.rows == whole.learner.rows
 
 
 def test_a_stage_that_kept_nothing_stops_and_says_what_helps(generate: Any) -> None:

@@ -69,15 +69,15 @@ def test_without_hints_the_batch_is_grpo_s(stage_from: Any) -> None:
     none = stage_from("objective=ghpo", *MIXED, "objective.guidance.hint_ratios=[]")
     cold = stage_from("objective=ghpo", *MIXED, "objective.guidance.start_hint_step=1")
     rows = [
-        [row.tokens for group in stage.rollouts.gather(0, plan).groups for row in group]
-        for stage, plan in [(each, each.curriculum.plan(0)) for each in (grpo, none, cold)]
+        [row.tokens for group in stage.learner.rollouts.gather(0, plan).groups for row in group]
+        for stage, plan in [(each, each.learner.curriculum.plan(0)) for each in (grpo, none, cold)]
     ]
     assert rows[0] == rows[1] == rows[2]
 
 
 def test_the_gradient_is_that_of_the_hinted_prompt(stage_from: Any) -> None:
     stage = stage_from("objective=ghpo", *MIXED)
-    groups = stage.rollouts.gather(0, stage.curriculum.plan(0)).groups
+    groups = stage.learner.rollouts.gather(0, stage.learner.curriculum.plan(0)).groups
     rows = [row for group in groups for row in group]
     plain = {}
     for number, row in enumerate(rows):
@@ -88,11 +88,11 @@ def test_the_gradient_is_that_of_the_hinted_prompt(stage_from: Any) -> None:
     hinted = [row for row in rows if row.example.prompt != row.example.columns["prompt"]]
     assert 0 < len(hinted) < len(rows)
     stage.trainee = Recorder(stage.policy)
-    stage.learn(groups, 0, Clock())
+    stage.learner.learn(groups, 0, Clock())
     before = stage.trainee.gradient
     for row in hinted:
         row.prompt = row.sampled_prompt = plain[row.key]
-    stage.learn(groups, 0, Clock())
+    stage.learner.learn(groups, 0, Clock())
     assert float((stage.trainee.gradient - before).norm() / before.norm()) > 0.1
 
 
@@ -113,7 +113,7 @@ def test_guidance_finds_signal_where_plain_sampling_finds_none(
         "data_mix.train.arithmetic.levels=[2]",
         "rollout.max_new_tokens=20",
         "reward_weighting.weights.format=0",
-        "training.prompts_per_step=48",
+        "training.prompts_per_step=96",  # of fewer, one solved by luck passes the bound below
     )
     plain = stage_from("objective=grpo", *hard).step(0).metrics
     guided = stage_from(*method, *hard).step(0).metrics

@@ -38,7 +38,9 @@ def test_failed_prompts_get_answers_with_a_hint(short_run: Any, group: str) -> N
 
 def test_groups_apart_are_all_trained_on(stage_from: Any) -> None:
     stage = stage_from("objective=guide", "objective.guidance.group=separate", *MIXED)
-    gathered = stage.rollouts.gather(0, stage.curriculum.plan(0), stage.state.of("guidance"))
+    gathered = stage.learner.rollouts.gather(
+        0, stage.learner.curriculum.plan(0), stage.learner.state.of("guidance")
+    )
     triggered, prompts = gathered.counts["guidance/triggered"]
     assert len(gathered.groups) == prompts + triggered > prompts
     assert {id(row) for group in gathered.groups for row in group} == set(map(id, gathered.sampled))
@@ -62,7 +64,9 @@ def test_a_critic_sees_the_plain_prompt_of_guided_answers(short_run: Any) -> Non
 
 def test_the_ratio_of_guided_answers_is_between_the_two_contexts(stage_from: Any) -> None:
     stage = stage_from("objective=guide", *MIXED)
-    gathered = stage.rollouts.gather(0, stage.curriculum.plan(0), stage.state.of("guidance"))
+    gathered = stage.learner.rollouts.gather(
+        0, stage.learner.curriculum.plan(0), stage.learner.state.of("guidance")
+    )
     guided = [row for group in gathered.groups for row in group if row.prompt != row.sampled_prompt]
     assert guided
     assert all(row.prompt == stage.policy.encode_example(row.example) for row in guided)
@@ -74,7 +78,7 @@ def test_the_ratio_of_guided_answers_is_between_the_two_contexts(stage_from: Any
     hinted = score(stage.policy, guided, token_budget=budget)
     for row, prompt in zip(guided, kept, strict=True):
         row.prompt = prompt
-    metrics = stage.learn(gathered.groups, 0, Clock())
+    metrics = stage.learner.learn(gathered.groups, 0, Clock()).metrics
     ratios = [
         math.exp(min(max(new - old, -LOG_RATIO_LIMIT), LOG_RATIO_LIMIT))
         for news, olds in zip(plain, hinted, strict=True)

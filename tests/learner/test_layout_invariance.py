@@ -14,8 +14,8 @@ from etude import schema
 OBJECTIVES = tuple(
     sorted(
         name
-        for name, info in schema.load().components["objective"].items()
-        if info.learner == "policy_gradient"
+        for name, info in schema.load().choices("objective").items()
+        if info.learner == "policy_gradient" and info.source
     )
 )
 #: Objective → what it needs to have signal on a few rows.
@@ -51,7 +51,7 @@ def measured(learner: Any, groups: Any) -> Recorder:
 
     recorder = Recorder(learner.policy)
     learner.trainee = recorder
-    learner.learn(groups, 0, Clock())
+    learner.learner.learn(groups, 0, Clock())
     return recorder
 
 
@@ -78,7 +78,7 @@ def test_policy_gradients_do_not_depend_on_layout(learner: Any, objective: str, 
     ]
     whole = learner(*overrides, "execution.micro_batch_tokens=100000")
     given = learner("objective=grpo", f"model.dtype={dtype}", "model.initializer_range=0.3")
-    groups = given.rollouts.gather(0, whole.curriculum.plan(0)).groups
+    groups = given.learner.rollouts.gather(0, whole.learner.curriculum.plan(0)).groups
     for number, row in enumerate(row for group in groups for row in group):
         row.reward = float((row.index + number // 4) % 2)
         row.verdict = replace(row.verdict, parts={"accuracy": row.reward, "format": 1.0})

@@ -104,10 +104,13 @@ def test_generated_rows_keep_the_columns_of_their_problem(learner: Any, tmp_path
 
 
 def test_a_demonstration_that_is_too_long_is_refused_with_what_to_type(learner: Any) -> None:
-    from etude.errors import DataError
+    from etude.errors import ConfigError, DataError
 
-    with pytest.raises(DataError, match=r"training\.max_length=12"):
-        run(learner("training.max_length=12", stage="sft"), range(1))
+    with pytest.raises(ConfigError, match=r"training\.max_length=12(.|\n)*training\.too_long=drop"):
+        learner("training.max_length=12", stage="sft")
+    # Only with what ends an answer, which is known when the stage opens, is the longest too long.
+    with pytest.raises(DataError, match=r"training\.max_length=36(.|\n)*training\.too_long=drop"):
+        run(learner("training.max_length=36", stage="sft"), range(1))
     dropped = learner("training.max_length=30", "training.too_long=drop", stage="sft")
     assert run(dropped, range(4))[-1][0]["rows/dropped"] > 0
     cut = learner("training.max_length=14", "training.too_long=cut", stage="sft")
@@ -148,5 +151,5 @@ def test_another_model_can_sample_and_is_the_old_policy(learner: Any, tmp_path: 
     assert metrics["gradient_norm"] > 0
     second = made.step(1).samples
     fresh = learner(rollout_from=tmp_path / "model")
-    fresh.rollouts.stream.next(4)
+    fresh.learner.rollouts.stream.next(4)
     assert fresh.step(1).samples == second  # the sampling model has not moved

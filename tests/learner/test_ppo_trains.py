@@ -34,6 +34,23 @@ def test_a_critic_of_its_own_learns_to_predict_returns(short_run: Any) -> None:
     assert last["critic/learning_rate"] == 1e-2 != last["learning_rate"]
 
 
+def test_a_critic_of_its_own_moves_ten_times_as_fast_as_the_policy(short_run: Any) -> None:
+    (step,) = short_run("objective=ppo", "optimizer.lr=1e-5", steps=1)
+    assert step["learning_rate"] == 1e-5
+    assert step["critic/learning_rate"] == 1e-4
+
+
+def test_a_critic_has_an_optimizer_of_its_own(short_run: Any) -> None:
+    own = ("models.critic.train.optimizer=adamw", "models.critic.train.optimizer.lr=3e-3")
+    cosine = "models.critic.train.optimizer.schedule=cosine"
+    steps = short_run("objective=ppo", "optimizer.lr=1e-5", *own, cosine, steps=3)
+    assert [step["learning_rate"] for step in steps] == [1e-5] * 3
+    rates = [step["critic/learning_rate"] for step in steps]
+    assert rates[0] == 3e-3 > rates[1] > rates[2]
+    (step,) = short_run("objective=ppo", *own, "objective.critic.lr=1e-2", steps=1)
+    assert step["critic/learning_rate"] == 1e-2
+
+
 def test_a_head_on_the_policy_moves_with_it(short_run: Any) -> None:
     metrics = short_run("objective=ppo", "objective.critic.share=head", steps=3)
     assert metrics[0]["critic/value_size"] == 0.0
@@ -78,36 +95,38 @@ def test_micro_batches_do_not_change_what_a_critic_learns(
     chosen = ("objective=ppo", f"objective/critic/loss={loss}", f"objective.critic.share={share}")
     wide = ("objective.critic.loss.v_min=-2", "objective.critic.loss.v_max=4")
     chosen += wide if loss == "hl_gauss" else ()
+    # In float64: an optimizer's first steps make a sign of every gradient, however near to 0.
+    chosen += ("model.dtype=float64",)
     found = []
     for tokens in (64, 100000):
         made = learner(*chosen, *FEW, f"execution.micro_batch_tokens={tokens}")
         found.append([critic_metrics(made.step(step).metrics) for step in range(2)])
     for one, other in zip(*found, strict=True):
-        assert one == pytest.approx(other, rel=2e-4, abs=1e-6)
+        assert one == pytest.approx(other, rel=2e-5, abs=1e-7)
 
 
 def test_a_critic_is_handed_on_and_taken_up(learner: Any, tmp_path: Path) -> None:
     made = learner("objective=ppo", *FEW)
     made.step(0)
     made.export(tmp_path)
-    assert (tmp_path / "critic" / "config.json").is_file()
-    assert (tmp_path / "critic" / HEAD).is_file()
+    assert (tmp_path / "roles" / "critic" / "config.json").is_file()
+    assert (tmp_path / "roles" / "critic" / HEAD).is_file()
 
     def values(learner: Any) -> torch.Tensor:
-        groups = learner.rollouts.gather(0, StepPlan()).groups
-        return learner._batch(groups, 0).values
+        groups = learner.learner.rollouts.gather(0, StepPlan()).groups
+        return learner.learner._batch(groups, 0).values
 
     start = tmp_path / "model"
-    again = values(learner("objective=ppo", "models.critic=handed_on", *FEW, start=start))
-    by_path = f"models.critic={tmp_path / 'critic'}"
+    handed_on = ("models.critic=handed_on", f"start_from={start}")
+    given = {"start": start, "critic": tmp_path / "roles" / "critic"}
+    again = values(learner("objective=ppo", *handed_on, *FEW, **given))
+    by_path = f"models.critic={tmp_path / 'roles' / 'critic'}"
     assert torch.equal(values(learner("objective=ppo", by_path, *FEW, start=start)), again)
     assert again.abs().max() > 0
     fresh = values(learner("objective=ppo", *FEW, start=start))
     assert (fresh == 0).all()
     with pytest.raises(ModelError, match=r"one number.*51 outputs"):
         learner("objective=ppo", "objective/critic/loss=hl_gauss", by_path, start=start)
-    with pytest.raises(ModelError, match=r"models\.critic=start"):
-        learner("objective=ppo", "models.critic=handed_on")
 
 
 def test_a_head_is_handed_on_without_a_model(learner: Any, tmp_path: Path) -> None:
@@ -115,9 +134,11 @@ def test_a_head_is_handed_on_without_a_model(learner: Any, tmp_path: Path) -> No
     made = learner(*shared)
     made.step(0)
     made.export(tmp_path)
-    assert [path.name for path in (tmp_path / "critic").iterdir()] == [HEAD]
-    again = learner(*shared, "models.critic=handed_on", start=tmp_path / "model")
-    assert torch.equal(again.critic.shared.weight, made.critic.shared.weight)
+    assert [path.name for path in (tmp_path / "roles" / "critic").iterdir()] == [HEAD]
+    start = tmp_path / "model"
+    handed_on = ("models.critic=handed_on", f"start_from={start}")
+    again = learner(*shared, *handed_on, start=start, critic=tmp_path / "roles" / "critic")
+    assert torch.equal(again.learner.critic.shared.weight, made.learner.critic.shared.weight)
 
 
 def test_rewards_beyond_the_support_are_warned_of_once(learner: Any) -> None:

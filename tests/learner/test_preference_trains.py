@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from etude.config.prepare import prepare
-from etude.errors import DataError
+from etude.errors import ConfigError, DataError
 from etude.execute import tree
-from etude.learner.make import StageContext, make_learner
+from etude.learner.context import StageContext
+from etude.learner.make import make_learner
 
 #: The model of the fixture ``taught``, and pairs from a file.
 SMALL = (
@@ -57,7 +58,7 @@ def preference(taught: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
     def build(*overrides: str, rows: list[dict[str, Any]] = PAIRS) -> Any:
         config = prepare([*SMALL, write(tmp_path, rows), *overrides]).runs[0][1][0].config
-        context = StageContext(seed=config["seed"], start=taught, folder=tmp_path)
+        context = StageContext(config["seed"], tmp_path, {"start": taught})
         made.append(make_learner(config, context))
         return made[-1]
 
@@ -83,7 +84,7 @@ def test_dpo_starts_at_ln_2_and_tells_the_answers_apart(preference: Any) -> None
 
 def test_a_cut_answer_has_no_end_of_text_and_a_whole_one_has(preference: Any) -> None:
     made = preference()
-    (pair, *_) = made._draw(0)
+    (pair, *_) = made.learner._draw(0)
     assert pair.chosen.tokens[-1] in made.policy.eos_ids
     assert pair.rejected.tokens[-1] not in made.policy.eos_ids
 
@@ -125,9 +126,12 @@ def test_pairs_that_say_nothing_are_left_out_and_counted(preference: Any) -> Non
 def test_a_pair_that_is_too_long_is_refused_dropped_or_cut(preference: Any) -> None:
     long = [{**PAIRS[0], "rejected": "9" * 40}, *PAIRS[1:]]
     limit = "training.max_length=30"
+    with pytest.raises(ConfigError, match=r"training\.max_length=30"):
+        preference(limit, rows=long)
+    # What the template puts around it makes this one too long.
+    longer = [{**PAIRS[0], "rejected": "9" * 25}, *PAIRS[1:]]
     with pytest.raises(DataError, match=r"rejected answer .* training\.max_length=30"):
-        for step in range(3):
-            preference(limit, rows=long).step(step)
+        preference(limit, rows=longer)
     dropped = preference(limit, "training.too_long=drop", rows=long)
     for step in range(3):
         numbers = dropped.step(step).metrics

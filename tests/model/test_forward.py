@@ -192,7 +192,7 @@ def test_logits_are_only_computed_where_a_token_is_trained():
     seen = []
     head = policy.causal_lm.get_output_embeddings()
     handle = head.register_forward_hook(lambda module, args, out: seen.append(out.shape))
-    policy.plain_head  # noqa: B018  the probe itself runs the head
+    policy.reading  # noqa: B018  its trials run the head themselves
     seen.clear()
     forward_pass = forward(policy, collate(rows))
     assert seen == []

@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, BertModel, LlamaConfig
 
-from etude.errors import ModelError
+from etude.build import build
+from etude.errors import ConfigError, ModelError
 from etude.model.lora import Lora
 from etude.model.pretrained import Pretrained
 from etude.model.scratch import Scratch
-from etude.models.default import Default
 
 CPU = torch.device("cpu")
 TINY = Scratch(hidden_size=32, layers=2, heads=2, kv_heads=1, intermediate_size=48)
@@ -208,27 +208,6 @@ def test_unknown_adapter_targets_name_the_layers_there_are(folder):
         component.create(1, CPU)
 
 
-def test_a_reference_is_frozen_and_from_where_it_was_asked(folder):
-    models = Default()
-    start = models.open("reference", TINY, start=folder, seed=8, device=CPU)
-    assert same(weights(start), weights(TINY.create(3, CPU)))
-    assert not start.trainable_parameters()
-    base = replace(models, reference="base").open(
-        "reference", TINY, start=folder, seed=8, device=CPU
-    )
-    assert same(weights(base), weights(TINY.create(8, CPU)))
-    other = replace(models, reference=str(folder)).open(
-        "reference", TINY, start=None, seed=8, device=CPU
-    )
-    assert same(weights(other), weights(start))
-    with pytest.raises(ModelError, match=r"models\.judge is not set"):
-        models.open("judge", TINY, start=None, seed=8, device=CPU)
-    with pytest.raises(ModelError, match=r"models\.reference=/nowhere: there is no model"):
-        replace(models, reference="/nowhere").open(
-            "reference", TINY, start=None, seed=8, device=CPU
-        )
-
-
 def test_what_cannot_be_loaded_says_what_to_type(folder, tmp_path, monkeypatch):
     def refused(path, text, **options):
         with pytest.raises(ModelError, match=text):
@@ -240,15 +219,16 @@ def test_what_cannot_be_loaded_says_what_to_type(folder, tmp_path, monkeypatch):
     refused("no-one/no-such-model", "neither a folder here nor could it be fetched.*model=tiny")
     empty = tmp_path / "empty"
     empty.mkdir()
-    refused(empty, "no model folder that transformers can read")
+    refused(empty, "config.json is not there; there are no weights")
     BertModel(
         BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
     ).save_pretrained(tmp_path / "bert")
+    (tmp_path / "bert" / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
     refused(tmp_path / "bert", "BertModel and not a causal language model")
     LlamaConfig(**json.loads((folder / "config.json").read_text())).save_pretrained(
         tmp_path / "bare"
     )
-    refused(tmp_path / "bare", "cannot be loaded as a causal language model")
+    refused(tmp_path / "bare", r"no weights \(model.safetensors\)")
     copy = tmp_path / "mixed"
     copy.mkdir()
     for file in Path(folder).iterdir():
@@ -259,7 +239,7 @@ def test_what_cannot_be_loaded_says_what_to_type(folder, tmp_path, monkeypatch):
 
 
 def test_sizes_that_do_not_fit_are_refused():
-    with pytest.raises(ModelError, match=r"model\.hidden_size=64"):
-        Scratch(hidden_size=33, heads=2).create(1, CPU)
-    with pytest.raises(ModelError, match=r"model\.kv_heads=3 does not divide"):
-        Scratch(heads=4, kv_heads=3).create(1, CPU)
+    with pytest.raises(ConfigError, match=r"model\.hidden_size  is 33, which does not split"):
+        build({"name": "scratch", "hidden_size": 33, "heads": 2}, "model")
+    with pytest.raises(ConfigError, match=r"model\.kv_heads  is 3, which does not divide"):
+        build({"name": "scratch", "heads": 4, "kv_heads": 3}, "model")

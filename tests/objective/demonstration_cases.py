@@ -9,7 +9,8 @@ from torch import Tensor
 
 from etude.objective.batch import SupervisedBatch, totals_of
 from etude.objective.supervised import Supervised
-from etude.primitives.distribution import entropy_of, logprobs_of
+from etude.primitives.distribution import entropy_of
+from token_logprobs import logprobs_of
 
 #: Trained tokens of four rows, and the width of the longest.
 LENGTHS = (4, 6, 1, 0)

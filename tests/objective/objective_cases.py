@@ -5,22 +5,20 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from torch import Tensor
 
+from composing import composed_node
 from etude import schema
 from etude.build import build
 from etude.objective.batch import LossBatch, RolloutBatch, place_outcome, totals_of
 from etude.objective.loss import Loss, Metrics, add_metrics
 from etude.objective.policy_gradient import PolicyGradient
-from etude.primitives.distribution import STATISTICS, entropy_of, logprobs_of
+from etude.primitives.distribution import STATISTICS, entropy_of
+from token_logprobs import logprobs_of
 
-CONF = Path(schema.__file__).parent / "conf"
 WIDTH = 12  # the configured maximum response length, wider than any row here
 
 #: Preset → what its method needs to have signal on the rows of :func:`random_rows`.
@@ -32,18 +30,15 @@ SUITED: dict[str, tuple[str, ...]] = {
 
 @cache
 def presets(learner: str) -> tuple[str, ...]:
-    """Return the names of the objectives of a learner."""
-    known = schema.load().components["objective"]
-    return tuple(name for name, info in sorted(known.items()) if info.learner == learner)
+    """Return the names of the published objectives of a learner."""
+    known = schema.load().choices("objective")
+    return tuple(name for name, info in known.items() if info.learner == learner and info.source)
 
 
 @cache
 def composed(*overrides: str) -> Any:
     """Return the objective that command-line overrides choose, e.g. ``objective=grpo``."""
-    with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
-        config = compose(overrides=[f"+{overrides[0]}", *overrides[1:]])
-    node = OmegaConf.to_container(config.objective, resolve=True)
-    return build(node, "objective")
+    return build(composed_node("objective", *overrides), "objective")
 
 
 def with_everything(objective: PolicyGradient) -> PolicyGradient:
@@ -100,8 +95,9 @@ class Rows:
 
         changed = {
             name: pad(getattr(self.batch, name))
-            for name in ("old_logprobs", "reference_logprobs", "sampler_logprobs", "values")
+            for name in ("old_logprobs", "sampler_logprobs", "values")
         }
+        changed["role_logprobs"] = {role: pad(x) for role, x in self.batch.role_logprobs.items()}
         zeros = self.batch.mask.new_zeros(self.batch.mask.shape[0], columns)
         changed["mask"] = torch.cat([self.batch.mask, zeros], 1)
         for name in ("token_rewards", "off_policy"):
@@ -119,7 +115,8 @@ def take(batch: RolloutBatch, order: Tensor) -> RolloutBatch:
         if isinstance(value := getattr(batch, f.name), Tensor)
     }
     parts = {name: part[order] for name, part in batch.parts.items()}
-    return dataclasses.replace(batch, **tensors, parts=parts)
+    roles = {role: logprobs[order] for role, logprobs in batch.role_logprobs.items()}
+    return dataclasses.replace(batch, **tensors, parts=parts, role_logprobs=roles)
 
 
 def random_rows(dtype: torch.dtype = torch.float64, seed: int = 0) -> Rows:
@@ -149,11 +146,12 @@ def random_rows(dtype: torch.dtype = torch.float64, seed: int = 0) -> Rows:
         token_rewards=place_outcome(rewards, lengths, width),
         mask=mask,
         old_logprobs=logprobs_of(old_logits, tokens),
-        reference_logprobs=current + 0.3 * normal(rows, width),
+        role_logprobs={"reference": current + 0.3 * normal(rows, width)},
         sampler_logprobs=current + 0.3 * normal(rows, width),
         lengths=lengths,
         truncated=lengths == 8,
         width=WIDTH,
+        tokens=tokens,
         values=normal(rows, width),
         off_policy=off_policy,
         row_seeds=torch.arange(1, rows + 1),
@@ -203,7 +201,7 @@ def update_batch(objective: PolicyGradient, rows: Rows) -> LossBatch:
         step=batch.step,
         steps=batch.steps,
         totals=totals_of(mask, batch.groups, width=batch.width),
-        reference_logprobs=batch.reference_logprobs,
+        role_logprobs=batch.role_logprobs,
         off_policy=batch.off_policy,
         moved=batch.moved,
         rollout_weights=objective.rollout_weights(batch),

@@ -16,8 +16,11 @@ from etude.objective.token_weights.step_advantages import StepAdvantages
 class Letters:
     """A tokenizer of one letter a token, 0 the end of text."""
 
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        return tuple(map(ord, text))
+
     def encode_response(self, text: str) -> tuple[int, ...]:
-        return (*map(ord, text), 0)
+        return (*self.encode_text(text), 0)
 
     def decode(self, tokens: Iterable[int]) -> str:
         return "".join(chr(token) for token in tokens if token)

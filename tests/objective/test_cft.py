@@ -11,7 +11,7 @@ from objective_cases import composed
 from etude.config.prepare import prepare
 from etude.data_mix.filter.critique_verdict import CritiqueVerdict
 from etude.data_mix.mix import Mix
-from etude.data_mix.part import Part
+from etude.data_mix.share import Share
 from etude.errors import ConfigError, DataError
 from etude.sources.arithmetic import Arithmetic
 from etude.sources.arithmetic_candidates import ArithmeticCandidates
@@ -21,8 +21,8 @@ torch.set_num_threads(1)
 
 def mix(**changes: object) -> Mix:
     given = {
-        "train": {"arithmetic_candidates": Part()},
-        "held_out": {"arithmetic": Part(split="test")},
+        "train": {"arithmetic_candidates": Share()},
+        "held_out": {"arithmetic": Share(split="test")},
         "filter": {"critique_verdict": CritiqueVerdict()},
         "prompt_template": "Judge {prompt} {solution}",
         "response_template": "{critique}",
@@ -50,14 +50,14 @@ def test_the_loss_is_that_of_supervised_fine_tuning() -> None:
 def test_a_critique_that_is_the_solution_of_no_candidate_is_a_plain_demonstration() -> None:
     given = {"prompt_template": "{prompt}{solution}", "filter": {}}
     rows = sources(empty=1.0, mistaken=0.0)
-    for example in mix(**given).open(rows, 1).next(20):  # type: ignore[arg-type]
+    for example in mix(**given).stream(rows, 1).next(20):  # type: ignore[arg-type]
         assert example.prompt == example.columns["prompt"]  # the context of plain sft
         answer = f"A:{example.columns['answer']} Conclusion: wrong [END]"
         assert str(example.response).endswith(answer)
 
 
 def test_a_critique_teaches_only_what_agrees_with_the_check_and_the_ratio_is_told() -> None:
-    stream = mix().open(sources(), 1)  # type: ignore[arg-type]
+    stream = mix().stream(sources(), 1)  # type: ignore[arg-type]
     for example in stream.next(100):
         wrong = " not " in str(example.response)
         assert str(example.response).endswith(f"Conclusion: {'wrong' if wrong else 'right'} [END]")
@@ -71,7 +71,7 @@ def test_a_critique_teaches_only_what_agrees_with_the_check_and_the_ratio_is_tol
 
 
 def test_the_model_is_measured_on_solving_and_not_on_criticising() -> None:
-    stream = mix().open(sources(), 1)  # type: ignore[arg-type]
+    stream = mix().stream(sources(), 1)  # type: ignore[arg-type]
     for example in stream.held_out(20):
         assert example.prompt == example.columns["prompt"]
         assert example.response is None
@@ -101,12 +101,12 @@ def test_a_check_may_be_written_as_a_word_or_a_reward() -> None:
 
 def test_a_filter_that_keeps_nothing_says_so() -> None:
     with pytest.raises(DataError, match="the filter critique_verdict keeps none of its 300 rows"):
-        mix().open(sources(mistaken=1.0), 1)  # type: ignore[arg-type]
+        mix().stream(sources(mistaken=1.0), 1)  # type: ignore[arg-type]
 
 
 def test_one_problem_with_many_solutions_is_enough() -> None:
     one = {**sources(), "arithmetic_candidates": ArithmeticCandidates(problems=1, candidates=40)}
-    stream = mix().open(one, 1)  # type: ignore[arg-type]
+    stream = mix().stream(one, 1)  # type: ignore[arg-type]
     examples = stream.next(stream.size)
     assert len({example.columns["prompt"] for example in examples}) == 1
     assert len({example.response for example in examples}) > 5

@@ -22,8 +22,8 @@ from etude.objective.modifier.clip_cov import MARK, ClipCov
 from etude.objective.policy_loss.clipped import Clipped
 from etude.objective.policy_loss.gspo import GSPO
 from etude.primitives.covariance import token_covariance
-from etude.primitives.distribution import logprobs_of
 from etude.primitives.subsets import largest
+from token_logprobs import logprobs_of
 
 torch.set_num_threads(1)
 

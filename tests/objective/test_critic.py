@@ -10,6 +10,7 @@ import torch
 from objective_cases import random_rows, take
 from torch import Tensor
 
+from etude.build import build
 from etude.config.prepare import prepare
 from etude.errors import ConfigError, DataError
 from etude.objective.advantage.gae import GeneralisedAdvantage
@@ -338,7 +339,7 @@ def test_the_log_says_which_returns_the_support_cannot_hold() -> None:
         ("objective=grpo objective/advantage=gae", "objective/critic=value"),
         ("objective=grpo objective/critic=value", "objective/advantage=gae"),
         ("objective=ppo objective/critic=none", "objective/critic=value"),
-        ("objective=ppo models.critic=null", "models.critic=…"),
+        ("objective=ppo models.critic=null", "models.critic=base  gives it"),
         (
             "objective=ppo objective/critic/loss=hl_gauss objective.critic.loss.clip=0.2",
             "has no key 'clip'. It belongs to objective.critic.loss.clip of "
@@ -358,7 +359,7 @@ def test_a_head_on_the_policy_needs_no_other_model() -> None:
 
 def test_a_support_is_an_interval() -> None:
     with pytest.raises(ConfigError, match="v_max"):
-        HLGauss(v_min=1.0, v_max=1.0)
+        build({"name": "hl_gauss", "v_min": 1.0, "v_max": 1.0}, "objective/critic/loss")
 
 
 def test_a_critic_without_returns_says_what_to_type() -> None:

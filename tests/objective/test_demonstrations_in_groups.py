@@ -9,6 +9,7 @@ import pytest
 import torch
 from objective_cases import composed, random_rows, take
 
+from etude.build import build
 from etude.config.prepare import prepare
 from etude.errors import ConfigError
 from etude.objective.guidance.demonstrations import Demonstrations
@@ -72,13 +73,13 @@ def test_the_linear_schedule_falls_to_nothing() -> None:
 
 
 def test_a_group_must_keep_a_place_for_the_policy() -> None:
-    with pytest.raises(ConfigError, match=r"count=4.*rollouts_per_prompt=4"):
-        Demonstrations(count=4).groups(examples("a"), 4, given({"a": SOLUTION}), None)
+    with pytest.raises(ConfigError, match=r"count  is 8.*rollouts_per_prompt=8"):
+        prepare(["recipe=rl", "objective=luffy", "objective.guidance.count=8"])
 
 
 def test_a_smallest_share_above_the_largest_is_refused() -> None:
     with pytest.raises(ConfigError, match="min_ratio"):
-        Demonstrations(min_ratio=0.9, max_ratio=0.5)
+        build({"name": "demonstrations", "min_ratio": 0.9, "max_ratio": 0.5}, "objective/guidance")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from objective_cases import composed
 
 from etude.config.prepare import prepare
 from etude.errors import ConfigError
-from etude.objective.distillation import Distillation
-from etude.objective.sft import SFT
+from etude.objective.supervised import Supervised
 from etude.objective.token_loss.distilled import Distilled
 from etude.objective.token_loss.generalized import Generalized
 from etude.objective.token_loss.standard import Standard
@@ -20,13 +19,13 @@ torch.set_num_threads(1)
 TEACHER = draw(4, WIDTH, VOCABULARY, seed=3)
 
 
-def distillation(alpha: float, tau: float = 1.0) -> Distillation:
-    return Distillation(token_loss=Distilled(alpha=alpha, tau=tau))
+def distillation(alpha: float, tau: float = 1.0) -> Supervised:
+    return Supervised(token_loss=Distilled(alpha=alpha, tau=tau))
 
 
 def test_without_a_share_of_logits_it_is_supervised_fine_tuning_and_asks_no_teacher() -> None:
     loss, gradient = run(composed("objective=distillation"))
-    expected, expected_gradient = run(SFT(token_loss=Standard()))
+    expected, expected_gradient = run(Supervised(token_loss=Standard()))
     assert loss == expected
     assert torch.equal(gradient, expected_gradient)
 
@@ -68,7 +67,7 @@ def test_output_matrices_padded_to_other_widths_are_compared_where_both_have_tok
 
 @pytest.mark.parametrize("denominator", ["global_tokens", "per_sequence"])
 def test_micro_batches_and_padding_change_nothing(denominator: str) -> None:
-    objective = Distillation(token_loss=Distilled(alpha=0.4, tau=2.0), denominator=denominator)
+    objective = Supervised(token_loss=Distilled(alpha=0.4, tau=2.0), denominator=denominator)
     expected = run(objective, teacher=TEACHER)
     for cuts, padding in (([[0], [1], [2], [3]], 0), ([[3, 1], [2, 0]], 2)):
         found = run(objective, cuts, padding=padding, teacher=TEACHER)
@@ -87,9 +86,9 @@ def test_a_share_of_logits_without_a_teacher_is_refused_before_anything_starts()
 def test_generalised_cross_entropy_nears_the_plain_one_and_at_one_is_the_missing_probability() -> (
     None
 ):
-    standard = run(SFT(token_loss=Standard()))
-    near = run(SFT(token_loss=Generalized(q=1e-7)))
+    standard = run(Supervised(token_loss=Standard()))
+    near = run(Supervised(token_loss=Generalized(q=1e-7)))
     assert near[0] == pytest.approx(standard[0], rel=1e-5)
     torch.testing.assert_close(near[1], standard[1], rtol=1e-5, atol=1e-9)
-    whole = run(SFT(token_loss=Generalized(q=1.0)))
+    whole = run(Supervised(token_loss=Generalized(q=1.0)))
     assert whole[0] < 1

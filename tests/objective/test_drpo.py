@@ -12,7 +12,7 @@ from objective_cases import RowForward, Rows, composed, random_rows, update_batc
 from etude.errors import DataError
 from etude.objective.batch import LossBatch
 from etude.objective.policy_loss.drpo import DRPO, STRENGTH
-from etude.primitives.distribution import logprobs_of
+from token_logprobs import logprobs_of
 
 FREE = {"delta": 1e6}  # no constraint
 

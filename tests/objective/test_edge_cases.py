@@ -135,7 +135,7 @@ def test_whitening_needs_two_tokens() -> None:
 
 
 def test_missing_log_probs_and_values_are_named() -> None:
-    missing = {"reference_logprobs": None, "sampler_logprobs": None, "values": None}
+    missing = {"role_logprobs": {}, "sampler_logprobs": None, "values": None}
     batch = dataclasses.replace(random_rows().batch, **missing)
     objective = composed("objective=grpo")
     with pytest.raises(DataError, match="reference"):
@@ -151,7 +151,7 @@ def test_missing_log_probs_and_values_are_named() -> None:
 
 def test_a_coefficient_of_zero_asks_for_no_reference() -> None:
     rows = random_rows()
-    rows = Rows(dataclasses.replace(rows.batch, reference_logprobs=None), rows.logits, rows.tokens)
+    rows = Rows(dataclasses.replace(rows.batch, role_logprobs={}), rows.logits, rows.tokens)
     off = dataclasses.replace(
         composed("objective=grpo"),
         regularizer={"kl": KL(coef=0.0)},
@@ -177,14 +177,16 @@ def test_the_kl_coefficient_moves_once_a_step_and_survives_a_restart() -> None:
     objective = dataclasses.replace(composed("objective=grpo"), shaping={"kl_penalty": penalty})
     state, batch = objective.make_state(), random_rows().batch
     objective.shape(batch, state)
-    saved = state.state_dict()
-    restored = objective.make_state()
+    fresh = objective.make_state()
+    one, restored = (each.of("shaping.kl_penalty") for each in (state, fresh))
+    assert one is not None and restored is not None
+    saved = one.state_dict()
     restored.load_state_dict(saved)
     first, _ = objective.shape(batch, state)
-    again, metrics = objective.shape(batch, restored)
+    again, metrics = objective.shape(batch, fresh)
     assert torch.equal(first.token_rewards, again.token_rewards)
     assert metrics["objective/kl_coef"] != 0.5
-    assert state.state_dict() == restored.state_dict() != saved
+    assert one.state_dict() == restored.state_dict() != saved
     assert KLPenalty(coef=0.5).make_state() == KLController(0.5)
 
 
@@ -252,7 +254,7 @@ def test_totals_of_parts_without_a_common_group_add_up() -> None:
 
 def test_clip_metrics_say_which_side_and_dual_clip() -> None:
     rows = random_rows()
-    from etude.primitives.distribution import logprobs_of
+    from token_logprobs import logprobs_of
 
     current = logprobs_of(rows.logits, rows.tokens)
     batch = dataclasses.replace(rows.batch, old_logprobs=current - 3.0)

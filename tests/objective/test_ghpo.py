@@ -9,7 +9,8 @@ import pytest
 import torch
 from objective_cases import composed, loss_and_gradient, random_rows
 
-from etude.errors import ConfigError, DataError
+from etude.build import build
+from etude.errors import ConfigError
 from etude.objective.guidance.hinting import hinted
 from etude.objective.guidance.hints import Hints
 from etude.objective.guidance.none import Unguided
@@ -24,7 +25,9 @@ def examples(*ids: str) -> list[Example]:
     return [Example(id=each, source="given", prompt=f"{each}?") for each in ids]
 
 
-def scripted(*solved_at: int | None, texts: Any = None, step: int = 0) -> GivenAnswers:
+def scripted(
+    *solved_at: int | None, texts: Any = None, step: int = 0, room: int = 10**9
+) -> GivenAnswers:
     """Return answers to a, b, …: from the visit in ``solved_at`` on one of the two is right."""
     names = "abcdef"[: len(solved_at)]
     first = dict(zip(names, solved_at, strict=True))
@@ -38,7 +41,7 @@ def scripted(*solved_at: int | None, texts: Any = None, step: int = 0) -> GivenA
         ]
 
     given = dict.fromkeys(names, SOLUTION) if texts is None else texts
-    return GivenAnswers(answers, given, step=step)
+    return GivenAnswers(answers, given, step=step, room=room)
 
 
 def test_each_prompt_keeps_the_context_that_its_answers_came_from() -> None:
@@ -69,7 +72,32 @@ def test_stages_and_solved_prompts_are_counted() -> None:
         "guidance/difficult/0.5": (2, 4),
         "guidance/solved/0.75": (1, 2),
         "guidance/difficult/0.75": (1, 4),
+        "guidance/without_room": (0, 3),
     }
+
+
+def test_a_hint_that_leaves_no_room_to_answer_is_not_given() -> None:
+    # the first hint is five characters long and the second ten
+    guidance = Hints(template="{prompt}{hint}", hint_ratios=[0.25, 0.5])
+    sampler = scripted(0, 1, None, room=7)
+    made = guidance.groups(examples("a", "b", "c"), 2, sampler, None)
+    assert [group[0].example.prompt[2:] for group in made.rows] == ["", SOLUTION[:5], SOLUTION[:5]]
+    assert dict(sampler.visits) == {"a": 1, "b": 2, "c": 2}
+    assert made.counts["guidance/without_room"] == (1, 2)
+    assert made.counts["guidance/difficult/0.5"] == (1, 3)
+
+
+def test_across_epochs_a_prompt_without_room_is_asked_plainly_and_stays_where_it_is() -> None:
+    guidance = Hints(
+        template="{prompt}{hint}", hint_ratios=[0.25, 0.5, 0.75], escalation="across_epochs"
+    )
+    state = guidance.make_state()
+    sampler = scripted(None, room=7)
+    for hint, stage in (("", 1), (SOLUTION[:5], 2), ("", 2), ("", 2)):
+        made = guidance.groups(examples("a"), 2, sampler, state)
+        assert made.rows[0][0].example.prompt == "a?" + hint
+        assert state.stages == {"a": stage}
+        assert made.counts["guidance/hinted"] == (float(bool(hint)), 1.0)
 
 
 def test_a_prompt_without_solution_stays_plain_and_is_counted() -> None:
@@ -112,9 +140,13 @@ def test_form_does_not_count_for_difficulty_unless_it_is_what_decides() -> None:
     assert at_threshold.visits["a"] == 4
 
 
-def test_another_reward_part_is_named() -> None:
-    with pytest.raises(DataError, match=r"difficulty_reward=grade.*accuracy, format"):
-        Hints(difficulty_reward="grade").groups(examples("a"), 2, scripted(0), None)
+def test_a_part_that_applies_to_no_answer_is_in_no_answer_good_enough() -> None:
+    right = GivenAnswers(lambda example, visit: [answer(example, 1)], {"a": SOLUTION})
+    groups = Hints(difficulty_reward="grade", hint_ratios=[0.5]).groups(
+        examples("a"), 1, right, None
+    )
+    assert right.visits["a"] == 2  # asked again, with a hint
+    assert [len(group) for group in groups.rows] == [1]
 
 
 def test_answers_the_verifier_failed_on_are_not_right() -> None:
@@ -203,7 +235,7 @@ def test_braces_in_prompt_and_hint_are_text() -> None:
 )
 def test_ratios_that_do_not_rise_and_templates_without_places_are_refused(values: Any) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):
-        Hints(**values)
+        build({"name": "hints", **values}, "objective/guidance")
 
 
 def test_ghpo_without_hints_is_grpo_with_the_token_mean() -> None:

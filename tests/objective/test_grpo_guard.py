@@ -10,8 +10,8 @@ import torch
 from objective_cases import Rows, composed, loss_and_gradient, random_rows, update_batch
 
 from etude.objective.policy_loss.clipped import BIAS, Clipped
-from etude.primitives.distribution import logprobs_of
 from etude.primitives.ratio_norm import normalised_ratio
+from token_logprobs import logprobs_of
 
 torch.set_num_threads(1)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from objective_cases import composed, loss_and_gradient, random_rows
 
+from etude.build import build
 from etude.errors import ConfigError
 from etude.objective.guidance.guide import Guide
 from etude.objective.guidance.none import Unguided
@@ -21,7 +22,9 @@ def example(name: str, hint: str | None = "Add the tens first") -> Example:
     return Example(id=name, source="given", prompt=f"{name}?", columns={"hint": hint})
 
 
-def scripted(right: dict[str, list[float]], texts: Any = None) -> GivenAnswers:
+def scripted(
+    right: dict[str, list[float]], texts: Any = None, *, room: int = 10**9
+) -> GivenAnswers:
     """Return answers that are right as ``right`` says, then guided ones: one right, one wrong."""
 
     def answers(asked: Example, visit: int) -> list[Row]:
@@ -29,7 +32,7 @@ def scripted(right: dict[str, list[float]], texts: Any = None) -> GivenAnswers:
         said = ["So: add  the TENS first, 7", "7"] + ["7"] * len(known)
         return [answer(asked, i, text=said[i], accuracy=r) for i, r in enumerate(known)]
 
-    return GivenAnswers(answers, texts)
+    return GivenAnswers(answers, texts, room=room)
 
 
 def test_guided_answers_are_trained_in_the_plain_prompt() -> None:
@@ -47,6 +50,15 @@ def test_without_correction_the_plain_context_is_the_old_one() -> None:
     guidance = Guide(denominator_context="none")
     made = guidance.groups([example("a")], 2, scripted({"a": [0.0, 0.0]}), FirstVisits())
     assert all(row.sampled_prompt == row.prompt == tokens_of("a?") for row in made.rows[0])
+
+
+def test_a_hint_that_leaves_no_room_to_answer_is_not_given() -> None:
+    sampler = scripted({"a": [0.0, 0.0], "b": [0.0, 0.0]}, room=20)
+    asked = [example("a"), example("b", "Add")]
+    made = Guide(group="separate").groups(asked, 2, sampler, FirstVisits())
+    assert [rows[0].prompt_id for rows in made.rows] == ["a", "b", "b"]
+    assert made.counts["guidance/without_room"] == (1, 2)
+    assert made.counts["guidance/without_hint"] == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +128,7 @@ def test_without_a_trigger_groups_are_those_of_plain_sampling() -> None:
 
 def test_a_template_must_name_prompt_and_hint() -> None:
     with pytest.raises(ConfigError, match="template"):
-        Guide(template="{hint}")
+        build({"name": "guide", "template": "{hint}"}, "objective/guidance")
 
 
 def test_ratio_and_clip_of_rows_that_changed_context_are_logged_apart() -> None:

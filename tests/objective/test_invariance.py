@@ -22,14 +22,20 @@ CUTS = {
     "across groups": [[0, 1, 2], [3, 4, 5, 6, 7], [8], [9, 10]],
     "in another order": [[10, 2, 7, 0, 5], [1, 9, 3], [8, 4, 6]],
 }
+#: Parts that no preset chooses, with a preset to stand in.
+PARTS = {
+    "a mean over prompts": ("objective=ghpo", "objective/aggregation=group_mean_token_mean"),
+}
 
 
 def choices() -> list[str]:
     names = list(presets("policy_gradient"))
-    return [*names, *(f"{name} with everything" for name in names)]
+    return [*names, *(f"{name} with everything" for name in names), *PARTS]
 
 
 def objective_of(choice: str):  # type: ignore[no-untyped-def]
+    if choice in PARTS:
+        return composed(*PARTS[choice])
     name, _, everything = choice.partition(" ")
     objective = composed(f"objective={name}", *SUITED.get(name, ()))
     return with_everything(objective) if everything else objective
@@ -89,8 +95,9 @@ def test_what_is_masked_is_never_read(choice: str) -> None:
     rows, spoilt = random_rows(), random_rows()
     off = spoilt.batch.mask == 0
     spoilt.logits[off] = float("nan")
-    for name in ("old_logprobs", "reference_logprobs", "sampler_logprobs"):
+    for name in ("old_logprobs", "sampler_logprobs"):
         getattr(spoilt.batch, name)[off] = float("nan")
+    spoilt.batch.role_logprobs["reference"][off] = float("nan")
     objective = objective_of(choice)
     loss, gradient, _ = loss_and_gradient(objective, rows)
     other_loss, other_gradient, _ = loss_and_gradient(objective, spoilt)

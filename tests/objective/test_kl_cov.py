@@ -19,7 +19,7 @@ from objective_cases import (
 from etude.objective.modifier.kl_cov import MARK, KLCov
 from etude.objective.policy_loss.reinforce import Reinforce
 from etude.primitives.covariance import token_covariance
-from etude.primitives.distribution import logprobs_of
+from token_logprobs import logprobs_of
 
 torch.set_num_threads(1)
 

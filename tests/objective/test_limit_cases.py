@@ -24,7 +24,7 @@ from etude.objective.policy_loss.reinforce import Reinforce
 from etude.objective.policy_loss.sequence_clipped import SequenceClipped
 from etude.objective.regularizer.entropy import Entropy
 from etude.objective.regularizer.kl import KL
-from etude.primitives.distribution import logprobs_of
+from token_logprobs import logprobs_of
 
 torch.set_num_threads(1)
 
@@ -159,7 +159,9 @@ def test_kl_to_itself_is_zero_and_has_no_gradient_but_k1() -> None:
     rows = random_rows()
     current = logprobs_of(rows.logits, rows.tokens)
     rows = Rows(
-        dataclasses.replace(rows.batch, reference_logprobs=current), rows.logits, rows.tokens
+        dataclasses.replace(rows.batch, role_logprobs={"reference": current}),
+        rows.logits,
+        rows.tokens,
     )
     plain = loss_and_gradient(base(), rows)
     for estimator in ("k2", "k3"):

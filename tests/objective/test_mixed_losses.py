@@ -17,8 +17,8 @@ from objective_cases import (
 )
 
 from etude.errors import DataError
-from etude.primitives.distribution import logprobs_of
 from etude.primitives.off_policy import exploration_weight, multiple_importance_ratio
+from token_logprobs import logprobs_of
 
 MIXED = ("luffy", "rl_plus")
 
@@ -169,13 +169,11 @@ def test_a_known_expert_s_probability_divides(name: str) -> None:
     rows = random_rows()
     objective = changed(composed(f"objective={name}"), expert="reference")
     _, _, metrics = loss_and_gradient(objective, rows)
-    ratio = (logprobs_of(rows.logits, rows.tokens) - rows.batch.reference_logprobs).exp()
+    ratio = (logprobs_of(rows.logits, rows.tokens) - rows.batch.role_logprobs["reference"]).exp()
     given = rows.batch.off_policy * rows.batch.mask
     expected = float((ratio * given).sum() / given.sum())
     assert metrics["objective/off_ratio"].value() == pytest.approx(expected, rel=1e-4)
-    unknown = dataclasses.replace(
-        rows, batch=dataclasses.replace(rows.batch, reference_logprobs=None)
-    )
+    unknown = dataclasses.replace(rows, batch=dataclasses.replace(rows.batch, role_logprobs={}))
     with pytest.raises(DataError, match=r"models\.reference=FOLDER"):
         loss_and_gradient(objective, unknown)
 

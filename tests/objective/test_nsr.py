@@ -10,7 +10,7 @@ import torch
 from objective_cases import Rows, composed, loss_and_gradient, random_rows, update_batch
 
 from etude.objective.advantage.signed import Signed
-from etude.primitives.distribution import logprobs_of
+from token_logprobs import logprobs_of
 
 torch.set_num_threads(1)
 

@@ -21,8 +21,8 @@ from etude.objective.policy_loss.opmd_kimi import KimiOPMD
 from etude.objective.policy_loss.opmd_pairwise import PairwiseOPMD
 from etude.objective.policy_loss.rec import REC
 from etude.objective.policy_loss.reinforce import Reinforce
-from etude.primitives.distribution import logprobs_of
 from etude.primitives.groups import group_statistics
+from token_logprobs import logprobs_of
 
 torch.set_num_threads(1)
 

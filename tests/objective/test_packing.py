@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from etude.errors import ConfigError
-from etude.learner.packing import TokenRow, pack
+from etude.learner.packing import TokenRow
 from etude.objective.supervised import loss_mask_of
+from packed_lines import pack
 
 
 def rows_of(lengths: list[tuple[int, int]]) -> list[TokenRow]:

@@ -13,8 +13,8 @@ from torch import Tensor
 from etude.config.prepare import prepare
 from etude.errors import ConfigError, DataError
 from etude.objective.policy_loss.pacs import PACS
-from etude.primitives.distribution import logprobs_of
 from etude.primitives.group_scores import group_softmax, minus_mean, minus_others
+from token_logprobs import logprobs_of
 
 torch.set_num_threads(1)
 

@@ -25,6 +25,8 @@ from torch import distributed
 
 from etude.objective.batch import totals_of
 
+pytestmark = pytest.mark.slow
+
 FEATURES = 6
 
 
@@ -89,7 +91,11 @@ def update(name: str, rank: int, ranks: int) -> tuple[float, list[float]]:
 def of_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return every objective's loss and gradient as two processes find them together."""
     folder = tmp_path_factory.mktemp("ranks")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     command = [sys.executable, __file__, str(folder)]
     started = [
         subprocess.Popen([*command, str(rank)], env=environment, stderr=subprocess.PIPE, text=True)

@@ -9,6 +9,7 @@ import torch
 from objective_cases import composed, random_rows, take
 from torch import Tensor
 
+from etude.build import build
 from etude.errors import ConfigError
 from etude.objective.advantage.riskpo import RiskPO
 from etude.objective.batch import RolloutBatch
@@ -44,7 +45,7 @@ def at(low: float, high: float) -> list[float]:
     return [low if level < 0.5 else high for level in LEVELS]
 
 
-PLAIN = RiskPO(bundle_size=1, credit="uniform", divide_by_std=False)
+PLAIN = RiskPO(bundle_size=1, beta=0.8, credit="uniform", divide_by_std=False)
 
 
 def test_papers_hold_the_kth_answer_of_every_question_and_use_each_once() -> None:
@@ -187,8 +188,8 @@ def test_the_order_of_rows_changes_nothing_not_even_who_shares_a_paper() -> None
 
 
 def test_levels_in_the_wrong_order_are_refused_before_the_first_step() -> None:
-    with pytest.raises(ConfigError, match=r"objective.advantage.alpha.*0.8 must be below"):
-        RiskPO(alpha=0.8, beta=0.2).make_state()
+    with pytest.raises(ConfigError, match=r"objective.advantage.alpha  is 0.8, not below"):
+        build({"name": "riskpo", "alpha": 0.8, "beta": 0.2}, "objective/advantage")
 
 
 def test_the_script_for_dapo_math_is_a_preset() -> None:

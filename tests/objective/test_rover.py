@@ -19,7 +19,7 @@ def batch_of(rows: Rows) -> LossBatch:
 
 
 def on_policy(rows: Rows) -> Rows:
-    from etude.primitives.distribution import logprobs_of
+    from token_logprobs import logprobs_of
 
     batch = dataclasses.replace(rows.batch, old_logprobs=logprobs_of(rows.logits, rows.tokens))
     return Rows(batch, rows.logits, rows.tokens, rows.logits)

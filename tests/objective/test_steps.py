@@ -47,6 +47,9 @@ class Scripted(Sampler):
     def context(self, example: Example) -> tuple[int, ...]:
         raise AssertionError("steps need no context")
 
+    def fits(self, example: Example) -> bool:
+        raise AssertionError("steps change no prompt")
+
 
 @pytest.mark.parametrize(
     ("text", "split", "steps"),

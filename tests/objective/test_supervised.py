@@ -11,12 +11,12 @@ from objective_cases import composed
 from torch import Tensor
 
 from etude.objective.batch import SupervisedBatch, totals_of
-from etude.objective.sft import SFT
-from etude.objective.supervised import loss_mask_of
+from etude.objective.supervised import Supervised, loss_mask_of
 from etude.objective.token_loss.aft import AFT
 from etude.objective.token_loss.dft import DFT
 from etude.objective.token_loss.standard import Standard
-from etude.primitives.distribution import entropy_of, logprobs_of
+from etude.primitives.distribution import entropy_of
+from token_logprobs import logprobs_of
 
 torch.set_num_threads(1)
 
@@ -44,7 +44,7 @@ class Sequences:
         return self.reference
 
 
-def run(objective: SFT, cuts: list[list[int]] | None = None, padding: int = 0):  # type: ignore[no-untyped-def]
+def run(objective: Supervised, cuts: list[list[int]] | None = None, padding: int = 0):  # type: ignore[no-untyped-def]
     noise = torch.Generator().manual_seed(3)
     ids = torch.randint(0, 5, (4, WIDTH), generator=noise)
     logits = torch.randn(4, WIDTH, 5, generator=noise, dtype=torch.float64)
@@ -59,7 +59,7 @@ def run(objective: SFT, cuts: list[list[int]] | None = None, padding: int = 0): 
     total = 0.0
     for cut in cuts:
         at = torch.tensor(cut)
-        batch = SupervisedBatch.of_sequences(ids[at], mask[at], totals)
+        batch = SupervisedBatch(ids[at][:, 1:], mask[at][:, :-1], totals)
         forward = Sequences(logits[at, :-1], batch.labels, reference[at, :-1])
         loss = objective.loss(batch, forward).total
         loss.backward()
@@ -86,14 +86,14 @@ def test_nothing_but_response_positions_has_a_gradient_and_the_last_target_has()
 @pytest.mark.parametrize(
     "objective",
     [
-        SFT(token_loss=Standard(), denominator="global_tokens"),
-        SFT(token_loss=Standard(), denominator="per_sequence"),
-        SFT(token_loss=DFT(), kl_coef=0.3),
-        SFT(token_loss=AFT(power=2.0), kl_coef=0.3, denominator="per_sequence"),
+        Supervised(token_loss=Standard(), denominator="global_tokens"),
+        Supervised(token_loss=Standard(), denominator="per_sequence"),
+        Supervised(token_loss=DFT(), kl_coef=0.3),
+        Supervised(token_loss=AFT(power=2.0), kl_coef=0.3, denominator="per_sequence"),
     ],
     ids=["tokens", "sequences", "dft and kl", "aft and kl"],
 )
-def test_micro_batches_and_padding_change_nothing(objective: SFT) -> None:
+def test_micro_batches_and_padding_change_nothing(objective: Supervised) -> None:
     loss, gradient, _ = run(objective)
     for cuts, padding in (([[0], [1], [2], [3]], 0), ([[3, 1], [2, 0]], 2)):
         other = run(objective, cuts, padding)
@@ -102,28 +102,28 @@ def test_micro_batches_and_padding_change_nothing(objective: SFT) -> None:
 
 
 def test_the_micro_denominator_averages_the_means_of_micro_batches() -> None:
-    micro = SFT(token_loss=Standard(), denominator="micro")
+    micro = Supervised(token_loss=Standard(), denominator="micro")
     each = [run(micro, [[i]])[0] for i in range(4)]
     assert run(micro, [[0], [1], [2], [3]])[0] == pytest.approx(sum(each) / 4)
     assert each[3] == 0.0  # a row without a response
 
 
 def test_aft_with_power_zero_is_the_standard_loss() -> None:
-    standard = run(SFT(token_loss=Standard()))
-    aft = run(SFT(token_loss=AFT(power=0.0)))
+    standard = run(Supervised(token_loss=Standard()))
+    aft = run(Supervised(token_loss=AFT(power=0.0)))
     assert aft[0] == standard[0]
     assert torch.equal(aft[1], standard[1])
 
 
 def test_dft_is_a_ten_thousandth_of_the_standard_loss_plus_a_weighted_one() -> None:
-    standard = run(SFT(token_loss=Standard()))
-    weighted = run(SFT(token_loss=DFT(floor=0.0)))
-    both = run(SFT(token_loss=DFT()))
+    standard = run(Supervised(token_loss=Standard()))
+    weighted = run(Supervised(token_loss=DFT(floor=0.0)))
+    both = run(Supervised(token_loss=DFT()))
     torch.testing.assert_close(both[1], 1e-4 * standard[1] + weighted[1])
 
 
 def test_kl_to_itself_adds_nothing() -> None:
-    objective = SFT(token_loss=Standard(), kl_coef=1.0)
+    objective = Supervised(token_loss=Standard(), kl_coef=1.0)
     logits = torch.randn(1, 3, 5, dtype=torch.float64)
     labels, mask = torch.zeros(1, 3, dtype=torch.long), torch.ones(1, 3)
     batch = SupervisedBatch(labels, mask, totals_of(mask, width=3))
@@ -135,7 +135,7 @@ def test_kl_to_itself_adds_nothing() -> None:
 
 
 def test_the_anchor_is_the_squared_distance_to_the_start() -> None:
-    objective = SFT(token_loss=Standard(), anchor_coef=0.5)
+    objective = Supervised(token_loss=Standard(), anchor_coef=0.5)
     now = [torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([[3.0]], requires_grad=True)]
     start = [torch.zeros(2), torch.ones(1, 1)]
     penalty = objective.anchor(now, start)

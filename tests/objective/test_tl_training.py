@@ -21,8 +21,11 @@ torch.set_num_threads(1)
 class Letters:
     """One token a character, and 0 for the end of the text."""
 
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        return tuple(map(ord, text))
+
     def encode_response(self, text: str) -> tuple[int, ...]:
-        return (*map(ord, text), 0)
+        return (*self.encode_text(text), 0)
 
     def decode(self, tokens: Iterable[int]) -> str:
         return "".join(chr(token) for token in tokens if token)

@@ -15,17 +15,18 @@ import yaml
 
 from etude.plan import digest
 from etude.plan.digest import FileHashes, code_hashes, module_file
-from etude.plan.fingerprint import Inputs, evaluation_fingerprint, identify_stage
-from etude.schema import Schema, parse
+from etude.plan.fingerprint import Fingerprints, evaluation_fingerprint, identity
+from etude.plan.references import Base, Folder, Made
+from etude.schema import ComponentInfo, LearnerInfo, Schema, parse
 
 
 def field(type_: Any, default: Any = None, **more: Any) -> dict[str, Any]:
     common = {"optional": False, "doc": "", "kind": "result", "choices": None, "bounds": {}}
-    return {"type": type_, "default": default, **common, "learners": [], **more}
+    return {"type": type_, "default": default, **common, **more}
 
 
 def component(cls: str, fields: dict[str, Any], **more: Any) -> dict[str, Any]:
-    common = {"class": cls, "doc": "", "source": "", "many": False}
+    common = {"class": cls, "doc": "", "source": ""}
     return {**common, "fields": fields, "requires": [], "provides": [], "conflicts": [], **more}
 
 
@@ -78,7 +79,7 @@ def schema(module: str = "etude.component") -> Schema:
                 {
                     "steps": field("int", 10),
                     "hand_on": field("str", "last"),
-                    "rollouts": field("int", 8, learners=["policy_gradient"]),
+                    "rollouts": field("int", 8, read_by="groups"),
                     "workers": field("int", 1, kind="execution"),
                 },
             )
@@ -108,7 +109,17 @@ def schema(module: str = "etude.component") -> Schema:
         },
         "tracker": {"wandb": component(f"{module}:B", {"project": field("str", "etude")})},
     }
-    return parse({"groups": {name: {"doc": ""} for name in groups}, "components": groups})
+    learners = {
+        "supervised": {"class": f"{module}:L", "doc": "", "row": "demonstration"},
+        "policy_gradient": {"class": f"{module}:P", "doc": "", "samples": True, "groups": True},
+    }
+    return parse(
+        {
+            "groups": {name: {"doc": ""} for name in groups},
+            "components": groups,
+            "learners": learners,
+        }
+    )
 
 
 STAGE = """
@@ -146,19 +157,20 @@ def stage(change: str = "{}") -> dict[str, Any]:
     return config
 
 
-def print_of(config: dict[str, Any], inputs: Inputs | None = None, **more: Any) -> str:
+def print_of(config: dict[str, Any], inputs: Any = None, **more: Any) -> str:
     return identify(config, inputs, **more).fingerprint
 
 
-def identify(config: dict[str, Any], inputs: Inputs | None = None, **more: Any) -> Any:
+def identify(config: dict[str, Any], inputs: Any = None, **more: Any) -> Any:
     learner = {"sft": "supervised", "grpo": "policy_gradient"}[config["objective"]["name"]]
-    more.setdefault("schema", schema())
-    more.setdefault("hashes", FileHashes())
-    return identify_stage(config, learner, inputs or Inputs(), **more)
+    prints = Fingerprints(more.get("schema") or schema(), more.get("hashes") or FileHashes())
+    given = {"start": Base(), **(inputs or {})}
+    return prints.stage(config, learner, {key: identity(value) for key, value in given.items()})
 
 
-def evaluation_of(config: dict[str, Any], model: Any = "f00") -> str:
-    return evaluation_fingerprint(config, model, schema=schema(), hashes=FileHashes())
+def evaluation_of(config: dict[str, Any], model: Any = None) -> str:
+    inputs = {"model": model or Made("f00")}
+    return evaluation_fingerprint(config, inputs, schema=schema(), hashes=FileHashes())
 
 
 @pytest.mark.parametrize(
@@ -243,12 +255,17 @@ def test_parts_of_slots_count_with_their_values() -> None:
 def test_what_parents_gave_counts() -> None:
     config = stage()
     found = {
-        print_of(config, Inputs()),
-        print_of(config, Inputs(start={"stage": "f1"})),
-        print_of(config, Inputs(start={"stage": "f2"})),
-        print_of(config, Inputs(rollout_from={"stage": "f1"})),
+        print_of(config),
+        print_of(config, {"start": Made("f1")}),
+        print_of(config, {"start": Made("f2")}),
+        print_of(config, {"start": Made("f1", "critic")}),
+        print_of(config, {"rollout.model_from": Made("f1")}),
+        print_of(config, {"start": Folder(Path("x"), {"config.json": "1"})}),
+        print_of(config, {"start": Folder(Path("x"), {"config.json": "2"})}),
     }
-    assert len(found) == 4
+    assert len(found) == 7
+    moved = {"start": Folder(Path("elsewhere"), {"config.json": "2"})}
+    assert print_of(config, moved) in found
 
 
 def test_lineage_leaves_out_the_number_of_steps_alone() -> None:
@@ -270,6 +287,27 @@ def test_the_choice_of_the_best_model_makes_evaluations_count() -> None:
         print_of(stage(f"{{{best}, verifier.strict: true}}")),
     }
     assert len(found) == 4
+
+
+def test_an_evaluation_that_a_component_asks_for_counts_with_its_cadence() -> None:
+    asking = component(
+        "etude.component:A",
+        {"every": field("int", 5)},
+        requires=[{"what": "evaluation:main@{every}", "when": "every > 1", "why": ""}],
+    )
+    known = schema()
+    known.components["optimizer"]["asking"] = ComponentInfo.of(
+        "optimizer", "asking", asking, "outside"
+    )
+
+    def asked(every: int, change: str = "seed: 1") -> str:
+        chosen = f"{{optimizer: {{name: asking, every: {every}}}, {change}}}"
+        return print_of(stage(chosen), schema=known)
+
+    counting = (asked(5), asked(7), asked(1), asked(5, "evaluation.problems: 99"))
+    assert len(set(counting)) == 4
+    assert asked(5, "execution.evaluate_every: 3") == asked(5)  # no component hears of these
+    assert asked(1, "evaluation.problems: 99") == asked(1)  # none is asked for
 
 
 def old(path: Path, text: str) -> None:
@@ -366,15 +404,29 @@ def test_the_source_of_a_component_counts_with_what_it_imports(
     assert len({first, second, found()}) == 3
 
 
-def test_of_etude_only_the_folders_of_groups_are_component_code() -> None:
+def test_of_etude_what_can_change_no_result_is_left_out() -> None:
     found = set(code_hashes({"etude.optimizer.schedule.cosine"}))
     assert found == {"etude.optimizer.schedule.cosine", "etude.optimizer.schedule.shape"}
 
 
-def test_every_model_has_an_evaluation_of_its_own(tmp_path: Path) -> None:
-    old(tmp_path / "config.json", "{}")
-    models = (None, "f1", "f2", tmp_path)
-    assert len({evaluation_of(stage(), model) for model in models}) == 4
+def test_the_code_of_a_stages_learner_counts(plug_in: Callable[[str, str], None]) -> None:
+    known = schema()
+    mine = LearnerInfo(name="supervised", cls="etude_plug_in_for_hashes.learner:Learner")
+    known.learners["supervised"] = mine
+    of_other = "{objective: {name: grpo}}"
+    plug_in("learner", "steps = 1\n")
+    first, other = (print_of(stage(more), schema=known) for more in ("{}", of_other))
+    measured = evaluation_of(stage())
+    plug_in("learner", "steps = 2  # more\n")
+    assert print_of(stage(), schema=known) != first
+    assert print_of(stage(of_other), schema=known) == other
+    assert evaluation_of(stage()) == measured
+
+
+def test_every_model_has_an_evaluation_of_its_own() -> None:
+    folder = Folder(Path("x"), {"config.json": "1"})
+    models = (Base(), Made("f1"), Made("f2"), Made("f1", "roles/critic"), folder)
+    assert len({evaluation_of(stage(), model) for model in models}) == len(models)
 
 
 @pytest.mark.parametrize(
@@ -416,3 +468,19 @@ def test_a_fingerprint_is_the_same_in_every_process_and_leaves_its_config_alone(
     assert print_of(config) == print_of(config)
     assert config == before
     assert len(print_of(config)) == 16
+
+
+def test_what_an_outside_package_uses_of_etude_counts_and_the_frame_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "outside_of_etude"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "learner.py").write_text(
+        "from etude.errors import DataError\n"
+        "from etude.learner.policy_gradient import PolicyGradientLearner\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = set(code_hashes({"outside_of_etude.learner"}))
+    assert {"etude.learner.policy_gradient", "etude.learner.trainee"} <= found
+    assert "etude.errors" not in found

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from etude.plan.layout import LAYOUT
 from etude.plan.lookup import state_of
 from etude.plan.nodes import EvaluationNode, StageNode
 
@@ -56,7 +57,8 @@ def test_a_stage_of_the_same_lineage_can_be_extended(tmp_path: Path) -> None:
         ("f03", "other", 19),
     ):
         folder = tmp_path / f"stages/sft-{fingerprint}"
-        write(folder / "stage.json", {"fingerprint": fingerprint, "lineage": lineage})
+        about = {"layout": LAYOUT, "fingerprint": fingerprint, "lineage": lineage}
+        write(folder / "stage.json", about)
         checkpoint(folder, 1, steps)
         checkpoint(folder, 1, 99)
     state = state_of(node(extendable=True), tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from etude.config import check, conform
+from etude.config import check_stage, conform
 from etude.config.compose import roots_of
 from etude.config.hydra_private import Composer
 from etude.config.installation import make
@@ -44,7 +44,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
         monkeypatch.setattr(owner, name, counting)
 
     count(Composer, "compose", "compositions")
-    count(check, "_judged", "judged")
+    count(check_stage, "judged", "judged")
     count(conform.Conformer, "node", "completed")
     count(Canonicaliser, "node", "canonical")
     count(kinds, "estimate", "estimates")

@@ -125,7 +125,7 @@ def start_elsewhere(ending: str = "") -> tuple[subprocess.Popen[str], Path, list
     program = (
         "import sys; from cluster import Cluster\n"
         "cluster = Cluster(nodes=1, accounting=False).start()\n"
-        "job = cluster.submit('setsid sleep 987 & touch started; sleep 987')\n"
+        "job = cluster.submit('setsid sleep 987 & sleep 987 & touch started; wait')\n"
         "cluster.wait((cluster.folder / 'jobs/started').exists, 10, 'the job')\n"
         f"print(cluster.folder, flush=True); sys.stdin.read()\n{ending}"
     )

@@ -11,9 +11,12 @@ import pytest
 
 from etude.errors import ConfigError
 from etude.plan.nodes import EvaluationNode, Graph, Run, RunStage, StageNode
+from etude.plan.references import Made
 from etude.tracker.none import NoTracker
 from etude.tracker.samples import read_samples
 from etude.tracker.wandb import Wandb
+
+pytestmark = pytest.mark.slow
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 STAGE, NEXT = "a" * 16, "b" * 16
@@ -67,10 +70,13 @@ def run_record(path):
 
 def a_graph(outputs):
     settings = {"model": {"name": "scratch"}, "training": {"steps": 3}, "optimizer": {"lr": 0.002}}
+    settings |= {"objective": {"name": "plain"}, "seed": 7}
     stage = StageNode("sft", STAGE, "line", settings, "supervised")
-    following = StageNode("rl", NEXT, "line", settings, "policy_gradient", start=STAGE)
-    before = EvaluationNode("base", "e0", settings, None)
-    after = EvaluationNode("sft", "e1", settings, STAGE)
+    following = StageNode(
+        "rl", NEXT, "line", settings, "policy_gradient", inputs={"start": Made(STAGE)}
+    )
+    before = EvaluationNode("base", "e0", settings)
+    after = EvaluationNode("sft", "e1", settings, {"model": Made(STAGE)})
     run = Run("quickstart", (), (RunStage("sft", STAGE, "e0", "e1"),), {"seed": 1})
     return Graph(
         {STAGE: stage, NEXT: following},
@@ -177,7 +183,9 @@ def test_config_says_what_ran_and_on_which_code(told):
 def test_run_is_named_grouped_and_tagged(told):
     run = run_record(the_file(told, STAGE))
     assert (run.run_id, run.run_group) == (STAGE, "2026-01-31-quickstart-4f1c")
-    assert (run.project, run.job_type, list(run.tags)) == ("etude", "supervised", ["first"])
+    assert (run.project, run.job_type) == ("etude", "supervised")
+    assert run.display_name == "quickstart sft seed=7"
+    assert list(run.tags) == ["first", "quickstart", "plain", "sft", "scratch"]
 
 
 def test_samples_are_a_table_without_the_torn_line(told):
@@ -274,6 +282,11 @@ def test_unreachable_server_means_offline(monkeypatch, tmp_path):
         def finish(self, exit_code):
             """End."""
 
+    monkeypatch.setattr("etude.tracker.wandb_observer.why_not", lambda: "")
+    monkeypatch.setattr("etude.tracker.wandb_observer.settle", lambda mode: None)
+    torn_down = []
+    monkeypatch.setattr(wandb, "teardown", lambda: torn_down.append(len(asked)))
+
     def init(settings, config):
         asked.append(settings.mode)
         if settings.mode == "online":
@@ -287,8 +300,9 @@ def test_unreachable_server_means_offline(monkeypatch, tmp_path):
     observer.run_started(graph)
     observer.stage_started(graph.stages[STAGE], attempt=1, first_step=0, folder=str(tmp_path))
     observer.run_finished(graph)
-    assert asked == ["online", "offline"]
-    assert "no route" in warnings[0] and "offline" in warnings[0]
+    assert asked == ["online", "offline"] and torn_down == [1]
+    (warning,) = warnings
+    assert "no route" in warning and "tracker.mode=offline" in warning
 
 
 def test_samples_of_a_stage_that_was_cut_are_those_of_its_newest_attempt(tmp_path):

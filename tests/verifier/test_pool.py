@@ -18,6 +18,8 @@ from etude.rows import Candidate, Outcome, Verdict
 from etude.verifier.interface import Verifier
 from etude.verifier.number import Number
 
+pytestmark = pytest.mark.slow
+
 PARTS = {"accuracy": 1.0}
 
 

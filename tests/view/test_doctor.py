@@ -52,7 +52,7 @@ def test_a_damaged_model_is_named_with_what_to_do(tmp_path, damage, found):
     damage(a_stage(tmp_path) / "model" / "model.safetensors")
     broken, summary = stored_models(tmp_path)
     assert (broken.status, broken.what) == ("fail", "sft-1234")
-    assert found in broken.found and "fresh=[sft]" in broken.advice
+    assert found in broken.found and "fresh='[sft]'" in broken.advice
     assert summary.found == "none yet"
     assert said(tmp_path)[0] == 1
 

@@ -11,7 +11,7 @@ from etude.plan.estimate import estimate, parameters_of, shape_of
 from etude.plan.shape import FAMILIES, shape_of_config, shape_of_folder, size_in_name
 from etude.schema import Schema, load
 
-NOTHING = Schema({}, {})
+NOTHING = Schema({}, {}, learners=load().learners)
 SMALL = {
     "vocab_size": 101,
     "hidden_size": 32,
@@ -115,6 +115,56 @@ def test_a_config_without_sizes_is_named(tmp_path):
         shape_of_folder(tmp_path)
 
 
+BROKEN_CONFIGS = {
+    "torn": '{"hidden_size": 6',
+    "empty": "",
+    "a list": "[1, 2]",
+    "a number": "7",
+    "no head count": '{"hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 100}',
+    "no heads at all": json.dumps({**SMALL, "num_attention_heads": 0}),
+    "text for a size": json.dumps({**SMALL, "hidden_size": "64"}),
+    "text_config is text": '{"text_config": "see above"}',
+    "deep": "[" * 100_000,
+    "no text": "\udcff\udcfe",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN_CONFIGS.values(), ids=BROKEN_CONFIGS)
+def test_a_config_that_says_nothing_leaves_an_estimate_that_says_why(tmp_path, text):
+    import torch
+    from safetensors.torch import save_file
+
+    from etude import schema
+
+    (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    node = {"name": "pretrained", "path": str(tmp_path)}
+    assert shape_of(node) is None
+    total, why = parameters_of(node)
+    assert total is None and str(tmp_path) in why
+    config = {"model": node, "training": {"steps": 3}, "objective": {"name": "sft"}}
+    line = estimate(config, "supervised", tmp_path, schema.load()).line()
+    assert line.startswith("memory and time unknown: ") and "config.json" in line
+    # Files that can be counted are.
+    save_file({"a": torch.zeros(3, 5)}, tmp_path / "model.safetensors")
+    assert parameters_of(node) == (15, str(tmp_path))
+    assert "weights" in estimate(config, "supervised", tmp_path, schema.load()).line()
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["[]", '{"a": 1}', '{"a": {"shape": "x"}}', '{"a": {}}', "{", '{"a": {"shape": [{}]}}'],
+)
+def test_a_header_that_is_none_is_named(tmp_path, header):
+    (tmp_path / "config.json").write_text(json.dumps({**SMALL, "model_type": "llama"}))
+    data = len(header).to_bytes(8, "little") + header.encode()
+    (tmp_path / "model.safetensors").write_bytes(data)
+    if header == "[]":  # no tensor at all
+        assert shape_of_folder(tmp_path).origin.endswith("config.json")
+        return
+    with pytest.raises(ModelError, match=r"model\.safetensors is no whole safetensors file"):
+        shape_of_folder(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "size"),
     [
@@ -177,12 +227,13 @@ def test_memory_follows_what_holds_it(tmp_path):
 
 
 def test_a_reference_model_counts_where_a_part_asks_for_it(tmp_path):
-    schema = load()
-    config = a_config(models__reference="start")
-    config["objective"] = {"name": "grpo", "regularizer": {"kl": {"name": "kl", "coef": 0.0}}}
-    without = estimate(config, "policy_gradient", tmp_path, schema)
-    config["objective"]["regularizer"]["kl"]["coef"] = 0.01
-    held = estimate(config, "policy_gradient", tmp_path, schema)
+    def with_kl(coef):
+        config = a_config(models__reference={"load": "start", "model": None})
+        kl = {"kl": {"name": "kl", "coef": coef}}
+        config["objective"] = {"name": "policy_gradient", "regularizer": kl}
+        return estimate(config, "policy_gradient", tmp_path, load())
+
+    without, held = with_kl(0.0), with_kl(0.01)
     assert held.memory.weights == 2 * without.memory.weights
     assert held.seconds > without.seconds
 
@@ -245,3 +296,52 @@ def test_an_absent_model_is_said_to_be_unknown_or_sized_by_its_name(tmp_path, mo
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").write_text(json.dumps({**SMALL, "model_type": "llama"}))
     assert estimate(named, "supervised", tmp_path, NOTHING).parameters < 100_000
+
+
+def held_to(*roles: str, **nodes):
+    """Return the config of a stage that is held to some roles; ``nodes`` are their own."""
+    kl = {f"kl_{role}": {"name": "kl", "coef": 0.1, "role": role} for role in roles}
+    config = a_config()
+    models = {role: {"load": "start", "model": None, **nodes.get(role, {})} for role in roles}
+    return {
+        **config,
+        "objective": {"name": "policy_gradient", "regularizer": kl},
+        "models": {"name": "default", **models},
+    }
+
+
+def test_frozen_roles_of_the_same_weights_are_counted_once(tmp_path):
+    schema = load()
+    one = estimate(held_to("reference"), "policy_gradient", tmp_path, schema)
+    two = estimate(held_to("judge", "reference"), "policy_gradient", tmp_path, schema)
+    assert two.memory.weights == one.memory.weights
+    assert "judge and reference" in two.line()
+    base = held_to("judge", "reference", judge={"load": "base"})
+    apart = estimate(base, "policy_gradient", tmp_path, schema)
+    assert apart.memory.weights > two.memory.weights
+    assert apart.seconds > two.seconds
+
+
+def test_a_role_counts_by_the_size_of_its_own_component(tmp_path):
+    schema = load()
+    wide = {**a_config()["model"], "hidden_size": 256}
+    own = held_to("reference", "judge", judge={"model": wide})
+    found = estimate(own, "policy_gradient", tmp_path, schema).memory.others
+    assert found["judge"] > 4 * found["reference"]
+
+
+def test_a_trained_role_has_gradients_an_optimizer_and_a_place_on_disk(tmp_path):
+    schema = load()
+    config = a_config()
+    critic = {"name": "value", "share": "own", "role": "critic"}
+    config["models"] = {"name": "default", "critic": {"load": "start", "model": None}}
+    plain = estimate(config, "policy_gradient", tmp_path, schema)
+    config["objective"] = {"name": "policy_gradient", "critic": critic}
+    own = estimate(config, "policy_gradient", tmp_path, schema)
+    assert own.memory.optimizer == 2 * plain.memory.optimizer
+    assert own.memory.gradients == 2 * plain.memory.gradients
+    assert own.disk > 1.9 * plain.disk
+    config["objective"] = {"name": "policy_gradient", "critic": {**critic, "share": "head"}}
+    head = estimate(config, "policy_gradient", tmp_path, schema)
+    assert head.memory.optimizer == plain.memory.optimizer
+    assert head.memory.weights == plain.memory.weights

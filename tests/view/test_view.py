@@ -16,29 +16,32 @@ import pytest
 
 from etude.errors import Interrupted, StageError
 from etude.plan.nodes import EvaluationNode, Graph, Run, RunStage, StageNode
-from etude.schema import Schema
+from etude.plan.references import Made
+from etude.schema import Schema, built_in
 from etude.view.plain import PlainView
 
 SFT, RL = "a" * 16, "b" * 16
-NOTHING = Schema({}, {})
+NOTHING = Schema({}, {}, learners=built_in().learners)
 
 
 def a_graph(outputs):
     common = {"execution": {"device": "cpu", "threads": 2, "micro_batch_tokens": 16384}}
     model = {"name": "scratch", "hidden_size": 128, "layers": 4, "heads": 4, "kv_heads": 2}
     model |= {"intermediate_size": 384, "tokenizer": "characters", "tie_embeddings": True}
-    sft = {**common, "model": model, "objective": {"name": "sft"}}
+    sft = {**common, "model": model, "objective": {"name": "sft", "denominator": "global_tokens"}}
     sft["training"] = {"steps": 30, "rows_per_step": 128}
     rl = {**common, "model": model, "objective": {"name": "grpo"}, "verifier": {"name": "number"}}
     rl["training"] = {"steps": 20, "prompts_per_step": 32, "rollouts_per_prompt": 8}
     stages = {
         SFT: StageNode("sft", SFT, "", sft, "supervised"),
-        RL: StageNode("rl", RL, "", rl, "policy_gradient", parents=(SFT,), start=SFT),
+        RL: StageNode(
+            "rl", RL, "", rl, "policy_gradient", parents=(SFT,), inputs={"start": Made(SFT)}
+        ),
     }
     measured = {
-        "e0": EvaluationNode("base", "e0", rl, None),
-        "e1": EvaluationNode("sft", "e1", rl, SFT),
-        "e2": EvaluationNode("rl", "e2", rl, RL),
+        "e0": EvaluationNode("base", "e0", rl),
+        "e1": EvaluationNode("sft", "e1", rl, {"model": Made(SFT)}),
+        "e2": EvaluationNode("rl", "e2", rl, {"model": Made(RL)}),
     }
     parts = (RunStage("sft", SFT, "e0", "e1"), RunStage("rl", RL, "e1", "e2"))
     run = Run("quickstart", ("optimizer.lr=1e-3",), parts, {"seed": 1, **common})
@@ -171,17 +174,37 @@ def test_a_failure_is_said_and_the_table_still_comes(tmp_path):
     view, out, clock = plain(tmp_path)
     play(view, tmp_path, clock=clock, fail=ValueError("row 7 is empty\nmore"))
     text = out.getvalue()
-    assert " rl FAILED at step 5: row 7 is empty\n" in text
-    assert " failed   rl: row 7 is empty\n          more\n" in text
-    assert "run the same command again" in text
+    assert " rl FAILED at step 5: ValueError: row 7 is empty\n   more\n" in text
+    assert " failed   rl\n" in text
+    assert "\n next     etude resume 4f1c" in text
 
 
-def test_a_failed_stage_is_named_once_a_line_with_where_it_goes_on(tmp_path):
+def test_a_failure_is_told_once_and_the_end_says_how_it_goes_on(tmp_path):
     view, out, clock = plain(tmp_path)
-    message = "stage rl (3c1e9be2), attempt 2, failed at step 5: no memory\nThe log is x"
-    play(view, tmp_path, clock=clock, fail=StageError(message))
-    assert " rl FAILED at step 5: no memory\n" in out.getvalue()
-    assert " failed   " + message.replace("\n", "\n          ") in out.getvalue()
+    head = "stage rl (3c1e9be2), attempt 2, failed at step 5: no memory\nnor disk"
+    goes_on = "he same command goes on from step 4; the log is x"
+    play(view, tmp_path, clock=clock, fail=StageError(f"{head}\nT{goes_on}"))
+    text = out.getvalue()
+    assert " rl FAILED at step 5: no memory\n   nor disk\n" in text
+    assert f" failed   rl; t{goes_on}\n" in text
+    for told in ("no memory", "nor disk", goes_on):
+        assert text.count(told) == 1
+
+
+def test_an_evaluation_that_fails_is_a_failure_and_no_warning(tmp_path):
+    view, out, _ = plain(tmp_path)
+    graph = a_graph(tmp_path)
+    view.run_started(graph)
+    view.evaluated(graph.evaluations["e0"], None, an_evaluation(0.05))
+    view.evaluation_failed(graph.evaluations["e1"], error="the evaluation of sft failed: no judge")
+    view.run_finished(graph)
+    text = out.getvalue()
+    assert " FAILED: the evaluation of sft failed: no judge\n" in text
+    assert "warning" not in text and text.count("no judge") == 1
+    row = next(line for line in text.splitlines() if line.startswith(" sft  "))
+    assert row.split()[1:] == ["0.05", "[0.02,", "0.08]", "failed", "–", "waiting"], row
+    assert f" failed   evaluation of sft; the traceback is in {tmp_path}" in text
+    assert "mend the cause" in text
 
 
 def test_an_interruption_is_no_failure(tmp_path):
@@ -189,7 +212,8 @@ def test_an_interruption_is_no_failure(tmp_path):
     play(view, tmp_path, clock=clock, fail=Interrupted("stopped"))
     assert "rl interrupted at step 5" in out.getvalue()
     assert "FAILED" not in out.getvalue()
-    assert out.getvalue().endswith("next     the same command goes on from here\n")
+    last = out.getvalue().splitlines()[-1]
+    assert last.startswith(" next     etude resume 4f1c")
 
 
 def test_skipped_stages_say_what_they_saved(tmp_path):
@@ -307,7 +331,7 @@ def test_a_terminal_shows_a_live_line_and_ends_clean(tmp_path, columns):
 def test_a_failure_leaves_the_terminal_usable(tmp_path):
     written = in_a_terminal(tmp_path, 100, fail="ValueError('row 7 is empty')")
     assert written.count("\x1b[?25l") == written.count("\x1b[?25h")
-    assert "rl FAILED at step 5: row 7 is empty" in "\n".join(screen(written))
+    assert "rl FAILED at step 5: ValueError: row 7 is empty" in "\n".join(screen(written))
 
 
 def test_no_color_is_honoured(tmp_path):
@@ -369,9 +393,35 @@ def test_a_tracker_is_made_with_the_view_which_says_where_it_is(monkeypatch, tmp
     followed = SimpleNamespace(where=lambda: "W&B      over there")
     tracker = SimpleNamespace(observer=lambda root, warn: followed if root["seed"] else None)
     monkeypatch.setattr("etude.build.build", lambda node, group: tracker)
-    assert len(make_observers({"seed": 1})) == 1
-    view, observer = make_observers({"seed": 1, "tracker": {"name": "any"}})
+    assert len(make_observers({"seed": 1})) == 2
+    view, observer, _ = make_observers({"seed": 1, "tracker": {"name": "any"}})
     assert observer is followed
     view.run_finished(a_graph(tmp_path))
     assert "\n W&B      over there\n" in capsys.readouterr().out
-    assert len(make_observers({"seed": 0, "tracker": {"name": "any"}})) == 1
+    assert len(make_observers({"seed": 0, "tracker": {"name": "any"}})) == 2
+
+
+def test_the_log_of_an_attempt_holds_what_its_stage_showed(tmp_path):
+    from etude.view.log import AttemptLog
+
+    _, _, clock = plain(tmp_path)
+    log = AttemptLog(NOTHING)
+    log.clock = clock
+    for node in a_graph(tmp_path).stages.values():
+        (tmp_path / "stages" / node.folder_name / "attempts" / "1").mkdir(parents=True)
+    play(log, tmp_path, clock=clock)
+    written = [path.read_text() for path in tmp_path.rglob("log")]
+    assert any(" rl 1/" in text and " rl finished in " in text for text in written), written
+    assert not any("next " in text for text in written)
+
+
+def test_what_to_type_next_keeps_the_seed_and_leaves_long_commands_out():
+    from etude.view.ending import _variations
+
+    short = ("seed=7", "objective=rloo", "rollout.stop=['a b']")
+    learner = built_in().learner("policy_gradient")
+    one, sweep = _variations(learner, short)
+    assert one == "train seed=7 rollout.stop=\"['a b']\" objective=dapo"
+    assert sweep == "train -m seed=7 rollout.stop=\"['a b']\" objective=grpo,rloo"
+    assert "seed=1,2,3" in _variations(learner, ())[1]
+    assert _variations(learner, tuple(f"training.steps={n}" for n in range(9))) == []

@@ -4,20 +4,18 @@ import pytest
 
 from etude.plan.quantities import count, duration, number, size
 from etude.plan.words import Words
-from etude.schema import Schema, parse
+from etude.schema import Schema, load, parse
 
 
 def component(words="", **defaults):
     entry = {"type": "float", "optional": True, "doc": "", "kind": "result", "choices": None}
     fields = {
-        name: {**entry, "default": default, "bounds": {}, "learners": []}
-        for name, default in defaults.items()
+        name: {**entry, "default": default, "bounds": {}} for name, default in defaults.items()
     }
     return {
         "class": "a.b:C",
         "doc": "",
         "source": "",
-        "many": False,
         "fields": fields,
         "requires": [],
         "provides": [],
@@ -33,6 +31,9 @@ class Entry:
         self.words = words
         self.fields = {}
 
+    def field_of(self, key):
+        return None
+
 
 class Worded:
     """A schema in which some components have words."""
@@ -40,13 +41,14 @@ class Worded:
     def __init__(self, words, plain=None):
         self.words = words
         self.plain = plain or parse({"groups": {}, "components": {}})
+        self.learner = load().learner
 
     def find(self, group, name):
         words = self.words.get(f"{group}/{name}")
         return Entry(words) if words else self.plain.find(group, name)
 
 
-NOTHING = Schema({}, {})
+NOTHING = Schema({}, {}, learners=load().learners)
 
 
 def rl(**training):
@@ -112,6 +114,18 @@ def test_updates_are_those_the_learner_makes():
 
     parts = torch.tensor_split(torch.arange(32), 3)
     assert sorted({len(part) * 8 for part in parts}) == [80, 88]
+
+
+def test_a_curriculum_is_named_unless_it_leaves_every_step_alike(monkeypatch):
+    made = {"groups": {}, "components": {"curriculum": {"moving": component(pace=1.0)}}}
+    moving = parse(made).components["curriculum"]["moving"]
+    monkeypatch.setitem(load().components["curriculum"], "moving", moving)
+
+    def said(**node):
+        return words({**rl(), "curriculum": node}, schema=load()).curriculum()
+
+    assert said(name="constant") == ""
+    assert said(name="moving", pace=2.0).startswith("moving (pace 2.0) may plan other rows")
 
 
 def test_a_supervised_stage_names_its_denominator():
@@ -221,3 +235,52 @@ def test_quantities_are_short():
         "3:01:05",
         "1 d 1:01:01",
     )
+
+
+def test_rows_that_are_left_out_are_no_longer_all():
+    config = {
+        "objective": {
+            "name": "nsr",
+            "aggregation": {"name": "token_mean"},
+            "selection": {"wrong": {"name": "wrong", "metric": "accuracy", "above": 0.0}},
+        },
+        "training": {"prompts_per_step": 32, "rollouts_per_prompt": 8},
+    }
+    words = Words(config, "policy_gradient", load())
+    assert "sum over the tokens of the rows kept of 256 ÷ their number" in words.loss()
+    del config["objective"]["selection"]
+    assert "sum over the tokens of all 256 rows ÷ their number" in words.loss()
+
+
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        ({"divide_by_rows": True}, "sum over tokens ÷ (all 256 rows × 40 tokens)"),
+        ({"divide_by_rows": False}, "sum over tokens ÷ 40 tokens"),
+        ({"divide_by_rows": False, "length": 65536}, "sum over tokens ÷ 65,536 tokens"),
+    ],
+)
+def test_a_constant_length_says_what_it_divides_by(node, said):
+    config = {
+        "objective": {"name": "any", "aggregation": {"name": "fixed_length", **node}},
+        "training": {"prompts_per_step": 32, "rollouts_per_prompt": 8},
+        "rollout": {"max_new_tokens": 40},
+    }
+    assert Words(config, "policy_gradient", load()).loss().split(" · ")[0] == said
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (3200, "1 epoch of up to 3,200 rows, at most 50 steps"),
+        (10**6, "1 epoch of up to 1,000,000 rows, at most 1,000 steps"),
+        (None, "1 epoch of the rows (1,000 steps if those are fewer)"),
+    ],
+)
+def test_epochs_say_how_many_steps_they_are(limit, said):
+    config = {
+        "training": {"steps": 1000, "epochs": 1, "rows_per_step": 64},
+        "data_mix": {"train": {"mine": {"source": "mine"}}},
+        "sources": {"mine": {"name": "dataset", "limit": limit}},
+    }
+    assert Words(config, "supervised", load()).batch().startswith(f"{said} × 64 rows")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import yaml
 
+from etude.cli.frame import tell
+from etude.config import environment
 from etude.config.command import CommandLine
 from etude.config.compose import Member
 from etude.config.front_check import FrontCheck
 from etude.config.installation import Installation
-from etude.config.spelling import at, did_you_mean
+from etude.config.keys import at
+from etude.config.spelling import did_you_mean
 from etude.errors import ConfigError, Fault
 
 
@@ -29,12 +31,9 @@ def print_config(line: CommandLine, installation: Installation, *, evaluate: boo
         raise ConfigError(faults)
     for number, member in enumerate(report.members):
         if len(report.members) > 1:
-            print(
-                "---" if number else "",
-                "# " + " ".join(member.overrides),
-                sep="\n" if number else "",
-            )
-        sys.stdout.write(_text(member, line))
+            tell("---\n" if number else "", end="")
+            tell("# " + " ".join(member.overrides))
+        tell(_text(member, line), end="")
     return 0
 
 
@@ -45,7 +44,7 @@ def _text(member: Member, line: CommandLine) -> str:
         from omegaconf.errors import OmegaConfBaseException
 
         try:
-            root = OmegaConf.to_container(OmegaConf.create(root), resolve=True)
+            root = OmegaConf.to_container(OmegaConf.create(environment.escaped(root)), resolve=True)
         except OmegaConfBaseException as error:
             reason = str(error).splitlines()[0]
             raise ConfigError([Fault("--resolve", f"cannot be done: {reason}")]) from error
@@ -66,21 +65,21 @@ def print_info(line: CommandLine, installation: Installation, command: str) -> i
 
     import etude
 
-    print(f"{command} of etude {etude.__version__} · Hydra {version('hydra-core')}")
-    print("\nChoices come from (the first that has one counts):")
+    tell(f"{command} of etude {etude.__version__} · Hydra {version('hydra-core')}")
+    tell("\nChoices come from (the first that has one counts):")
     for origin in installation.origins:
         broken = f"  cannot be loaded: {origin.broken}" if origin.broken else ""
-        print(f"  {origin.title:<24} {origin.folder}{broken}")
+        tell(f"  {origin.title:<24} {origin.folder}{broken}")
     for warning in installation.warnings:
-        print(f"  warning: {warning}")
+        tell(f"  warning: {warning}")
     report = FrontCheck(installation, evaluate=command == "evaluate").run(
         line.overrides, multirun=line.multirun
     )
     if report.faults:
         raise ConfigError(report.faults)
-    print("\nFiles of this command:")
+    tell("\nFiles of this command:")
     for key, choice in report.members[0].choices.items():
         group = key.partition("@")[0]
         found = installation.choice(group, str(choice)) if choice is not None else None
-        print(f"  {key} = {choice}" + (f"  ({found.path})" if found is not None else ""))
+        tell(f"  {key} = {choice}" + (f"  ({found.path})" if found is not None else ""))
     return 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 
-from etude.cli.frame import guarded, warn
+from etude.by_path.reference import is_reference
+from etude.cli.frame import guarded, tell, warn
 from etude.cli.texts import COMMANDS, ETUDE
 from etude.config import command
 from etude.errors import ConfigError, Fault
@@ -41,6 +42,10 @@ def _etude(argv: list[str]) -> int:
 
         return complete("etude", rest[0] if rest else "")
     if name == "list":
+        from etude.cli.listing import main as list_choices
+
+        return list_choices(rest)
+    if name == "show" and rest and all(map(is_reference, rest)):
         from etude.cli.listing import main as list_choices
 
         return list_choices(rest)
@@ -82,17 +87,21 @@ def _describe(name: str, words: list[str]) -> int:
     if name == "show":
         from etude.cli.showing import show
 
-        print(show(prepared, here), end="")
+        tell(show(prepared, here), end="")
         return 0
     from etude.plan.describe import describe
     from etude.plan.graph import build_graph
+    from etude.plan.other_code import faults
+    from etude.plan.other_version import notices
 
     graph = build_graph(prepared.runs)
-    print(describe(graph, graph.outputs, schema=here.schema))
+    warn(notices(graph))
+    warn(map(str, faults(graph.changed)))
+    tell(describe(graph, graph.outputs, schema=here.schema))
     from etude.launcher import launcher_of
 
     for text in launcher_of([run.root for run in graph.runs]).planned(graph):
-        print(text)
+        tell(text)
     return 0
 
 

@@ -49,10 +49,17 @@ def _evaluate(argv: list[str]) -> int:
     warn(runs[0][0].warnings)
     let_threads_sleep()
     from etude.execute.local import run_evaluation
+    from etude.launch import written
     from etude.view import make_observers
 
     codes = [
-        run_evaluation(config, str(member.root["checkpoint"]), make_observers(member.root))
+        run_evaluation(
+            config,
+            str(member.root["checkpoint"]),
+            make_observers(member.root),
+            # By its plan a run is seen, and taken up again.
+            begun=lambda graph: written.write(graph, {"name": "local"}),
+        )
         for member, config in runs
     ]
     return max(codes)

@@ -14,7 +14,7 @@ train — runs a pipeline of post-training stages, each composed of published pa
   train optimizer.lr=1e-5 seed=3                   values
   train stages.rl.training.steps=20                a value of one stage
   train stages.rl.objective=gspo                   a choice of one stage
-  train pipeline=[rl] start_from=PATH              some of the stages, from a model of your own
+  train pipeline='[rl]' start_from=PATH            some of the stages, from a model of your own
   train -m objective=grpo,rloo seed=1,2            a sweep; stages in common are trained once
   train debug=true                                 two steps of every stage
   train launcher=slurm launcher.time=4:00:00       as jobs of a cluster; returns when submitted

@@ -47,9 +47,16 @@ def _train(argv: list[str]) -> int:
         line.overrides, multirun=line.multirun, installation=here, faults=line.faults
     )
     warn(prepared.warnings)
+    from etude.plan import other_code, other_version, rehearsed
     from etude.plan.graph import build_graph
 
     graph = build_graph(prepared.runs)
+    warn(other_version.notices(graph))
+    if graph.changed:
+        raise ConfigError(other_code.faults(graph.changed))
+    tried = rehearsed.faults(graph, here.schema)
+    if tried:
+        raise ConfigError(tried)
     let_threads_sleep()
     from etude.launcher import launcher_of
 

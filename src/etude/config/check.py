@@ -1,24 +1,40 @@
-"""Every resolved stage against the schema: values, mandatory keys, requirements and conflicts."""
+"""Every stage of a member, and every role that it trains, judged: all faults in one report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from etude.build import load_class
-from etude.config import check_data, needs
-from etude.config.check_choices import EVALUATE_READS
+from etude.config import (
+    asked_evaluations,
+    check_model,
+    check_recipe,
+    check_stage,
+    check_written,
+    needs,
+)
 from etude.config.check_root import check_root
+from etude.config.check_rows import RowChecker
+from etude.config.check_stage import Judged
 from etude.config.installation import Installation
-from etude.config.needs import Used
+from etude.config.model_look import ModelLook
+from etude.config.needs import trained_roles
 from etude.config.overlay import STAGE_GROUPS, overlays_of
 from etude.config.pipeline import expand
 from etude.config.resolve import MemberLike, Resolver, StageConfig
+from etude.config.role_stages import config_of, message_of, place_of
+from etude.config.roles import Asking
 from etude.config.sharing import ByIdentity
+from etude.config.spelling import root_fields, stage_fields
 from etude.errors import ConfigError, Fault
-from etude.schema import ComponentInfo, Schema
+from etude.plan.inputs import reader_of
+from etude.schema import Schema
+
+#: What is judged of a stage's config.
+_JUDGED = (*STAGE_GROUPS, "sources", "execution", "launcher", "gate", "resources")
 
 
 class Checker:
@@ -27,7 +43,12 @@ class Checker:
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._resolver = Resolver(installation.schema)
-        self._judged: ByIdentity[_Judged] = ByIdentity()
+        self._inputs = reader_of(installation.schema)
+        self._asking = Asking(installation.schema)
+        self._model_look = ModelLook()
+        self._judged: ByIdentity[Judged] = ByIdentity()
+        self._rows = RowChecker(installation)
+        self._inner: ByIdentity[dict[str, Any]] = ByIdentity()
 
     def check(self, member: MemberLike) -> list[StageConfig]:
         """Return a member's stages, all sound; raises ConfigError with every fault of each."""
@@ -35,44 +56,96 @@ class Checker:
         stages: list[StageConfig] = []
         found: dict[tuple[str, str], list[str]] = {}
         checked: set[str] = set()
-        for step in expand(member.root):
+        steps = list(expand(member.root))
+        origins = check_model.origins(steps)
+        for step in steps:
             stage, misfits = self._resolver.stage(member, step)
             stages.append(stage)
             if step.overlay in checked:
                 continue
             checked.add(step.overlay)
-            for path, message in [*misfits, *self._judge(stage).unmet]:
+            rows = () if misfits else self._rows.look(stage, origins[step.name])
+            told = [*misfits, *self._judge(stage, origins).unmet, *rows]
+            inner = [] if misfits else self._roles(stage)
+            for role, own in inner:
+                unmet, rows = (
+                    self._judge(own, origins, stage).unmet,
+                    self._rows.look(own, origins[step.name]),
+                )
+                told += _of_role((*unmet, *rows), stage, role, told)
+            if not told:
+                told = [*self._rows.call(stage)]
+                for role, own in inner:
+                    told += _of_role(self._rows.call(own), stage, role, told)
+            for path, message in told:
                 found.setdefault((path, message), []).append(step.overlay)
+        for path, message, overlay in self._references(stages, member.root):
+            at = found.setdefault((path, message), [])
+            at += [] if overlay in at else [overlay]
         faults = [
             Fault(_where(path, at, checked, member.root), message)
             for (path, message), at in found.items()
         ]
+        faults += [Fault(*fault) for fault in check_recipe.misfits(member, self._installation)]
         if faults:
             raise ConfigError(faults)
         # A plug-in's components are imported, so that a broken one fails before the queue.
-        for info in [info for stage in stages for info in self._judge(stage).foreign]:
+        for info in [info for stage in stages for info in self._judge(stage, origins).foreign]:
             load_class(info)
         return stages
 
-    def _judge(self, stage: StageConfig) -> _Judged:
-        """Return what a stage lacks: it depends on nothing but its nodes."""
-        nodes = [stage.config.get(key) for key in (*STAGE_GROUPS, "sources")]
-        judge = partial(_judged, stage, self._installation)
-        return self._judged.of(judge, *nodes, also=stage.learner)
+    def _roles(self, stage: StageConfig) -> list[tuple[str, StageConfig]]:
+        """Return the roles that a stage trains on rows of their own, each as a stage within it."""
+        schema, config = self._installation.schema, stage.config
+        nodes = [config.get(key) for key in _JUDGED]
+        found = []
+        for role in trained_roles(config, schema):
+            own = self._inner.of(partial(config_of, config, role), *nodes, also=role)
+            if needs.learner_of(own, schema).name == stage.learner:
+                found.append((role, replace(stage, config=own, gate=None)))
+        return found
+
+    def _references(
+        self, stages: Sequence[StageConfig], root: Mapping[str, Any]
+    ) -> Iterator[tuple[str, str, str]]:
+        """Yield (path, message, overlay) of every reference that leads to nothing that is whole."""
+        given, misfits = self._inputs.of(stages, overlays_of(root))
+        written_as = {stage.name: stage.written_as for stage in stages}
+        for misfit in misfits:
+            yield misfit.path, misfit.message, written_as[misfit.stage]
+        configs = {stage.name: stage.config for stage in stages}
+        for stage in stages:
+            written = check_written.lacking(
+                given[stage.name].all, stage.config, configs, self._installation.schema
+            )
+            for path, message in written:
+                yield path, message, stage.written_as
+            asked = self._asking.of(stage.config)
+            # Of a role that is not opened, only a head is read, which lies there with no model.
+            heads = {role.key for role in asked.values() if not role.opened}
+            inputs = given[stage.name].trained.items()
+            models = {place: value for place, value in inputs if place not in heads}
+            for path, message in self._model_look.faults(stage.config, models):
+                yield path, message, stage.written_as
+
+    def _judge(
+        self, stage: StageConfig, origins: Mapping[str, str], around: StageConfig | None = None
+    ) -> Judged:
+        """Return what a stage lacks: it depends on nothing but its nodes and its first model.
+
+        ``around`` is the stage that has a role, where that is judged; it makes the evaluations.
+        """
+        nodes = [stage.config.get(key) for key in _JUDGED]
+        origin = origins[stage.name]
+        measured = () if around is None else _evaluations_of(around, self._installation.schema)
+        judge = partial(check_stage.judged, stage, origin, self._installation, measured)
+        return self._judged.of(judge, *nodes, also=(stage.learner, origin, measured))
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What a stage lacks, as (path, message), and the components of plug-ins that it uses."""
-
-    unmet: tuple[tuple[str, str], ...]
-    foreign: tuple[ComponentInfo, ...]
-
-
-def _judged(stage: StageConfig, installation: Installation) -> _Judged:
-    used = needs.used_by(stage.config, installation.schema)
-    foreign = tuple(each.info for each in used if each.info.package != "etude")
-    return _Judged(tuple(_unmet(stage, used, installation)), foreign)
+def _evaluations_of(stage: StageConfig, schema: Schema) -> tuple[str, ...]:
+    """Return what a stage provides of evaluations, for the components of its roles."""
+    has = needs.provided(stage.config, needs.used_by(stage.config, schema), stage.learner)
+    return tuple(what for what in has if what.startswith(asked_evaluations.KIND))
 
 
 def check(member: MemberLike, installation: Installation) -> list[StageConfig]:
@@ -80,108 +153,37 @@ def check(member: MemberLike, installation: Installation) -> list[StageConfig]:
     return Checker(installation).check(member)
 
 
+def _of_role(
+    found: Iterable[tuple[str, str]],
+    stage: StageConfig,
+    role: str,
+    told: Collection[tuple[str, str]],
+) -> list[tuple[str, str]]:
+    """Return what was found of a role as the stage has it, without what the stage was told."""
+    config = stage.config
+    placed = [
+        (place_of(path, config, role), message_of(message, config, role)) for path, message in found
+    ]
+    return [each for each in dict.fromkeys(placed) if each not in told]
+
+
 def _where(path: str, stages: Sequence[str], every: set[str], root: Mapping[str, Any]) -> str:
-    """Return a path as one would type it: at the root when every stage has the fault."""
+    """Return a path as one would type it: at the root where it is set for the stages at fault."""
     if not path:
         return ""
-    if set(stages) >= every and (len(every) > 1 or not _in_overlay(path, stages[0], root)):
+    head = path.split(".")[0]
+    of_stages = head in stage_fields() and head not in root_fields()
+    overlaid = any(_in_overlay(path, stage, root) for stage in stages)
+    if not of_stages and (not overlaid or (len(every) > 1 and set(stages) >= every)):
         return path
     return f"stages.{stages[0]}.{path}"
 
 
 def _in_overlay(path: str, stage: str, root: Mapping[str, Any]) -> bool:
-    over = overlays_of(root).get(stage, {})
-    return path.split(".")[0] in over
-
-
-def _unmet(
-    stage: StageConfig, used: list[Used], installation: Installation
-) -> Iterator[tuple[str, str]]:
-    schema = installation.schema
-    config = stage.config
-    if not stage.learner:
-        name = (config.get("objective") or {}).get("name")
-        if schema.find("objective", str(name)) is not None:
-            yield "objective", f"the objective {name} names no learner."
-    has = needs.provided(config, used, stage.learner)
-    objective = schema.find("objective", str((config.get("objective") or {}).get("name")))
-    trained = set(objective.reads or ()) if objective and objective.reads is not None else None
-    for group in dict.fromkeys(("objective", "model", "training", *(trained or ()))):
-        if config.get(group) is None:
-            yield group, f"is not set, and the stage reads it: {group}=CHOICE"
-    if config.get("data_mix") and (trained is None or "data_mix" in trained):
-        yield from check_data.side(config, installation, held_out=False)
-        yield from check_data.templates(config, schema)
-    if config.get("data_mix") and config.get("evaluation"):
-        yield from check_data.side(config, installation, held_out=True)
-    for each in used:
-        for need in needs.active(each.info.requires, each):
-            if need.what.startswith("column:"):
-                yield from check_data.column(
-                    each, need.what, need.why, config, has, installation, trained
-                )
-            elif need.what not in has:
-                yield "", _unmet_message(each, need.what, need.why, schema)
-        for need in needs.active(each.info.conflicts, each):
-            if need.what in has and has[need.what] != each.title:
-                other = has[need.what]
-                reason = need.why or "they exclude each other"
-                yield "", f"{each.title} cannot be used with {other}: {reason}."
-
-
-def _unmet_message(used: Used, what: str, why: str, schema: Schema) -> str:
-    reason = f" {why}" if why else ""
-    lines = [f"{used.title} needs {needs.said(what)}{reason}; nothing here provides it."]
-    kind, _, name = what.partition(":")
-    if kind == "model":
-        lines.append(f"  models.{name}=…  gives it")
-    if kind == "component":
-        lines.append(f"  {name}")
-    lines += [f"  {choice}  has it" for choice in needs.providers(what, schema)[:4]]
-    return "\n".join(lines)
-
-
-def check_evaluation(member: MemberLike, installation: Installation) -> dict[str, Any]:
-    """Return the config of `evaluate`, sound; raises ConfigError with every fault."""
-    from etude.config.conform import Conformer
-    from etude.config.resolve import interpolated
-
-    kept = {
-        key: value
-        for key, value in member.root.items()
-        if key in EVALUATE_READS or key in ("execution", "seed", "objective")
-    }
-    raw = interpolated(kept, member.root, "evaluate")
-    conformer = Conformer(installation.schema, raw)
-    config: dict[str, Any] = {
-        group: conformer.node(raw.get(group), group, group)
-        for group in EVALUATE_READS
-        if group not in ("sources", "recipe")
-    }
-    config["sources"] = {
-        key: conformer.node(node, "sources", f"sources.{key}")
-        for key, node in (raw.get("sources") or {}).items()
-    }
-    from etude.config.spelling import root_fields
-
-    plain = root_fields(evaluate=True)
-    for key in ("execution", "seed"):
-        config[key] = conformer.field({key: raw[key]} if key in raw else {}, plain[key], key)
-    config["outputs"] = member.root.get("outputs")
-    found = [Fault(path, message) for path, message in conformer.faults]
-    found += [Fault(p, m) for p, m in check_data.side(config, installation, held_out=True)]
-    if config.get("evaluation") is None:
-        found.append(
-            Fault("evaluation", "is switched off; evaluate needs one: evaluation=pass_at_k")
-        )
-    for group in ("evaluation", *needs.evaluation_reads(config, installation.schema)):
-        for used in needs.walk(config.get(group), group, group, installation.schema):
-            for need in needs.active(used.info.requires, used):
-                if need.what.startswith("column:"):
-                    column = check_data.column(
-                        used, need.what, need.why, config, {}, installation, set()
-                    )
-                    found += [Fault(path, message) for path, message in column]
-    if found:
-        raise ConfigError(found)
-    return config
+    """Tell whether a stage sets a key, or chose the file that the key stands in."""
+    node: Any = overlays_of(root).get(stage, {})
+    for part in path.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return isinstance(node, Mapping) and "name" in node
+        node = node[part]
+    return True

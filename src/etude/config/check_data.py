@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from etude.config import needs
+from etude.config import environment, needs
 from etude.config.installation import Installation
 from etude.config.needs import Used
 from etude.config.read_yaml import read_yaml
 from etude.config.spelling import did_you_mean, listed
 from etude.schema import Schema
+
+#: The key of a mix for the prompts of held-out rows, where they are other than those trained on.
+HELD_OUT = "held_out_template"
 
 
 def column(
@@ -105,13 +108,33 @@ def side(
         others = [f"data_mix={name}" for name in _mixes_of(key, installation)]
         near = f" {listed(others, 5)} have some." if others else ""
         yield path, f"names no rows to be {what}: {path}.SOURCE.split=…{off}.{near}"
+    split = "test" if held_out else "train"
+    yield from _parts(parts, path, split, sources, installation)
+    if not held_out:
+        shown = mix.get("demonstrations") or {}
+        yield from _parts(shown, "data_mix.demonstrations", split, sources, installation)
+
+
+def _parts(
+    parts: Mapping[str, Any],
+    path: str,
+    default_split: str,
+    sources: Mapping[str, Any],
+    installation: Installation,
+) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the rows that parts of a mix ask their sources for."""
     for name, part in parts.items():
-        source = str((part or {}).get("source") or name) if isinstance(part, Mapping) else name
+        asked = part if isinstance(part, Mapping) else {}
+        source = str(asked.get("source") or name)
         if source not in sources:
             near = did_you_mean(source, sources) or f" There are {listed(sources)}."
             yield f"{path}.{name}", f"there is no source '{source}'.{near}"
         elif isinstance(sources[source], Mapping):
             yield from _place(source, sources[source])
+            place = f"sources.{source}"
+            for used in needs.walk(sources[source], "sources", place, installation.schema):
+                yield from _split(used, str(asked.get("split") or default_split), f"{path}.{name}")
+                yield from _levels(used, asked.get("levels"), f"{path}.{name}")
 
 
 def _place(key: str, source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -122,10 +145,44 @@ def _place(key: str, source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if all(source[name] is None for name in places):
         typed = ", ".join(f"sources.{key}.{name}=…" for name in places)
         yield f"sources.{key}", f"says nowhere to read: {typed}"
-    path = source["path"]
+    path = environment.read(source["path"])
     local = isinstance(path, str) and source.get("from_stage") is None
     if local and not Path(path).expanduser().exists():
-        yield f"sources.{key}.path", f"there is no file or folder '{path}'."
+        yield f"sources.{key}.path", f"there is no file or folder '{source['path']}'."
+
+
+def _split(source: Used, split: str, path: str) -> Iterator[tuple[str, str]]:
+    """Yield a fault where a source that says which splits it has lacks one."""
+    there = _provided(source, "split")
+    if there and split not in there:
+        near = did_you_mean(split, there)
+        yield f"{path}.split", f"is '{split}'; {source.path} has {listed(there)}.{near}"
+
+
+def _levels(source: Used, asked: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield a fault where rows of levels are asked for that a source cannot have."""
+    if not isinstance(asked, list) or not asked:
+        return
+    if not {"level", "*"} & needs.source_columns(source):
+        message = (
+            f"asks for levels, and the rows of {source.path} have no column 'level':"
+            f" {path}.levels=null, or {source.path}.columns.level=NAME"
+        )
+        yield f"{path}.levels", message
+        return
+    there = _provided(source, "level")
+    missing = [level for level in asked if str(level) not in there]
+    if there and missing:
+        message = (
+            f"asks for {listed(map(str, missing))}; {source.path} has the levels {listed(there)}."
+        )
+        yield f"{path}.levels", message
+
+
+def _provided(source: Used, kind: str) -> list[str]:
+    """Return the names that a source says it provides of a kind; empty where it says none."""
+    found = [need.what.partition(":") for need in needs.active(source.info.provides, source)]
+    return [name for own, _, name in found if own == kind]
 
 
 def _mixes_of(key: str, installation: Installation) -> list[str]:
@@ -138,13 +195,20 @@ def _mixes_of(key: str, installation: Installation) -> list[str]:
 
 def templates(config: Mapping[str, Any], schema: Schema) -> Iterator[tuple[str, str]]:
     """Yield a fault for each column that a template names and a source lacks."""
+    own = (config.get("data_mix") or {}).get(HELD_OUT) is not None
     for key, named in needs.template_columns(config).items():
-        columns = needs.columns_of(config, schema, held_out=key == "held_out_template")
-        for source, known in columns.items():
+        trained = {} if key == HELD_OUT else needs.columns_of(config, schema, held_out=False)
+        measured = {}
+        if key == HELD_OUT or (config.get("evaluation") and not own):
+            measured = needs.columns_of(config, schema, held_out=True)
+        for source, known in {**measured, **trained}.items():
             for column in sorted(named - known) if "*" not in known else []:
-                yield (
-                    f"data_mix.{key}",
+                lines = [
                     f"names the column '{column}'; the source {source} provides:"
-                    f" {listed(sorted(known))}.\n"
+                    f" {listed(sorted(known))}.",
                     f"  {_renamed(source, column)}",
-                )
+                ]
+                if key != HELD_OUT and source not in trained:
+                    other = f"data_mix.{HELD_OUT}='\"{{prompt}}\"'"
+                    lines.append(f"  {other}  if what is held out is measured without it")
+                yield f"data_mix.{key}", "\n".join(lines)

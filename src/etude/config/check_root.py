@@ -19,6 +19,7 @@ from etude.config.spelling import (
     unknown_key,
 )
 from etude.errors import ConfigError, Fault
+from etude.plan.references import RESERVED
 from etude.schema import Schema
 
 _FOLDER = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -59,6 +60,12 @@ def _names(root: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     ]:
         if name is not None and not _FOLDER.fullmatch(str(name)):
             yield path, f"'{name}' is no name for a folder; use letters, digits, '.', '_' and '-'."
+    for stage in overlays_of(root):
+        if stage in RESERVED:
+            yield f"stages.{stage}", f"no stage is called '{stage}': references mean more by it."
+        elif "." in stage:
+            message = f"'{stage}' has a dot, which parts a stage from its output; use '_' or '-'."
+            yield f"stages.{stage}", message
 
 
 def _fresh(root: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

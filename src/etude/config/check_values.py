@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hydra.core.override_parser.types import Override
+
 from etude.config import values
+from etude.config.as_typed import as_text
 from etude.config.compose import Composed
 from etude.config.given import Given
+from etude.config.keys import at, choosing
 from etude.config.locate import Key, Locator, NameOf, Node, Unknown
 from etude.config.overlay import Overlays, overlays_of
+from etude.config.quoting import pasted
 from etude.config.sharing import Trees, put, remove
-from etude.config.spelling import at, did_you_mean, listed
+from etude.config.spelling import did_you_mean, listed
 from etude.config.values import Misfit, shown
 from etude.errors import Fault
 from etude.schema import FieldInfo, Schema
@@ -21,12 +26,23 @@ class ValueChecker:
     """Judges values against composed roots; the roots it makes share what no value touches."""
 
     def __init__(
-        self, overlays: Overlays, schema: Schema, plain: Mapping[str, FieldInfo], trees: Trees
+        self,
+        overlays: Overlays,
+        schema: Schema,
+        plain: Mapping[str, FieldInfo],
+        trees: Trees,
+        letters: Callable[[Override], Any],
     ) -> None:
         self._overlays = overlays
         self._schema = schema
         self._plain = plain
         self._trees = trees
+        self._letters = letters
+        self._with_entries = {
+            group
+            for group, known in schema.components.items()
+            if any(info.entries is not None for info in known.values())
+        }
 
     def lay(
         self, composed: Composed, given: Sequence[Given]
@@ -36,7 +52,7 @@ class ValueChecker:
         laid: list[tuple[Given, Key, str]] = []
         faults: list[Fault] = []
         for each in given:
-            locator = self._locator(root, composed.choices)
+            locator = self.locator(root, composed.choices)
             if each.kind == "remove_value":
                 left = self._remove(each, root)
                 if isinstance(left, Fault):
@@ -45,22 +61,57 @@ class ValueChecker:
                     root = left
                 continue
             for path, value in self._leaves(each, root, composed):
+                value = self._as_typed(each, path, value, locator)
                 outcome = self._one(each, path, value, locator)
                 if isinstance(outcome, Fault):
                     faults.append(outcome)
                     continue
+                if self._is_new_node(path, value, root):
+                    root = put(root, path, None)  # another component replaces
                 root = self._trees.keep(put(root, path, value))
                 if outcome is not None:
                     laid.append((each, outcome, shown(value)))
-                locator = self._locator(root, composed.choices)
+                locator = self.locator(root, composed.choices)
         return root, laid, faults
 
-    def _locator(self, root: Mapping[str, Any], choices: Mapping[str, Any]) -> Locator:
+    def _as_typed(self, each: Given, path: str, value: Any, locator: Locator) -> Any:
+        """Return a value with numbers in the letters they were typed in where a key is text."""
+        if not values.any_number(value):
+            return value
+        inner = path.removeprefix(each.path).removeprefix(".")
+        written = at(self._letters(each.override), inner)
+        for place in (path, path.rpartition(".")[0]):  # a new source lies in the node of all
+            try:
+                target = locator.find(place)
+            except Unknown:
+                continue
+            if isinstance(target, Key) and place == path:
+                return as_text(value, written, target.field.type)
+            if isinstance(target, Node) and target.group and (place == path or target.many):
+                return self._node_as_typed(value, written, target.group)
+            return value
+        return value
+
+    def _node_as_typed(self, value: Any, written: Any, group: str) -> Any:
+        """Return a whole component with the numbers of its text keys as they were typed."""
+        if not isinstance(value, Mapping) or not isinstance(written, Mapping):
+            return value
+        info = self._schema.find(group, str(value.get("name")))
+        fields = info.fields if info is not None else {}
+        return {
+            key: as_text(item, written.get(key), fields[key].type) if key in fields else item
+            for key, item in value.items()
+        }
+
+    def locator(
+        self, root: Mapping[str, Any], choices: Mapping[str, Any], *, new_entries: bool = False
+    ) -> Locator:
+        """Return what finds the keys of a root that was composed of these choices."""
         nodes = {
             stage: self._overlays.lay(root, over, self._overlays.pinned(choices, stage))
             for stage, over in overlays_of(root).items()
         }
-        return Locator(self._schema, root, nodes, self._plain)
+        return Locator(self._schema, root, nodes, self._plain, new_entries)
 
     def _remove(self, each: Given, root: dict[str, Any]) -> Fault | dict[str, Any]:
         """Return the root without what an override takes away, or its fault."""
@@ -85,9 +136,13 @@ class ValueChecker:
     def _split(
         self, path: str, value: Any, root: Mapping[str, Any], composed: Composed
     ) -> Iterator[tuple[str, Any]]:
+        short = self._short(path, value, root, composed)
+        if short:
+            yield f"{path}.{short}", value
+            return
         if isinstance(value, Mapping) and value and not self._is_new_node(path, value, root):
             try:
-                target = self._locator(root, composed.choices).find(path)
+                target = self.locator(root, composed.choices).find(path)
             except Unknown:
                 yield path, value
                 return
@@ -97,9 +152,21 @@ class ValueChecker:
                 return
         yield path, value
 
-    def _is_new_node(self, path: str, value: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
-        """Tell whether a mapping is a whole component put where there is none or another one."""
-        name = value.get("name")
+    def _short(self, path: str, value: Any, root: Mapping[str, Any], composed: Composed) -> str:
+        """Return the key that a bare text given for a mapping stands for; empty for none."""
+        head, _, rest = path.partition(".")
+        group = rest.partition(".")[2].partition(".")[0] if head == "stages" else head
+        if not isinstance(value, str) or group not in self._with_entries:
+            return ""
+        try:
+            target = self.locator(root, composed.choices).find(path)
+        except Unknown:
+            return ""
+        return target.short if isinstance(target, Node) else ""
+
+    def _is_new_node(self, path: str, value: Any, root: Mapping[str, Any]) -> bool:
+        """Tell whether a value is a whole component put where there is none or another one."""
+        name = value.get("name") if isinstance(value, Mapping) else None
         now = at(root, path)
         old = now.get("name") if isinstance(now, Mapping) else None
         return name is not None and name != old
@@ -115,6 +182,8 @@ class ValueChecker:
             return Fault(each.typed, str(error))
         if isinstance(target, NameOf):
             return self._name(each, target, value)
+        if isinstance(target, Node) and target.short and value is None:
+            return Key(path, FieldInfo(path.rpartition(".")[2], "any"), target.stage)
         if isinstance(target, Node):
             return self._node(each, target, value)
         try:
@@ -164,7 +233,9 @@ class ValueChecker:
             return None
         known = self._schema.components.get(target.group, {})
         name = str(value["name"])
-        if name not in known:
+        if problems := self._schema.problems(target.group, name):
+            return Fault(each.typed, "\n  ".join(problems))
+        if self._schema.find(target.group, name) is None:
             near = did_you_mean(name, known) or f" There is {listed(known)}."
             return Fault(each.typed, f"there is no {target.group} named '{name}'.{near}")
         return True
@@ -175,22 +246,26 @@ class ValueChecker:
         known = self._schema.components.get(target.group, {})
         place = f"stages.{target.stage}." if target.stage else ""
         how = place + (target.group.replace("/", ".") if place else target.group)
-        if str(value) in known:
-            return Fault(each.typed, f"is chosen as a whole: {how}={value}")
+        if self._schema.find(target.group, str(value)) is not None:
+            return Fault(each.typed, f"is chosen as a whole: {pasted(f'{how}={value}')}")
         near = did_you_mean(str(value), known) or f" There is {listed(known)}."
         return Fault(each.typed, f"there is no {target.group} named '{value}'.{near}  ({how}=…)")
 
     def _node(self, each: Given, target: Node, value: Any) -> Fault | None:
         if isinstance(value, Mapping):
             return None
-        if target.group is not None and value is None:
+        if value is None and (target.group is not None or target.removable):
             return None
         keys = listed(target.keys, 8)
         if target.group is not None and not target.many:
-            if target.stage is not None:
-                return Fault(each.typed, f"there is no {target.group} '{shown(value)}'.")
-            return Fault(each.typed, f"is chosen, not set: {target.group}={shown(value)}")
+            return Fault(
+                each.typed,
+                f"is chosen, not set: {choosing(target.path, target.group)}={shown(value)}",
+            )
         if target.many and target.group is not None:
             listing = value if isinstance(value, list) else [value]
-            return Fault(each.typed, f"is chosen, not set: {target.group}={shown(listing)}")
+            how = pasted(f"{target.group}={shown(listing)}")
+            if target.group not in self._schema.lists:
+                how = f"{target.path}.KEY=NAME"
+            return Fault(each.typed, f"is chosen, not set: {how}")
         return Fault(each.typed, f"holds keys ({keys}); type {target.path}.KEY=VALUE")

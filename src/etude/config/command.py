@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from etude.config.spelling import did_you_mean
-from etude.errors import ConfigError, Fault
+from etude.errors import Fault
 
 #: Flags of Hydra's commands that take no value here, and those that take one.
 SWITCHES = {
@@ -125,24 +125,23 @@ def hydra_key_fault(text: str) -> Fault | None:
     return Fault(text, "sets Hydra's own machinery, which is not used here.")
 
 
-_IN_STAGE = re.compile(r"^\+{0,2}stages\.([\w-]+)\.([A-Za-z_][\w./]*)=(.*)$", re.DOTALL)
+_DOTTED = re.compile(
+    r"^\+{0,2}(?:stages\.(?P<stage>[\w-]+)\.)?(?P<path>[A-Za-z_][\w./]*)=(?P<value>.*)$", re.DOTALL
+)
 
 
-def as_group_override(text: str, groups: Iterable[str]) -> str:
-    """Return ``stages.rl.objective=dapo`` as Hydra's ``objective@stages.rl.objective=dapo``.
+def as_group_override(text: str, groups: Container[str]) -> str:
+    """Return ``objective.advantage=grpo`` as Hydra's ``objective/advantage=grpo``.
 
-    Everything else is returned as it is; null and mappings stay values.
+    And ``stages.rl.objective=dapo`` as ``objective@stages.rl.objective=dapo``. Everything else is
+    returned as it is; null and mappings stay values. ``groups`` are those whose place is known
+    without looking at what lies around it.
     """
-    found = _IN_STAGE.match(text)
-    if found is None:
+    found = _DOTTED.match(text)
+    if found is None or (found["stage"] is None and "." not in found["path"]):
         return text
-    stage, path, value = found.groups()
-    group = path.replace(".", "/")
+    stage, value, group = found["stage"], found["value"], found["path"].replace(".", "/")
     if group not in groups or value.strip() in ("null", "") or value.lstrip().startswith("{"):
         return text
-    return f"{group}@stages.{stage}.{group.replace('/', '.')}={value}"
-
-
-def one_fault(typed: str, message: str) -> ConfigError:
-    """Return the error of a single thing to mend."""
-    return ConfigError([Fault(typed, message)])
+    place = f"@stages.{stage}.{group.replace('/', '.')}" if stage is not None else ""
+    return f"{group}{place}={value}"

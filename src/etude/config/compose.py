@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from etude.config import part_lists
+from etude.config.circles import circle
 from etude.config.hydra_private import COMPOSE_ERRORS, Composer, DefaultsList
 from etude.config.installation import Installation
 from etude.config.sharing import Trees
@@ -61,11 +63,31 @@ class Roots:
         """Return group → choice of group overrides without composing any content."""
         return _choices(self._defaults(tuple(chosen)))
 
+    def lists(self, chosen: Sequence[str]) -> set[str]:
+        """Return ``group`` or ``group@package`` of the slots of several that a list fills."""
+        found = set()
+        for each in self._defaults(tuple(chosen)).defaults:
+            group, entry, _ = (each.config_path or "").rpartition(f"/{part_lists.ENTRY}")
+            if entry:
+                default = each.package == group.replace("/", ".")
+                found.add(group if default else f"{group}@{each.package}")
+        return found
+
+    def _too_deep(self, chosen: Sequence[tuple[str, str]]) -> Fault:
+        """Return why the defaults of chosen files have no end."""
+        names = " ".join(f"{group}={name}" for group, name in chosen)
+        return circle(self.installation, chosen) or Fault(
+            names, "cannot be composed: the defaults of its files go too deep."
+        )
+
     def _defaults(self, key: tuple[str, ...]) -> DefaultsList:
         if key not in self._listed:
             try:
                 parsed = [self.composer.parse(text) for text in key]
                 self._listed[key] = self.composer.defaults(parsed)
+            except RecursionError as error:
+                chosen = [(each.key_or_group, str(each.value())) for each in parsed]
+                raise ConfigError([self._too_deep(chosen)]) from error
             except COMPOSE_ERRORS as error:
                 raise ConfigError([_fault(error, key)]) from error
         return self._listed[key]
@@ -90,4 +112,5 @@ def _fault(error: Exception, chosen: tuple[str, ...]) -> Fault:
             break
         if line:
             kept.append(line)
-    return Fault(" ".join(chosen), "cannot be composed: " + " ".join(kept))
+    texts = map(part_lists.as_typed, (" ".join(chosen), "cannot be composed: " + " ".join(kept)))
+    return Fault(*texts)

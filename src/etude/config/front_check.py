@@ -7,22 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from etude.config import check_choices
+from etude.config import check_choices, check_evaluations, check_roles
 from etude.config.check_choices import ChoiceChecker
 from etude.config.check_root import check_root
 from etude.config.check_values import ValueChecker
 from etude.config.compose import Composed, Member, roots_of
 from etude.config.effect import Effects
-from etude.config.given import Given, parse
+from etude.config.fill_slots import SlotFiller
+from etude.config.given import MOST_MEMBERS, Given, parse
 from etude.config.installation import Installation
-from etude.config.locate import Key
+from etude.config.locate import Key, Locator
 from etude.config.overlay import Overlays
 from etude.config.pipeline import expand
+from etude.config.quoting import as_text, pasted
 from etude.config.spelling import root_fields
 from etude.errors import ConfigError, Fault
-
-#: More members than this are a slip of the keyboard rather than a sweep.
-MOST_MEMBERS = 10_000
 
 
 @dataclass
@@ -54,8 +53,13 @@ class FrontCheck:
         self._evaluate = evaluate
         self._overlays = Overlays(installation.schema)
         self._values = ValueChecker(
-            self._overlays, installation.schema, root_fields(evaluate), self._roots.trees
+            self._overlays,
+            installation.schema,
+            root_fields(evaluate),
+            self._roots.trees,
+            self._roots.composer.letters,
         )
+        self._slots = SlotFiller(installation.schema, self._choices, self._locator, self._composed)
         self._warnings = installation.warnings
         self._read: dict[str, Given | Fault] = {}
 
@@ -108,8 +112,8 @@ class FrontCheck:
             if each.override.is_sweep_override() and not multirun:
                 key, _, value = each.typed.partition("=")
                 message = (
-                    f"names several values: -m runs each of them, {key}=[{value}] is a list and"
-                    f" {key}=\\'{value}\\' is text."
+                    "names several values: -m runs each of them,"
+                    f" {pasted(f'{key}=[{value}]')} is a list and {as_text(key, value)} is text."
                 )
                 if (
                     not each.override.value_type
@@ -156,8 +160,12 @@ class FrontCheck:
             return []
         if faults:
             report.misread = report.adrift = True
+        filled = self._slots.fill(given, chosen, composed)
+        if filled.faults:
+            report.misread = True
+        composed, given = filled.composed, filled.given
         root, laid, value_faults = self._values.lay(composed, [g for g in given if not g.group])
-        for fault in (*faults, *value_faults):
+        for fault in (*faults, *filled.faults, *value_faults):
             report.add(fault)
         warnings = [*self._warnings, *self._choices.pinned_twice(given)]
         report.members.append(Member(list(texts), root, composed.choices, warnings))
@@ -178,6 +186,9 @@ class FrontCheck:
         except ConfigError:
             return None  # the reason has been given
 
+    def _locator(self, composed: Composed) -> Locator:
+        return self._values.locator(composed.root, composed.choices, new_entries=True)
+
     def _without_effect(
         self,
         root: Mapping[str, Any],
@@ -192,6 +203,9 @@ class FrontCheck:
             return []  # these faults are reported where the stages are checked
         effects = Effects(root, composed.choices, steps, self._installation.schema, self._overlays)
         found = []
+        for each in given:
+            if each.value is None and check_evaluations.is_none(each.path, composed.root, root):
+                found.append(Fault(each.typed, "there is nothing to take away."))
         for each, key, value in laid:
             if each.stage is None:
                 message = effects.of_value(key.path, key.field, value)
@@ -204,6 +218,11 @@ class FrontCheck:
                 message = effects.of_choice(each.path, each.typed.partition("=")[2])
                 if message is not None:
                     found.append(Fault(each.typed, message))
-            elif each.kind == "choice" and each.stage not in {step.overlay for step in steps}:
-                found.append(Fault(each.typed, f"the stage '{each.stage}' is not in the pipeline."))
+            elif each.kind == "choice" and each.stage is not None:
+                message = effects.of_stage_choice(each.stage, each.path)
+                if message is not None:
+                    found.append(Fault(each.typed, message))
+        typed = {each.path for each in given}
+        here, nodes = self._installation, effects.nodes
+        found += check_roles.misspelt(root, composed.choices, nodes, typed, here)
         return list(dict.fromkeys(found))

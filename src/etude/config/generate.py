@@ -6,14 +6,26 @@ import importlib
 import json
 import os
 import pkgutil
+import re
 import sys
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from etude import component
-from etude.config import reflect, write_yaml
+from etude.config import read_presets, reflect, write_yaml
+from etude.config.conditions import names_in
+from etude.config.settings import PRESET_GROUPS
+from etude.entries import built_in
+from etude.fields import is_own
+from etude.learner import traits
+
+#: What a condition on learners may name.
+_TRAITS = {each.name for each in fields(traits.Traits)}
+
+_BRACES = re.compile(r"\{(\w+)\}")
 
 Components = dict[str, dict[str, dict[str, Any]]]
 
@@ -24,20 +36,24 @@ class Found:
 
     components: Components = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
+    learners: dict[str, dict[str, Any]] = field(default_factory=dict)
+    presets: Components = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     failed_modules: list[str] = field(default_factory=list)
 
 
-def _slot_groups(entry: dict[str, Any]) -> list[tuple[str, bool, str]]:
-    """Return (sub-group, takes many, doc) of an entry's slots."""
-    found = []
-    for described in entry["fields"].values():
-        kind = described["type"]
-        if isinstance(kind, dict) and "slots" in kind:
-            found.append((kind["slots"], True, described["doc"]))
-        elif isinstance(kind, dict) and "slot" in kind:
-            found.append((kind["slot"], False, described["doc"]))
-    return found
+def _slots(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (group, doc) of the slots among fields, those inside structs too."""
+    for described in fields.values():
+        kinds = [described["type"]]
+        while kinds:
+            kind = kinds.pop()
+            if not isinstance(kind, dict):
+                continue
+            if slot := kind.get("slot") or kind.get("slots"):
+                yield slot, described["doc"]
+            yield from _slots(kind.get("struct", {}))
+            kinds += [*kind.get("any_of", ()), kind.get("list"), kind.get("dict")]
 
 
 def _import_all(package: str, folder: Path, found: Found) -> None:
@@ -55,7 +71,7 @@ def _import_all(package: str, folder: Path, found: Found) -> None:
 
 
 def collect(package: str = "etude") -> Found:
-    """Import a package's component modules and describe every component it registers.
+    """Import a package's component modules; describe every component and learner it registers.
 
     For etude the folders are the config groups and, in turn, the sub-groups their slots name. For
     a plug-in every module of the package is imported, as its components name their groups.
@@ -63,8 +79,8 @@ def collect(package: str = "etude") -> Found:
     found = Found()
     root = importlib.import_module(package)
     folder = Path(root.__path__[0])
-    many: dict[str, bool] = {}
     if package == "etude":
+        _import_all("etude.learner", folder / "learner", found)
         found.groups.update(component.GROUPS)
         queue = list(component.GROUPS)
         while queue:
@@ -74,21 +90,29 @@ def collect(package: str = "etude") -> Found:
             _import_all(f"etude.{group.replace('/', '.')}", folder / group, found)
             _describe_registered("etude", found)
             for entry in found.components.get(group, {}).values():
-                for sub_group, takes_many, doc in _slot_groups(entry):
-                    if sub_group not in found.groups:
-                        found.groups[sub_group] = doc
-                        queue.append(sub_group)
-                    many[sub_group] = takes_many or many.get(sub_group, False)
+                for slot, doc in _slots(entry["fields"]):
+                    if slot not in found.groups and is_own(slot, group):
+                        found.groups[slot] = doc
+                        queue.append(slot)
     else:
         _import_tree(package, folder, found)
         _describe_registered(package, found)
-        own = known_many(as_json(found))
-        found.groups.update(dict.fromkeys(own, ""))
-        many = {**own, **known_many(_own_schema())}
+        for group, entries in found.components.items():
+            slots = [slot for entry in entries.values() for slot, _ in _slots(entry["fields"])]
+            found.groups.update({slot: "" for slot in slots if is_own(slot, group)})
+    known = {*component.GROUPS, *found.groups, *(built_in().groups if package != "etude" else ())}
+    _describe_learners(package, found)
+    for group in PRESET_GROUPS:
+        found.presets[group] = read_presets.presets_of(folder / "conf" / group)
     for group, entries in found.components.items():
         for name, entry in entries.items():
-            entry["many"] = many.get(group, False)
+            found.problems += [
+                f"{group}={name}: a slot names the group '{slot}', and there is none"
+                for slot, _ in _slots(entry["fields"])
+                if slot not in known
+            ]
             found.problems += _problems(group, name, entry["fields"])
+            found.problems += _unknown_names(group, name, entry)
     return found
 
 
@@ -99,10 +123,19 @@ def _import_tree(package: str, folder: Path, found: Found) -> None:
             _import_tree(f"{package}.{info.name}", folder / info.name, found)
 
 
+def _is_of(cls: type, package: str) -> bool:
+    return f"{cls.__module__}.".startswith(f"{package}.")
+
+
+def _describe_learners(package: str, found: Found) -> None:
+    for name, declared in sorted(traits.LEARNERS.items()):
+        if _is_of(declared.cls, package):
+            found.learners[name] = reflect.describe_learner(declared)
+
+
 def _describe_registered(package: str, found: Found) -> None:
     for (group, name), cls in component.REGISTRY.items():
-        owner = cls.__module__
-        if owner != package and not owner.startswith(package + "."):
+        if not _is_of(cls, package):
             continue
         if name in found.components.get(group, {}):
             continue
@@ -129,21 +162,21 @@ def _problems(group: str, name: str, fields: dict[str, Any]) -> list[str]:
     return found
 
 
-def known_many(schema: dict[str, Any]) -> dict[str, bool]:
-    """Return sub-group → whether its slot takes several parts, from a schema's JSON."""
-    many: dict[str, bool] = {}
-    for entries in schema["components"].values():
-        for entry in entries.values():
-            for group, takes_many, _ in _slot_groups(entry):
-                many[group] = takes_many or many.get(group, False)
-    return many
-
-
-def _own_schema() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(
-        (Path(component.__file__).parent / "schema.json").read_text(encoding="utf-8")
-    )
-    return content
+def _unknown_names(group: str, name: str, entry: dict[str, Any]) -> list[str]:
+    """Return a problem for each condition of a component on what is no field, or no trait."""
+    needs = [*entry["requires"], *entry["provides"], *entry["conflicts"]]
+    conditions = [need["when"] for need in needs] + [rule["must"] for rule in entry["rules"]]
+    own = {"stage", *entry["fields"]}
+    judged = [(text, own, "field") for text in conditions]
+    judged += [(each.get("read_by", ""), _TRAITS, "trait") for each in entry["fields"].values()]
+    judged += [(name, own, "field") for need in needs for name in _BRACES.findall(need["what"])]
+    return [
+        f"{group}={name}: '{asked.split('.')[0]}' in the condition '{condition}' is no {kind}"
+        for condition, known, kind in judged
+        if condition
+        for asked in names_in(condition)
+        if asked.split(".")[0] not in known
+    ]
 
 
 def keep_failed(found: Found, previous: dict[str, Any]) -> None:
@@ -153,6 +186,9 @@ def keep_failed(found: Found, previous: dict[str, Any]) -> None:
             if entry["class"].split(":")[0] in found.failed_modules:
                 found.components.setdefault(group, {})[name] = entry
                 found.groups.setdefault(group, previous["groups"].get(group, {}).get("doc", ""))
+    for name, entry in previous.get("learners", {}).items():
+        if entry["class"].split(":")[0] in found.failed_modules:
+            found.learners[name] = entry
 
 
 def as_json(found: Found) -> dict[str, Any]:
@@ -163,6 +199,8 @@ def as_json(found: Found) -> dict[str, Any]:
             group: {name: found.components[group][name] for name in sorted(found.components[group])}
             for group in sorted(found.components)
         },
+        "learners": found.learners,
+        "presets": found.presets,
     }
 
 
@@ -218,13 +256,13 @@ def main(argv: list[str]) -> int:
         keep_failed(found, json.loads(schema_path.read_text(encoding="utf-8")))
     files = planned_files(found, folder)
     if args.package == "etude":
-        from etude import schema
+        from etude import entries
         from etude.config import methods_page, root_yaml
 
         files[folder / "conf" / "etude.yaml"] = root_yaml.text()
         docs = folder.parent.parent / "docs"
         if docs.is_dir():  # a checkout; an installed package has no docs beside it
-            known = schema.parse(as_json(found))
+            known = entries.parse(as_json(found))
             recipes = folder / "conf" / "recipe"
             files[docs / "methods.md"] = methods_page.page(known, recipes)
     changed = [
@@ -242,7 +280,8 @@ def main(argv: list[str]) -> int:
         if not args.check:
             path.unlink()
     count = sum(len(entries) for entries in found.components.values())
-    print(f"{count} components in {len(found.components)} groups")
+    presets = sum(len(entries) for entries in found.presets.values())
+    print(f"{count} components in {len(found.components)} groups, {presets} presets")
     if args.check and (changed or stale):
         print("run: python -m etude.schema" + _package_flag(args.package), file=sys.stderr)
     return 1 if found.problems or (args.check and (changed or stale)) else 0

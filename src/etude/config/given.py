@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep, ValueType
 from hydra.errors import HydraException
 
+from etude.by_path.reference import is_reference
+from etude.by_path.typed import as_component, readable
+from etude.config import odd_letters, quoting
 from etude.config.command import as_group_override, hydra_key_fault
 from etude.config.hydra_private import Composer
 from etude.config.installation import Installation
+from etude.config.quoting import LONGEST, shortened
 from etude.config.spelling import did_you_mean
 from etude.errors import Fault
+
+#: More members than this are a slip of the keyboard rather than a sweep.
+MOST_MEMBERS = 10_000
 
 Kind = Literal["choice", "value", "remove_choice", "remove_value"]
 
@@ -24,7 +32,7 @@ class Given:
     """What was typed, and what it means.
 
     ``group`` and ``package`` are those of a chosen file (``package`` is the dotted place of its
-    node), ``path`` is the dotted key of a value.
+    node), ``path`` is the dotted key of a value, ``choices`` are those of ``a,b,c`` as typed.
     """
 
     typed: str
@@ -33,6 +41,7 @@ class Given:
     value: Any
     group: str = ""
     package: str = ""
+    choices: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -51,7 +60,7 @@ class Given:
             yield self.typed
             return
         key = self.override.get_key_element()
-        for value in self.override.sweep_string_iterator():
+        for value in self.choices or self.override.sweep_string_iterator():
             yield f"{key}={value}"
 
 
@@ -60,18 +69,41 @@ def parse(text: str, composer: Composer, installation: Installation) -> Given | 
     refused = hydra_key_fault(text)
     if refused is not None:
         return refused
-    normal = as_group_override(text, installation.groups)
+    normal = as_group_override(text, installation.placed_groups)
+    if is_reference(normal) and "=" not in normal:
+        return Fault(text, f"says not what for; type {quoting.pasted(f'verifier={normal}')}, say.")
     if "=" not in normal and not normal.startswith("~"):
         near = did_you_mean(normal, ["list", "show", "plan", "status"])
         what = f" ('etude {near.split()[-1][:-1]}' is a command.)" if near else ""
         return Fault(text, f"is no override; type KEY=VALUE or GROUP=CHOICE.{what}")
+    if not (key := normal.partition("=")[0]).isascii():
+        plain = odd_letters.plain(key)
+        meant = f" Did you mean {plain}?" if plain.isascii() else ""
+        return Fault(text, f"there is no key '{key}'.{meant} ({odd_letters.named(key)})")
     try:
-        override = composer.parse(normal)
+        override = composer.parse(quoting.with_foreign_quoted(readable(normal)))
     except HydraException as error:
-        return Fault(text, f"cannot be read: {_reason(error)}")
+        return Fault(text, f"cannot be read: {_reason(error)}.{_instead(normal, composer)}")
     if override.is_interval_sweep():
         return Fault(text, "a sweep needs single values: a,b,c, choice(…) or range(…).")
-    return _meant(text, override, installation)
+    value = override.value()
+    if isinstance(value, RangeSweep) and (endless := _of_range(value)):
+        return Fault(text, endless)
+    given = _meant(text, override, installation)
+    if isinstance(given, Given) and override.value_type is ValueType.SIMPLE_CHOICE_SWEEP:
+        return replace(given, choices=tuple(composer.letters(override)))
+    return given
+
+
+def _of_range(sweep: RangeSweep) -> str | None:
+    """Return what is wrong with a range that has no end, or none that anyone waits for."""
+    ends = (sweep.start, sweep.stop, sweep.step)
+    if not all(end is not None and math.isfinite(end) for end in ends) or sweep.step == 0:
+        return "is a range without an end; type range(first,end) or range(first,end,step)."
+    count = (float(sweep.stop or 0) - float(sweep.start or 0)) / sweep.step
+    if count > MOST_MEMBERS:
+        return f"asks for {count:,.0f} runs; the most is {MOST_MEMBERS:,}."
+    return None
 
 
 def _meant(text: str, override: Override, installation: Installation) -> Given | Fault:
@@ -88,14 +120,28 @@ def _meant(text: str, override: Override, installation: Installation) -> Given |
         return Fault(text, f"there is no config group '{key}'.{near}  (etude list)")
     if override.is_delete():
         return Given(text, "remove_value", override, value)
-    return Given(text, "value", override, value)
+    return Given(text, "value", override, as_component(key, value))
 
 
 def _reason(error: HydraException) -> str:
     """Return the parser's reason on one line, without what a person cannot use."""
     lines = [line for line in str(error).splitlines() if line and not line.startswith("See https")]
     reason = " ".join(line.strip() for line in lines if line.strip(" ^"))
-    reason = re.sub(r"^(LexerNoViableAltException: |Error parsing override '.*?' ?)", "", reason)
-    return (
-        reason or "the override grammar does not know this form"
-    ) + " (quote special characters)"
+    reason = re.sub(r"^(LexerNoViableAltException: .*|Error parsing override '.*?' ?)", "", reason)
+    return shortened(reason) or "the override grammar does not know this form"
+
+
+def _instead(text: str, composer: Composer) -> str:
+    """Return how a value is typed so that all of it is text; nothing where that does not help."""
+    key, equals, value = text.partition("=")
+    whole = f'"{value}"' if "${" in value else quoting.text(value)
+    for typed in (quoting.list_of_text(value), whole):
+        try:
+            if typed is not None and equals and len(value) < LONGEST:
+                composer.parse(f"{key}={typed}")
+                return (
+                    f" Text with such characters needs quotes: {quoting.pasted(f'{key}={typed}')}"
+                )
+        except HydraException:
+            continue
+    return ""

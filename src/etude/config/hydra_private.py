@@ -27,8 +27,15 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from etude.by_path.reference import is_reference
+from etude.by_path.reference import read as read_reference
+from etude.by_path.slots import defaults_of
+from etude.config import part_lists, shorts
+from etude.config.as_typed import letters
 from etude.config.installation import Installation
+from etude.config.read_presets import derived_from
 from etude.config.read_yaml import package_header, read_yaml
+from etude.config.settings import PRESET_GROUPS
 from etude.config.sharing import put
 
 PRIMARY = "etude"
@@ -61,15 +68,31 @@ class ChoiceSource(ConfigSource):
         if name == PRIMARY:
             return self._result(read_yaml(self.installation.primary), None)
         group, choice = self._split(name)
+        if choice.startswith(part_lists.ENTRY):
+            of = part_lists.chosen_by(choice)
+            key = read_reference(of).attribute if is_reference(of) else self._component(group, of)
+            return self._result(part_lists.content_of(group, of, key), None)
+        if is_reference(choice):  # the defaults of its options are filled in later
+            return self._result(self._by_path(group, part_lists.chosen_by(choice)), None)
         found = self.installation.choice(group, choice) if group else None
         if found is None:
             raise ConfigLoadError(f"Config not found : {config_path}")
         header = "_global_" if group == "recipe" else package_header(found.path)
-        content = read_yaml(found.path)
+        content = part_lists.with_entries(read_yaml(found.path), group, self._lists)
+        if group in self._lists:
+            content = part_lists.unwrapped(content, self._component(group, choice))
+        content = shorts.written_out(content, group, self.installation.schema)
+        if group in PRESET_GROUPS and "name" not in content and derived_from(content):
+            content = {**content, "preset": choice}
         if isinstance(content.get("defaults"), list):
             # Hydra wants overrides last; where they stand makes no difference to what they mean.
             content["defaults"] = sorted(content["defaults"], key=_is_override)
         return self._result(content, header)
+
+    def _by_path(self, group: str, name: str) -> dict[str, Any]:
+        info = self.installation.schema.find(group, name)
+        slots = [] if info is None else defaults_of(info.fields)
+        return {**({"defaults": [*slots, "_self_"]} if slots else {}), "name": name}
 
     def _result(self, content: dict[str, Any], package: str | None) -> ConfigResult:
         return ConfigResult(
@@ -78,6 +101,13 @@ class ChoiceSource(ConfigSource):
             config=OmegaConf.create(content),
             header={"package": package},
         )
+
+    @property
+    def _lists(self) -> frozenset[str]:
+        return self.installation.schema.lists
+
+    def _component(self, group: str, choice: str) -> str:
+        return self.installation.component_name(group, choice)
 
     def _split(self, path: str) -> tuple[str, str]:
         """Return the longest group that a path begins with, and the choice that is left."""
@@ -101,7 +131,8 @@ class ChoiceSource(ConfigSource):
         name = config_path.removesuffix(".yaml")
         group, choice = self._split(name)
         return name in (PRIMARY, SOURCES) or (
-            bool(group) and self.installation.choice(group, choice) is not None
+            bool(group)
+            and self.installation.choice(group, part_lists.chosen_by(choice)) is not None
         )
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
@@ -145,7 +176,16 @@ class Composer:
 
     def parse(self, text: str) -> Override:
         """Return one override of the command line; raises HydraException where it has none."""
-        return self._parser.parse_overrides([text])[0]
+        try:
+            return self._parser.parse_overrides([text])[0]
+        except RecursionError:
+            raise HydraException("brackets within brackets, too deep to be meant") from None
+        except ValueError:  # Python reads no whole number of more than 4,300 digits
+            raise HydraException("a number of too many digits to be meant") from None
+
+    def letters(self, override: Override) -> Any:
+        """Return an override's value with numbers and truth values as text, as they were typed."""
+        return letters(override, self._parser.functions)
 
     def defaults(self, overrides: Sequence[Override]) -> DefaultsList:
         """Return the files that group overrides choose, in the order they are merged."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from etude import component
+from etude.by_path.describe import ByPath
+from etude.by_path.reference import is_reference
+from etude.by_path.reference import read as read_reference
 from etude.config.plugins import Plugin, discover
-from etude.config.read_yaml import read_yaml
-from etude.schema import ComponentInfo, Schema, built_in
+from etude.config.read_presets import derived_from
+from etude.config.read_yaml import read_yaml, text_of
+from etude.entries import ComponentInfo, PresetInfo, Schema, built_in
 
 #: Groups whose files lie in a folder of their own beside conf/.
 OWN_FOLDERS = {"recipe": "recipes", "launcher": "launchers"}
@@ -66,6 +70,11 @@ class Installation:
         """Return every config group and sub-group with what it is for."""
         return {**component.GROUPS, **self.schema.groups}
 
+    @cached_property
+    def placed_groups(self) -> frozenset[str]:
+        """Return the groups that a dotted path alone tells: ``objective.advantage`` is one."""
+        return frozenset(component.GROUPS) | self.schema.always_slots
+
     def choices(self, group: str) -> dict[str, Choice]:
         """Return the choices of a group by name, in order of name."""
         if group not in self._choices:
@@ -73,11 +82,19 @@ class Installation:
         return self._choices[group]
 
     def choice(self, group: str, name: str) -> Choice | None:
-        """Return one choice, or None when the group has none of that name."""
+        """Return one choice, or None when the group has none of that name.
+
+        A place (``./reward.py:score``) is a choice of every group; its path is that of no YAML.
+        """
+        if is_reference(name):
+            file = read_reference(name).file
+            return Choice(group, name, file, Origin("your own files", file.parent, user=True))
         return self.choices(group).get(name)
 
     def component_name(self, group: str, choice: str) -> str:
         """Return the component of a choice: the ``name`` in its file or in one it derives from."""
+        if is_reference(choice):
+            return choice
         seen: list[str] = []
         while choice not in seen and (found := self.choice(group, choice)) is not None:
             seen.append(choice)
@@ -111,7 +128,7 @@ class Installation:
 
     def _shadows(self, new: Choice, old: Choice) -> bool:
         """Say aloud that a choice hides another; a file that is none of etude's hides nothing."""
-        if new.origin.user and not _LOOKS_OURS.search(new.path.read_text(encoding="utf-8")):
+        if new.origin.user and not _LOOKS_OURS.search(text_of(new.path)):
             self.notes.append(
                 f"{new.path} is left out: it has no `name:`, so it is no {new.group} of etude"
             )
@@ -130,14 +147,6 @@ def _named(content: dict[str, Any]) -> str | None:
     nodes = [node for key, node in content.items() if key != "defaults"]
     if len(nodes) == 1 and isinstance(nodes[0], dict) and isinstance(nodes[0].get("name"), str):
         return str(nodes[0]["name"])
-    return None
-
-
-def derived_from(content: dict[str, Any]) -> str | None:
-    """Return the choice of the same group that a file's defaults begin with."""
-    for entry in content.get("defaults") or []:
-        if isinstance(entry, str) and entry != "_self_" and not entry.startswith("/"):
-            return entry
     return None
 
 
@@ -162,6 +171,7 @@ def merge(own: Schema, plugins: Sequence[Plugin]) -> Schema:
     components: dict[str, dict[str, ComponentInfo]] = {
         group: dict(entries) for group, entries in own.components.items()
     }
+    learners = dict(own.learners)
     warnings: list[str] = []
     for plugin in plugins:
         for group, doc in plugin.schema.groups.items():
@@ -174,7 +184,25 @@ def merge(own: Schema, plugins: Sequence[Plugin]) -> Schema:
                         f"{group}={name} of the plug-in {plugin.name} is not used: {known.package}"
                         f" has one of that name"
                     )
-    return Schema(groups, components, tuple(warnings))
+        for name, learner in plugin.schema.learners.items():
+            other = learners.setdefault(name, learner)
+            if other is not learner:
+                warnings.append(
+                    f"the learner {name} of the plug-in {plugin.name} is not used: {other.package}"
+                    f" has one of that name"
+                )
+    merged = Schema(groups, components, tuple(warnings), learners, _presets(own, plugins))
+    return replace(merged, beyond=ByPath(merged))
+
+
+def _presets(own: Schema, plugins: Sequence[Plugin]) -> dict[str, dict[str, PresetInfo]]:
+    """Return every preset; of one name the file of the first origin is chosen, and its entry."""
+    found: dict[str, dict[str, PresetInfo]] = {}
+    for schema in (own, *(plugin.schema for plugin in plugins)):
+        for group, entries in schema.presets.items():
+            for name, preset in entries.items():
+                found.setdefault(group, {}).setdefault(name, preset)
+    return found
 
 
 def make(
@@ -203,8 +231,13 @@ def _is_own(folder: Path, package_folder: Path) -> bool:
     return (folder / "conf").exists() and own.exists() and (folder / "conf").samefile(own)
 
 
-@cache
 def installed(user_folder: Path | None = None) -> Installation:
     """Return what is installed, with the choices of a folder (the current one where None)."""
+    return seen_from(user_folder or Path.cwd())  # a process may go to another folder
+
+
+@cache
+def seen_from(user_folder: Path) -> Installation:
+    """Return what is installed, with the choices of this folder."""
     package_folder = Path(component.__file__).parent
-    return make(built_in(), package_folder, discover(), user_folder or Path.cwd())
+    return make(built_in(), package_folder, discover(), user_folder)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from etude.component import GROUPS
-from etude.config.overlay import STAGE_GROUPS
+from etude.config.keys import choosing
+from etude.config.overlay import STAGE_GROUPS, over_node
+from etude.config.quoting import pasted
 from etude.config.settings import ROOT_ONLY, STAGE_EXTRAS, STAGE_ROOT_KEYS
 from etude.config.spelling import (
     WHOLE,
@@ -30,7 +33,7 @@ class Unknown(Exception):
 
 @dataclass(frozen=True)
 class Key:
-    """A typed key, read by ``learners`` (empty: all), in the stage ``stage`` (None: the root)."""
+    """A typed key with what it may be, in the stage ``stage`` (None: the root)."""
 
     path: str
     field: FieldInfo
@@ -39,13 +42,19 @@ class Key:
 
 @dataclass(frozen=True)
 class Node:
-    """A place that holds keys: a component, a struct, a stage, the parts of a slot."""
+    """A place that holds keys: a component, a struct, a stage, the parts of a slot.
+
+    A ``removable`` one is an entry that null takes away.
+    ``short`` is the key that a bare text put there stands for.
+    """
 
     path: str
     keys: tuple[str, ...]
     group: str | None = None
     stage: str | None = None
     many: bool = False
+    removable: bool = False
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,12 +72,16 @@ Target = Key | Node | NameOf
 
 @dataclass(frozen=True)
 class Locator:
-    """Finds keys in one composed root; ``stage_nodes`` lays each stage's overlay over it."""
+    """Finds keys in one composed root; ``stage_nodes`` lays each stage's overlay over it.
+
+    With ``new_entries`` a key under which parts may lie is a place though none lies there yet.
+    """
 
     schema: Schema
     root: Mapping[str, Any]
     stage_nodes: Mapping[str, Mapping[str, Any]]
     plain: Mapping[str, FieldInfo]
+    new_entries: bool = False
 
     def find(self, path: str) -> Target:
         """Return what a path names; raises Unknown."""
@@ -95,7 +108,7 @@ class Locator:
         key = rest[0]
         if key not in sources:
             near = did_you_mean(key, sources) or f" There are {listed(sources)}."
-            new = f" A new one: sources.{key}={{name:dataset,path:FILE}}"
+            new = " A new one: " + pasted(f"sources.{key}={{name:dataset,path:FILE}}")
             raise Unknown(f"there is no source '{key}'.{near}{new}")
         return self._node(sources[key], "sources", rest[1:], f"sources.{key}", None)
 
@@ -133,10 +146,12 @@ class Locator:
         name = node.get("name") if isinstance(node, Mapping) else None
         info = self.schema.find(group, str(name)) if name is not None else None
         if not rest:
-            return Node(path, tuple(info.fields) if info else (), group, stage)
+            keys = tuple(field.name for field in info.fields_in(node)) if info else ()
+            return Node(path, keys, group, stage)
         if info is None:
             if node is None:
-                raise Unknown(f"{path} is not set; choose it first: {group}=CHOICE")
+                how = choosing(path, group)
+                raise Unknown(f"{path} is not set; choose it first: {how}=CHOICE")
             return Key(path, FieldInfo(rest[-1], "any", optional=True), stage)
         if rest == ["name"]:
             return NameOf(f"{path}.name", group, info.name, stage)
@@ -146,33 +161,75 @@ class Locator:
         self, node: Any, info: ComponentInfo, rest: list[str], path: str, stage: str | None
     ) -> Target:
         key, inner = rest[0], f"{path}.{rest[0]}"
-        field = info.fields.get(key)
+        field = info.field_of(key)
         if field is None:
             if key in STAGE_EXTRAS.get(info.group, ()) and stage is not None:
                 return Key(inner, FieldInfo(key, "str", optional=True), stage)
             owner = path.removeprefix(f"stages.{stage}.")
+            if not nearest(key, info.fields) and (of := self._part_with(key, node, info)):
+                raise Unknown(f"{owner} has no key '{key}'. It belongs to {path}.{of}.{key}.")
             raise Unknown(unknown_key(key, owner, info.fields, self.schema, self.root))
-        value = node.get(key)
-        if field.slot:
-            return self._node(value, field.slot, rest[1:], inner, stage)
-        if parts := field.slots or field.dict_of:
-            there = value if isinstance(value, Mapping) else {}
-            if len(rest) == 1:
-                return Node(inner, tuple(there), parts, stage, many=True)
-            name = rest[1]
-            if name not in there:
-                raise Unknown(self._no_part(name, parts, there))
-            return self._node(there[name], parts, rest[2:], f"{inner}.{name}", stage)
-        return self._field(field, rest[1:], inner, stage)
+        found = self._inside(node.get(key), field, rest[1:], inner, stage)
+        if key not in info.fields and len(rest) == 1 and isinstance(found, Node):
+            return dataclasses.replace(found, removable=True)
+        return found
 
-    def _no_part(self, name: str, group: str, there: Mapping[str, Any]) -> str:
+    def _part_with(self, key: str, node: Mapping[str, Any], info: ComponentInfo) -> str | None:
+        """Return the slot of a component whose part has a key."""
+        for field in info.fields.values():
+            part = node.get(field.name)
+            if field.slot and isinstance(part, Mapping):
+                inner = self.schema.find(field.slot, str(part.get("name")))
+                if inner is not None and key in inner.fields:
+                    return field.name
+        return None
+
+    def _inside(
+        self, value: Any, field: FieldInfo, rest: list[str], path: str, stage: str | None
+    ) -> Target:
+        """Return what a path names in a field: a part, parts by key, or a key of a struct."""
+        if field.slot and field.follows and rest:
+            nodes = self.root if stage is None else self.stage_nodes[stage]
+            value = over_node(nodes.get(field.slot), value, field.slot, self.schema)
+        if field.slot:
+            if field.follows and not (isinstance(value, Mapping) and "name" in value):
+                # What is not chosen there has the keys of the stage's own.
+                around = self.root if stage is None else self.stage_nodes[stage]
+                value = around.get(field.slot) if rest else value
+            found = self._node(value, field.slot, rest, path, stage)
+            return _reads_key(found, field) if isinstance(found, Key) else found
+        if not field.holds_parts:
+            return self._field(field, rest, path, stage)
+        value = field.written_out(value)
+        there = value if isinstance(value, Mapping) else {}
+        fields = field.struct
+        if not rest:
+            many, short = fields is None, field.short
+            return Node(path, tuple(fields or there), field.slots, stage, many=many, short=short)
+        key, inner = rest[0], f"{path}.{rest[0]}"
+        if field.slots:
+            if key not in there and not (self.new_entries and len(rest) == 1):
+                raise Unknown(self._no_part(key, field.slots, there, path))
+            found = self._node(there.get(key), field.slots, rest[1:], inner, stage)
+            return _reads_key(found, field) if isinstance(found, Key) else found
+        below = fields.get(key) if fields is not None else field.entry(key)
+        if below is None:
+            raise Unknown(unknown_key(key, path, fields or (), self.schema, self.root))
+        found = self._inside(there.get(key), _reads(below, field), rest[1:], inner, stage)
+        if fields is None and len(rest) == 1 and isinstance(found, Node):
+            return dataclasses.replace(found, removable=True)
+        return found
+
+    def _no_part(self, name: str, group: str, there: Mapping[str, Any], path: str) -> str:
         known = self.schema.components.get(group, {})
         near = did_you_mean(name, there)
         if near or name not in known:
             near = near or did_you_mean(name, known)
             return f"there is no part '{name}' here.{near or f' There is {listed(there) or None}.'}"
-        chosen = ",".join([*there, name])
-        return f"the part '{name}' is not chosen; choose it first: {group}=[{chosen}]"
+        how = f"{path}.{name}={name}"
+        if group in self.schema.lists:
+            how = pasted(f"{group}=[{','.join([*there, name])}]")
+        return f"the part '{name}' is not chosen; choose it first: {how}"
 
     def _field(self, field: FieldInfo, rest: list[str], path: str, stage: str | None) -> Target:
         fields = field.struct
@@ -196,21 +253,24 @@ class Locator:
                 doc=field.doc,
                 kind=field.kind,
                 choices=field.choices,
-                learners=field.learners,
+                read_by=field.read_by,
                 mandatory=True,
             )
             return self._field(entry, rest[1:], inside, stage)
         if kind == "any" or isinstance(kind, dict):
             return Key(
-                inside, FieldInfo(rest[-1], "any", optional=True, learners=field.learners), stage
+                inside, FieldInfo(rest[-1], "any", optional=True, read_by=field.read_by), stage
             )
         raise Unknown(f"{path} is one value ({field.doc}); it has no key '{rest[0]}'.")
 
 
-def _reads(inner: FieldInfo, outer: FieldInfo) -> FieldInfo:
-    """Return a struct's field with the learners of the struct where it names none."""
-    if inner.learners or not outer.learners:
-        return inner
-    import dataclasses
+def _reads_key(inner: Key, outer: FieldInfo) -> Key:
+    """Return a key of a part with the condition of the slot where it has none."""
+    return dataclasses.replace(inner, field=_reads(inner.field, outer))
 
-    return dataclasses.replace(inner, learners=outer.learners)
+
+def _reads(inner: FieldInfo, outer: FieldInfo) -> FieldInfo:
+    """Return a field of a struct or a part with the condition of what holds it, if it has none."""
+    if inner.read_by or not outer.read_by:
+        return inner
+    return dataclasses.replace(inner, read_by=outer.read_by)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from etude.schema import ComponentInfo, Schema
+from etude.config.quoting import pasted
+from etude.entries import ComponentInfo, Schema
 
 _ARXIV = re.compile(r"(?:arXiv )?(\d{4}\.\d{4,5})")
 
@@ -44,7 +45,7 @@ def base_of(group: str, name: str, schema: Schema) -> tuple[str, bool]:
     else it is grpo or sft where they have the slot, else the first that has it.
     """
     source = schema.components[group][name].source
-    objectives = schema.components.get("objective", {})
+    objectives = schema.choices("objective")
     having: list[str] = []
     defaults: list[str] = []
     for key, info in sorted(objectives.items()):
@@ -67,11 +68,9 @@ def base_of(group: str, name: str, schema: Schema) -> tuple[str, bool]:
 
 def _with(base: str, schema: Schema) -> str:
     """Return the overrides that choose an objective in a stage that suits it."""
-    info = schema.find("objective", base)
-    if info is not None and info.example:
-        return info.example
-    supervised = info is not None and info.learner == "supervised"
-    return f"recipe=sft objective={base}" if supervised else f"objective={base}"
+    info = schema.choices("objective").get(base)
+    learner = schema.learner(info.learner or "" if info is not None else "")
+    return (info.example if info is not None else "") or learner.example.format(objective=base)
 
 
 def command_of(info: ComponentInfo, schema: Schema) -> str:
@@ -89,9 +88,9 @@ def command_of(info: ComponentInfo, schema: Schema) -> str:
         if any(group in (field.slot, field.slots) for field in holder.fields.values()):
             whole = command_of(holder, schema)
             return f"{whole} {group}={info.name}"
-    chosen = f"[{info.name}]" if info.many else info.name
+    chosen = f"[{info.name}]" if group in schema.lists else info.name
     start = _with(base, schema)
-    return f"train {start}" if own else f"train {start} {group}={chosen}"
+    return f"train {start}" if own else f"train {start} {pasted(f'{group}={chosen}')}"
 
 
 def recipes_of(folder: Path) -> Iterator[Line]:
@@ -120,8 +119,8 @@ def _table(lines: list[Line]) -> str:
 def page(schema: Schema, recipes: Path) -> str:
     """Return the whole page."""
     sections: dict[str, list[Line]] = {"Objectives": [], "Recipes": list(recipes_of(recipes))}
-    for group, entries in sorted(schema.components.items()):
-        for info in entries.values():
+    for group in sorted(schema.components):
+        for info in schema.choices(group).values():
             if not info.source:
                 continue
             title = "Objectives" if group == "objective" else _title(group, schema.groups)

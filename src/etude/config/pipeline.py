@@ -17,8 +17,8 @@ class Step:
     """A stage's place in the pipeline.
 
     ``overlay`` is its key in `stages`; ``renamed`` maps the keys of repeated stages to the copies
-    that this stage means by them. ``redraw`` is the number of a round after the first in which the
-    stage takes another seed, else 0.
+    that this stage means by them, empty where none has run before it. ``redraw`` is the number of a
+    round after the first in which the stage takes another seed, else 0.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Step:
 def expand(root: Mapping[str, Any]) -> list[Step]:
     """Return the stages in the order of the pipeline, repetitions written out.
 
-    Raises ConfigError with every stage name that means nothing and every circle of waiting.
+    Raises ConfigError with every stage name that means nothing.
     """
     faults: list[Fault] = []
     overlays = overlays_of(root)
@@ -47,7 +47,6 @@ def expand(root: Mapping[str, Any]) -> list[Step]:
         previous = places[position - 1][0] if position else None
         step = _step(name, overlay, means, previous, overlays, root.get("start_from"), faults)
         steps.append(dataclasses.replace(step, redraw=redraw))
-    faults += _circles(steps, overlays)
     if faults:
         raise ConfigError(faults)
     return steps
@@ -61,7 +60,7 @@ def _selected(
     names = [str(name) for name in ([pipeline] if isinstance(pipeline, str) else pipeline)]
     if not names:
         known = f" (there is {listed(overlays)})" if overlays else ""
-        faults.append(Fault("pipeline", f"is empty; name the stages to run{known}: pipeline=[…]"))
+        faults.append(Fault("pipeline", f"is empty; name the stages to run{known}: pipeline='[…]'"))
     for name in dict.fromkeys(names):
         if name not in overlays:
             near = did_you_mean(name, overlays) or f" There is {listed(overlays) or 'none'}."
@@ -146,46 +145,32 @@ def _step(
     start = over.get("start_from")
     if start is not None:
         start = str(start)
-        if start in means:
-            start = means[start] or None
-        elif start in overlays:
-            if root_start is None:
+        stage, _, output = start.partition(".")
+        if stage in overlays and stage not in means:
+            if root_start is None or output:
                 faults.append(
                     Fault(
                         f"stages.{overlay}.start_from={start}",
-                        f"the stage '{start}' is not in the pipeline; type start_from=PATH.",
+                        f"the stage '{stage}' is not in the pipeline; type start_from=PATH.",
                     )
                 )
             start = root_start
+        else:
+            start = _copy_of(start, means)
     elif root_start is not None and not after:
-        start = means.get(str(root_start), str(root_start))
-    return Step(name, overlay, after, start, {k: v for k, v in means.items() if v and k != v})
+        start = _copy_of(str(root_start), means)
+    return Step(name, overlay, after, start, {k: v for k, v in means.items() if k != v})
 
 
-def _circles(steps: list[Step], overlays: Mapping[str, Any]) -> list[Fault]:
-    """Return one fault for each circle among what stages wait for."""
-    waits = {step.name: set(step.after) for step in steps}
-    for step in steps:
-        rollout = (overlays.get(step.overlay) or {}).get("rollout") or {}
-        sampled = rollout.get("model_from") if isinstance(rollout, Mapping) else None
-        for other in (step.start_from, step.renamed.get(str(sampled), sampled)):
-            if other in waits:
-                waits[step.name].add(str(other))
-    found: list[Fault] = []
-    done: set[str] = set()
+def _copy_of(reference: str, means: Mapping[str, str]) -> str | None:
+    """Return a reference to a repeated stage as one to the copy that is meant.
 
-    def visit(name: str, path: list[str]) -> None:
-        if name in path:
-            circle = [*path[path.index(name) :], name]
-            done.update(circle)
-            found.append(Fault(f"stages.{name}.after", f"waits for itself: {' → '.join(circle)}."))
-            return
-        if name in done:
-            return
-        for other in sorted(waits[name]):
-            visit(other, [*path, name])
-        done.add(name)
-
-    for step in steps:
-        visit(step.name, [])
-    return found
+    None where no copy has run before and its model would be meant: the predecessor takes its place.
+    """
+    stage, dot, output = reference.partition(".")
+    if stage not in means:
+        return reference
+    copy = means[stage]
+    if not copy:
+        return reference if output else None
+    return f"{copy}{dot}{output}"

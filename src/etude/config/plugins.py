@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from etude.schema import Schema, parse
+from etude.entries import Schema, parse
 
 ENTRY_POINT_GROUP = "etude.components"
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etude.config.check import Checker, check_evaluation
+from etude.config.check import Checker
+from etude.config.check_evaluate import check_evaluation
 from etude.config.compose import Member
 from etude.config.front_check import FrontCheck
 from etude.config.installation import Installation, installed

@@ -12,7 +12,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin
 
-from etude.component import Declaration, Need
+from etude.component import Declaration, Need, Rule
+from etude.learner.traits import Declared, Traits
 
 SCALARS: dict[Any, str] = {
     bool: "bool",
@@ -95,7 +96,9 @@ def _type(annotation: Any, where: str) -> tuple[Any, bool, list[Any] | None, int
         length = len(args) if origin is tuple and Ellipsis not in args else None
         return _container("list", inner), False, choices, length
     if annotation is dict or origin in (dict, Mapping):
-        inner, _, choices, _ = _type(args[1] if args else Any, where)
+        inner, removable, choices, _ = _type(args[1] if args else Any, where)
+        if removable:  # a key can be taken out again with null
+            inner = {"any_of": [inner, "null"]}
         return _container("dict", inner), False, choices, None
     raise TypeError(f"{where}: a config key cannot have the type {annotation!r}")
 
@@ -154,10 +157,7 @@ def describe_fields(cls: type, group: str) -> dict[str, Any]:
             found[field.name] = _describe_slot(field, group)
             continue
         where = f"{cls.__module__}.{cls.__qualname__}.{field.name}"
-        if "dict_of" in meta:
-            kind, optional, choices, length = {"dict_of": meta["dict_of"]}, False, None, None
-        else:
-            kind, optional, choices, length = _type(hints[field.name], where)
+        kind, optional, choices, length = _type(hints[field.name], where)
         has_default, default = _default(field)
         if kind == "float" and type(default) is int:
             default = float(default)
@@ -169,12 +169,22 @@ def describe_fields(cls: type, group: str) -> dict[str, Any]:
             "kind": meta.get("kind", "result"),
             "choices": plain(meta["choices"]) if meta.get("choices") is not None else choices,
             "bounds": dict(meta.get("bounds", {})),
-            "learners": list(meta.get("learners", ())),
         }
+        if meta.get("read_by"):
+            entry["read_by"] = meta["read_by"]
         if not has_default:
             entry["mandatory"] = True
+        if meta.get("escapes"):
+            entry["escapes"] = True
+        if meta.get("entries"):
+            entry["entries"] = True
+            entry["short"] = meta["short"]
         if length is not None:
             entry["length"] = length
+        if meta.get("form"):
+            entry["form"] = meta["form"]
+            if meta["form_when"]:
+                entry["form_when"] = meta["form_when"]
         found[field.name] = entry
     return found
 
@@ -182,36 +192,70 @@ def describe_fields(cls: type, group: str) -> dict[str, Any]:
 def _describe_slot(field: dataclasses.Field[Any], group: str) -> dict[str, Any]:
     many = field.metadata["slot"] == "many"
     choice = field.metadata["choice"]
-    return {
-        "type": {"slots" if many else "slot": f"{group}/{field.name}"},
+    entry: dict[str, Any] = {
+        "type": {"slots" if many else "slot": field.metadata["group"] or f"{group}/{field.name}"},
         "optional": not many and not choice,
         "default": list(choice) if many else (choice or None),
         "doc": " ".join(str(field.metadata.get("doc", "")).split()),
         "kind": "result",
         "choices": None,
         "bounds": {},
-        "learners": [],
     }
+    if field.metadata.get("read_by"):
+        entry["read_by"] = field.metadata["read_by"]
+    if field.metadata.get("follows"):
+        entry["follows"] = True
+    return entry
 
 
 def _needs(needs: tuple[Need, ...]) -> list[dict[str, str]]:
     return [{"what": need.what, "when": need.when, "why": need.why} for need in needs]
 
 
+def _rules(cls: type) -> list[dict[str, str]]:
+    """Return the rules of a class and its bases, a base's first."""
+    rules: list[Rule] = []
+    for base in reversed(cls.__mro__):
+        rules += base.__dict__.get("rules", ())
+    return [{"must": rule.must, "says": rule.says, "key": rule.key} for rule in rules]
+
+
+def describe_learner(declared: Declared) -> dict[str, Any]:
+    """Return a learner's entry in schema.json: where its class is, what it does, its traits."""
+    cls = declared.cls
+    return {
+        "class": f"{cls.__module__}:{cls.__qualname__}",
+        "doc": class_doc(cls),
+        **{
+            key: value
+            for key, value in plain(declared.traits).items()
+            if value != plain(getattr(Traits, key))
+        },
+    }
+
+
 def describe_component(cls: type) -> dict[str, Any]:
-    """Return a component class's entry in schema.json (``many`` is filled in by the caller)."""
+    """Return a component class's entry in schema.json."""
     declaration: Declaration = cls.declaration  # type: ignore[attr-defined]
     entry: dict[str, Any] = {
         "class": f"{cls.__module__}:{cls.__qualname__}",
         "doc": class_doc(cls),
         "source": declaration.source,
-        "many": False,
         "fields": describe_fields(cls, declaration.group),
         "requires": _needs(declaration.requires),
         "provides": _needs(declaration.provides),
         "conflicts": _needs(declaration.conflicts),
+        "rules": _rules(cls),
     }
-    for extra in ("learner", "reads", "words", "depends_on_steps", "example"):
+    for extra in (
+        "learner",
+        "reads",
+        "words",
+        "depends_on_steps",
+        "example",
+        "at_most",
+        "in_stage",
+    ):
         value = getattr(cls, extra, None)
         if value is not None and extra not in entry["fields"]:
             entry[extra] = plain(value)

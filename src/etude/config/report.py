@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from etude.config.quoting import shortened
 from etude.errors import Fault
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
@@ -28,6 +29,6 @@ def _lines(fault: Fault, width: int) -> list[str]:
     if not fault.typed:
         return [f"  {first}", *(f"  {line}" for line in rest)]
     if len(fault.typed) > width:
-        return [f"  {fault.typed}", *(f"  {' ' * 4}{line}" for line in (first, *rest))]
+        return [f"  {shortened(fault.typed)}", *(f"  {' ' * 4}{line}" for line in (first, *rest))]
     pad = " " * (width + 4)
     return [f"  {fault.typed:<{width}}  {first}", *(f"{pad}{line}" for line in rest)]

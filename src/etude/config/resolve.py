@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from etude.by_path import weights
+from etude.by_path.reference import is_reference
+from etude.config import environment, evaluations
 from etude.config.conform import Conformer
 from etude.config.overlay import STAGE_GROUPS, Overlays, overlays_of
 from etude.config.pipeline import Step
-from etude.config.settings import STAGE_EXTRAS, STAGE_ROOT_KEYS
-from etude.config.sharing import ByIdentity
+from etude.config.role_stages import TRAIN, with_objective
+from etude.config.settings import STAGE_ROOT_KEYS
+from etude.config.sharing import ByIdentity, put
 from etude.config.spelling import root_fields, stage_fields
 from etude.config.values import is_interpolation
 from etude.errors import ConfigError, Fault
@@ -42,7 +46,9 @@ class MemberLike(Protocol):
 class StageConfig:
     """One stage of a run: its whole config, and what it waits for and starts from.
 
-    ``start_from`` is ``base``, the name of a stage, a path, or None for the predecessor.
+    ``start_from`` is a reference (``plan/references.py``), or None for the predecessor. ``renamed``
+    maps repeated stages to the copies that this stage means by them in its references; empty where
+    none has run before it.
     """
 
     name: str
@@ -53,6 +59,7 @@ class StageConfig:
     gate: dict[str, Any] | None
     resources: dict[str, Any]
     overlay: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def written_as(self) -> str:
@@ -70,10 +77,10 @@ class Resolver:
         self._schema = schema
         self._overlays = overlays or Overlays(schema)
         self._written: ByIdentity[bool] = ByIdentity()
-        self._renamed: ByIdentity[Any] = ByIdentity()
         self._valued: ByIdentity[dict[str, Any]] = ByIdentity()
         self._fitted: ByIdentity[_Fitted] = ByIdentity()
         self._short: ByIdentity[Any] = ByIdentity()
+        self._weighted: ByIdentity[Any] = ByIdentity()
 
     def stage(self, member: MemberLike, step: Step) -> tuple[StageConfig, list[tuple[str, str]]]:
         """Return one stage and (path, message) of everything in it that does not fit.
@@ -82,8 +89,10 @@ class Resolver:
         """
         over = overlays_of(member.root).get(step.overlay, {})
         pinned = self._overlays.pinned(member.choices, step.overlay)
-        raw = self._in_round(self._overlays.lay(member.root, over, pinned), step)
+        raw = self._overlays.lay(member.root, over, pinned)
+        raw = self._overlays.following(raw, pinned | self._overlays.files(member.choices))
         config, misfits = self._complete(self._with_values(raw, member.root, step.name))
+        self._weigh(config)
         if step.redraw:
             from etude.randomness import seed_of  # brings numpy, which most need not wait for
 
@@ -105,19 +114,9 @@ class Resolver:
             gate=gate,
             resources=resources or {},
             overlay=step.overlay,
+            renamed=step.renamed,
         )
         return stage, misfits
-
-    def _in_round(self, raw: dict[str, Any], step: Step) -> dict[str, Any]:
-        """Return a node in which what names a repeated stage names the copy that is meant."""
-        if not step.renamed:
-            return raw
-        means = tuple(sorted(step.renamed.items()))
-        renamed = {}
-        for key in ("sources", "rollout"):
-            make = partial(_renamed, raw.get(key), key, step.renamed)
-            renamed[key] = self._renamed.of(make, raw.get(key), also=(key, means))
-        return {**raw, **renamed}
 
     def _with_values(
         self, raw: dict[str, Any], root: Mapping[str, Any], stage: str
@@ -165,6 +164,26 @@ class Resolver:
             value = conformer.node(node, key, key)
         return _Fitted(value, tuple(conformer.faults))
 
+    def _weigh(self, config: dict[str, Any]) -> None:
+        """Let every part count once where nobody weighed those of a verifier by path."""
+        weighting, verifier = config.get("reward_weighting"), config.get("verifier")
+        config["reward_weighting"] = self._fitting(weighting, verifier)
+        for role in with_objective(config):
+            node = config["models"][role]
+            judged = {"verifier": verifier, "reward_weighting": weighting}
+            judged |= {key: own for key in judged if (own := node[TRAIN].get(key)) is not None}
+            fitting = self._fitting(judged["reward_weighting"], judged["verifier"])
+            if fitting != judged["reward_weighting"]:
+                place = f"models.{role}.{TRAIN}.reward_weighting"
+                make = partial(put, config, place, fitting)
+                config["models"] = self._weighted.of(make, config["models"], fitting)["models"]
+
+    def _fitting(self, weighting: Any, verifier: Any) -> Any:
+        if not isinstance(verifier, dict) or not is_reference(verifier.get("name")):
+            return weighting
+        make = partial(weights.fitting, weighting, verifier, self._schema)
+        return self._weighted.of(make, weighting, verifier)
+
     def _own(self, over: Mapping[str, Any], key: str) -> Any:
         """Return a setting that only a stage has; whether it fits is judged with the root."""
         node = over.get(key)
@@ -176,12 +195,16 @@ class Resolver:
         return self._fitted.of(fit, node, also=("own", key)).value
 
     def _shorten(self, config: dict[str, Any]) -> None:
-        """Leave two steps, a checkpoint at each, and an evaluation on a few problems."""
-        for key in ("training", "execution", "evaluation"):
+        """Leave two steps, a checkpoint and a gate at each, and an evaluation on a few problems."""
+        for key in ("training", "execution", "evaluation", "rollout"):
             node = config.get(key)
             if isinstance(node, dict):
                 make = partial(_shortened, node, key, self._schema)
                 config[key] = self._short.of(make, node, also=key)
+        if others := evaluations.named(config):
+            node = config[evaluations.GROUP]
+            make = partial(_shortened_all, node, others, self._schema)
+            config[evaluations.GROUP] = self._short.of(make, node, also=evaluations.GROUP)
 
 
 @dataclass(frozen=True)
@@ -193,13 +216,16 @@ class _Fitted:
 
 
 def interpolated(raw: dict[str, Any], root: Mapping[str, Any], stage: str) -> dict[str, Any]:
-    """Return a stage's node with ``${…}`` replaced; paths mean the stage's own values."""
+    """Return a stage's node with ``${…}`` replaced; paths mean the stage's own values.
+
+    What takes something from the environment stays as it is written (:mod:`.environment`).
+    """
     if not _any_interpolation(raw):
         return raw
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    config = OmegaConf.create({**root, **raw})
+    config = OmegaConf.create(environment.escaped({**root, **raw}))
     resolved: dict[str, Any] = {}
     for key in raw:
         node = config._get_node(key)
@@ -253,19 +279,16 @@ def _is_tree(value: Any) -> bool:
     return isinstance(value, (dict, list))
 
 
-def _renamed(node: Any, key: str, means: Mapping[str, str]) -> Any:
-    """Return sources, or a rollout, that name the copies of repeated stages."""
-    if key == "sources":
-        return {
-            name: {**source, "from_stage": means[source["from_stage"]]}
-            if isinstance(source, dict) and source.get("from_stage") in means
-            else source
-            for name, source in (node or {}).items()
-        }
-    if not isinstance(node, dict):
-        return node
-    extras = {name: means.get(str(node.get(name))) for name in STAGE_EXTRAS[key]}
-    return {**node, **{name: copy for name, copy in extras.items() if copy is not None}}
+def _shortened_all(
+    node: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], schema: Schema
+) -> dict[str, Any]:
+    """Return the evaluations beside main, each on a few problems."""
+    short = {
+        name: {**entry, "evaluation": _shortened(entry["evaluation"], "evaluation", schema)}
+        for name, entry in others.items()
+        if isinstance(entry.get("evaluation"), dict)
+    }
+    return {**node, **short}
 
 
 def _shortened(node: dict[str, Any], key: str, schema: Schema) -> dict[str, Any]:
@@ -275,6 +298,13 @@ def _shortened(node: dict[str, Any], key: str, schema: Schema) -> dict[str, Any]
     if key == "training":
         if isinstance(node.get("steps"), int):
             short["steps"] = min(node["steps"], DEBUG_STEPS)
+        if isinstance(node.get("warm_start_steps"), int):
+            short["warm_start_steps"] = min(node["warm_start_steps"], DEBUG_STEPS - 1)
+        return short
+    if key == "rollout":
+        gate = node.get("gate")
+        if isinstance(gate, dict) and isinstance(gate.get("every"), int):
+            short["gate"] = {**gate, "every": min(gate["every"], DEBUG_STEPS)}
         return short
     info = schema.find("evaluation", str(node.get("name")))
     for name in ("problems", "limit"):

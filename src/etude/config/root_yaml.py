@@ -19,6 +19,7 @@ DEFAULTS: dict[str, str] = {
     "optimizer": "adamw",
     "training": "standard",
     "evaluation": "pass_at_k",
+    "evaluations": "default",
     "tracker": "wandb",
     "launcher": "local",
     "recipe": "quickstart",

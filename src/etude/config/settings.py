@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etude.component import option
+from etude.gating import MODES, RULES
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,9 @@ class Execution:
         kind="execution",
         choices=("auto", "cpu", "cuda"),
     )
-    threads: int = option(2, "CPU threads of torch, pinned for the run", kind="execution", ge=1)
+    threads: int = option(
+        2, "CPU threads of torch, pinned for the run", kind="execution", ge=1, le=4096
+    )
     micro_batch_tokens: int = option(
         16384, "tokens, padding included, in one forward and backward pass", kind="execution", ge=1
     )
@@ -38,23 +41,36 @@ class Execution:
         kind="execution",
         ge=0,
     )
-    keep: int = option(2, "checkpoints that stay on disk", kind="execution", ge=1)
+    keep: int = option(2, "checkpoints that stay on disk", kind="execution", ge=1, le=1_000_000)
     samples: int = option(8, "rows of each step written to samples.jsonl", kind="execution", ge=0)
     log_every: int = option(
         1, "steps between lines in a log that is no terminal", kind="execution", ge=1
     )
-    verifier_workers: int = option(1, "processes that judge answers", kind="execution", ge=1)
+    verifier_workers: int = option(
+        1, "processes that judge answers", kind="execution", ge=1, le=4096
+    )
     minimum_free_gib: float = option(
         1.0,
         "free disk, GiB, below which a checkpoint is refused instead of begun",
         kind="execution",
         ge=0,
     )
+    entropy: bool = option(
+        True,
+        "measure the policy's entropy at every trained token of a policy-gradient step",
+        kind="execution",
+    )
+    accept_code: bool = option(
+        False,
+        "use stages that other code trained as they are; false: say so and start nothing",
+        kind="execution",
+    )
     hang_minutes: float | None = option(
         60.0,
         "minutes without any progress after which a process is ended as hung; 0 or null: never",
         kind="execution",
         ge=0,
+        le=1_000_000,
     )
 
 
@@ -63,11 +79,29 @@ class Gate:
     """A condition on a stage's last evaluation that decides whether its model is handed on."""
 
     metric: str = option("pass@1", "metric of the evaluation")
-    at_least: float = option(0.0, "the least value that passes")
+    at_least: float | None = option(
+        None, "the least value that passes; null: any, or 0 where there is no rule either"
+    )
+    rule: str | None = option(
+        None,
+        "strict: passes above best + delta | margin: from there on; best is what the stage started "
+        "from, or what was kept in its place; null: at_least alone decides",
+        choices=RULES,
+    )
+    delta: float = option(0.0, "how much better than the best it must be, under a rule", ge=0)
+    relative: bool = option(False, "delta is a share of |best|")
+    mode: str = option("max", "which value is better, under a rule: max | min", choices=MODES)
+    patience: int | None = option(
+        None,
+        "gated stages in a row that fail, each starting from the one before, after which the run "
+        "stops; null: on_fail alone decides",
+        ge=1,
+    )
     on_fail: str = option(
         "stop",
-        "stop the run, or hand on the model the stage started from",
-        choices=("stop", "keep_previous"),
+        "stop the run | keep_previous: hand on the model the stage started from | continue: go on "
+        "with its own, and say so",
+        choices=("stop", "keep_previous", "continue"),
     )
 
 
@@ -75,7 +109,7 @@ class Gate:
 class Repeat:
     """Copies of a stage, or of several stages in turn, each starting from the one before."""
 
-    times: int = option(1, "how often", ge=1)
+    times: int = option(1, "how often", ge=1, le=10_000)
     stages: list[str] = option([], "the stages repeated together, in order; empty: this one")
     redraw: list[str] = option(
         [], "those of them that draw other rows and random numbers in each round (another seed)"
@@ -86,13 +120,23 @@ class Repeat:
 class Resources:
     """What a stage asks of the machines it runs on; null leaves it to the launcher."""
 
-    nodes: int | None = option(None, "machines", kind="execution", ge=1)
+    nodes: int | None = option(None, "machines", kind="execution", ge=1, le=100_000)
     tasks_per_node: int | None = option(
-        None, "processes on each machine; null: one a GPU, or one", kind="execution", ge=1
+        None,
+        "processes on each machine; null: one a GPU, or one",
+        kind="execution",
+        ge=1,
+        le=10_000,
     )
-    gpus_per_node: int | None = option(None, "GPUs on each machine", kind="execution", ge=0)
-    cpus_per_task: int | None = option(None, "CPU cores for each process", kind="execution", ge=1)
-    memory_gib: float | None = option(None, "memory of each machine, GiB", kind="execution", gt=0)
+    gpus_per_node: int | None = option(
+        None, "GPUs on each machine", kind="execution", ge=0, le=1000
+    )
+    cpus_per_task: int | None = option(
+        None, "CPU cores for each process", kind="execution", ge=1, le=10_000
+    )
+    memory_gib: float | None = option(
+        None, "memory of each machine, GiB", kind="execution", gt=0, le=1_000_000
+    )
     time: str | None = option(None, "time limit: minutes, H:MM:SS or D-HH:MM:SS", kind="execution")
     partition: str | None = option(None, "partition (queue)", kind="execution")
     account: str | None = option(None, "account that is charged", kind="execution")
@@ -102,7 +146,9 @@ class Resources:
     modules: list[str] | None = option(
         None, "environment modules loaded before Python starts", kind="execution"
     )
-    setup: list[str] | None = option(None, "shell lines run before Python starts", kind="execution")
+    setup: list[str] | None = option(
+        None, "shell lines run before Python starts", kind="execution", form="shell"
+    )
     container: str | None = option(
         None, "command that Python runs inside: apptainer exec --nv IMAGE", kind="execution"
     )
@@ -119,7 +165,9 @@ class Stage:
         None, "stages that must have finished; null: the one before it in the pipeline"
     )
     start_from: str | None = option(
-        None, "base, the name of a stage or a path; null: the predecessor, or base for the first"
+        None,
+        "base, a stage, an output of one (STAGE.critic), a folder or a name on the hub; null: the "
+        "predecessor, or base for the first",
     )
     gate: Gate | None = option(
         None, "a condition on the stage's evaluation: metric, at_least, on_fail"
@@ -134,7 +182,7 @@ class Stage:
 class Root:
     """The keys of the root that are not config groups."""
 
-    seed: int = option(1, "the one seed; every random draw follows from it", ge=0)
+    seed: int = option(1, "the one seed; every random draw follows from it", ge=0, le=2**63 - 1)
     debug: bool = option(False, "two steps of every stage, evaluation included", kind="execution")
     fresh: bool | list[str] = option(
         False, "true retrains every stage; a list of stages retrains those", kind="execution"
@@ -164,5 +212,13 @@ ROOT_ONLY: frozenset[str] = frozenset({"sources", "recipe", "launcher"})
 #: Plain root keys that a stage may set for itself.
 STAGE_ROOT_KEYS: frozenset[str] = frozenset({"seed", "execution"})
 
-#: Keys that a stage may add to a node beside those of the node's component.
+#: Keys that a stage may add to a node beside those of the node's component, references to a model.
 STAGE_EXTRAS: dict[str, tuple[str, ...]] = {"rollout": ("model_from",)}
+
+#: Groups whose nodes say under ``preset`` which file of parts they were chosen by, where one was.
+PRESET_GROUPS: frozenset[str] = frozenset({"objective"})
+
+
+def extras_of(group: str) -> tuple[str, ...]:
+    """Return the keys that a node of a group may have beside those of its component."""
+    return (*(("preset",) if group in PRESET_GROUPS else ()), *STAGE_EXTRAS.get(group, ()))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import takewhile
 
-from etude.config import settings
+from etude.config import odd_letters, settings
+from etude.config.keys import at
+from etude.config.quoting import shortened
 from etude.config.reflect import describe_fields
-from etude.schema import FieldInfo, Schema, structs
+from etude.entries import Schema
+from etude.fields import FieldInfo, structs
 
 #: What messages call the root, as the owner of a key.
 WHOLE = "the config"
@@ -18,7 +22,7 @@ def nearest(word: str, options: Iterable[str], count: int = 1) -> list[str]:
     """Return the options spelled most like a word, best first; none when nothing is near."""
     listed = list(dict.fromkeys(options))
     lower = {option.lower().replace("-", "_"): option for option in listed}
-    asked = word.lower().replace("-", "_")
+    asked = odd_letters.plain(word).lower().replace("-", "_")
     if asked in lower:
         return [lower[asked]]
     found = difflib.get_close_matches(asked, list(lower), count, 0.6)
@@ -28,9 +32,11 @@ def nearest(word: str, options: Iterable[str], count: int = 1) -> list[str]:
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """Return "Did you mean x?" with a space before it, or nothing."""
+    """Return "Did you mean x?" with a space before it, or nothing; odd letters are named."""
     found = nearest(word, options)
-    return f" Did you mean {found[0]}?" if found else ""
+    near = f" Did you mean {found[0]}?" if found else ""
+    odd = odd_letters.named(word)
+    return f"{near} ({odd})" if odd else near
 
 
 def listed(options: Iterable[str], limit: int = 12) -> str:
@@ -55,6 +61,12 @@ def stage_fields() -> Mapping[str, FieldInfo]:
     }
 
 
+def unknown_learner(name: str, schema: Schema) -> str:
+    """Return what is wrong with an objective whose learner is not installed."""
+    near = did_you_mean(name, schema.learners) or f" There are {listed(schema.learners)}."
+    return f"names the learner '{name}', which is not installed.{near}"
+
+
 def places_of(key: str, schema: Schema, root: Mapping[str, object]) -> list[str]:
     """Return the key paths of a config at which a key of this name is known.
 
@@ -72,18 +84,18 @@ def places_of(key: str, schema: Schema, root: Mapping[str, object]) -> list[str]
     for group, entries in schema.components.items():
         if group == "sources":
             continue
-        path = group.replace("/", ".")
+        path, many = group.replace("/", "."), group in schema.lists
         for name, info in entries.items():
             if key not in info.fields:
                 continue
             node = at(root, path)
-            inside = f"{path}.{name}" if info.many else path
-            if info.many:
+            inside = f"{path}.{name}" if many else path
+            if many:
                 node = at(root, inside)
             here = isinstance(node, Mapping) and node.get("name") == name
             place = f"{inside}.{key}"
             # Where another part is chosen the place alone would be what was typed already.
-            taken = not here and not info.many and isinstance(node, Mapping)
+            taken = not here and not many and isinstance(node, Mapping)
             (chosen if here else others).append(f"{place} of {group}={name}" if taken else place)
     of_stages = [f"stages.{stage}.{path}" for path in _in_a_stage(key) for stage in _stages(root)]
     return list(dict.fromkeys([*found, *chosen, *of_stages])) or list(dict.fromkeys(others))
@@ -97,20 +109,18 @@ def _in_a_stage(key: str) -> list[str]:
     ]
 
 
+def _shared(owner: str, place: str) -> int:
+    """Return how many keys a place begins with as the owner does, in a stage or not."""
+    keys = owner.split(".")
+    inside = keys[2:] if keys[0] == "stages" else keys
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(inside, place.split("."), strict=False))
+    return sum(1 for _ in alike)
+
+
 def _stages(root: Mapping[str, object]) -> list[str]:
     """Return the stages of a root by name; of a stage's own config there are none."""
     stages = root.get("stages")
     return [str(name) for name in stages] if isinstance(stages, Mapping) else []
-
-
-def at(root: object, path: str) -> object:
-    """Return the value at a dotted path of nested mappings, or None."""
-    node = root
-    for part in path.split(".") if path else []:
-        if not isinstance(node, Mapping) or part not in node:
-            return None
-        node = node[part]
-    return node
 
 
 def unknown_key(
@@ -118,9 +128,9 @@ def unknown_key(
 ) -> str:
     """Return what is wrong with a key that its node does not have, and where it would belong."""
     names = list(known)
-    message = f"{owner} has no key '{key}'."
+    message = f"{owner} has no key '{shortened(key)}'."
     near = nearest(key, names)
-    places = places_of(key, schema, root)
+    places = sorted(places_of(key, schema, root), key=lambda place: -_shared(owner, place))
     if near and places and owner == WHOLE:
         return f"{message} It belongs to {listed(places, 3)}; or did you mean {near[0]}?"
     if near:
@@ -137,6 +147,6 @@ def unknown_key(
         for name in info.fields
     }
     far = nearest(key, everywhere)
-    if far:
-        return f"{message} Did you mean {listed(places_of(far[0], schema, root), 2)}?"
+    if far and (places := places_of(far[0], schema, root)):
+        return f"{message} Did you mean {listed(places, 2)}?"
     return f"{message} It has {listed(names)}." if names else message

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from etude.config.installation import Choice, Installation, derived_from
+from etude.by_path.reference import is_reference
+from etude.config.installation import Choice, Installation
+from etude.config.read_presets import derived_from
 from etude.config.read_yaml import read_yaml
 from etude.config.write_yaml import is_generated
 from etude.errors import Fault
@@ -27,8 +29,9 @@ def with_files(
     found = []
     for fault in faults:
         path = None if fault.typed in keys else stands_in(fault.typed, choices, installation)
+        said, line, ways = fault.message.partition("\n")
         where = "" if path is None else f" It stands in {path}"
-        found.append(replace(fault, message=fault.message + where))
+        found.append(replace(fault, message=f"{said}{where}{line}{ways}"))
     return found
 
 
@@ -49,7 +52,9 @@ def stands_in(path: str, choices: Mapping[str, Any], installation: Installation)
 
 
 def _with_bases(group: str, name: str, installation: Installation) -> Iterator[Choice]:
-    """Yield a choice, and those of its group that its file derives from."""
+    """Yield a choice, and those of its group that its file derives from; a place has no YAML."""
+    if is_reference(name):
+        return
     seen: set[str] = set()
     while name not in seen and (choice := installation.choice(group, name)) is not None:
         seen.add(name)

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etude.component import component
-from etude.curriculum.interface import StepPlan
-from etude.rows import Row
+from etude.component import STEPS_ALIKE, component
+from etude.curriculum.interface import Curriculum, StepPlan
+from etude.live import Live
 
 
-@component()
+@component(provides=(STEPS_ALIKE,))
 @dataclass(frozen=True)
-class Constant:
+class Constant(Curriculum):
     """Every step is like the first."""
 
-    def make_state(self) -> ConstantState:
-        """Return the state of a new stage."""
+    def open(self, stage: Any) -> ConstantState:
+        """Return what plans the steps of a stage."""
         return ConstantState()
 
 
-class ConstantState:
+class ConstantState(Live):
     """Nothing to remember."""
 
     def plan(self, step: int) -> StepPlan:
         """Return a plan that leaves every value as the config has it."""
         return StepPlan()
-
-    def observe(self, step: int, rows: Sequence[Row]) -> None:
-        """Learn nothing."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return an empty state."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore an empty state."""

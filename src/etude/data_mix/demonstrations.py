@@ -9,7 +9,7 @@ from typing import Any
 
 from etude.data_mix.form import Form
 from etude.data_mix.interleave import interleaved
-from etude.data_mix.part import OpenPart, prompt_key
+from etude.data_mix.share import OpenShare, prompt_key
 from etude.errors import DataError
 from etude.randomness import seed_of
 from etude.rows import Example
@@ -18,14 +18,14 @@ from etude.rows import Example
 COLUMN = "solution"
 
 
-class Demonstrations:
+class WorkedSolutions:
     """The worked solution of a prompt, and a stream of solved problems of its own.
 
     ``parts`` hold the solutions. ``matched`` says that they are other rows than those trained on:
     a prompt's solution is then that of the row that reads the same.
     """
 
-    def __init__(self, parts: Sequence[OpenPart], form: Form, seed: int, *, matched: bool) -> None:
+    def __init__(self, parts: Sequence[OpenShare], form: Form, seed: int, *, matched: bool) -> None:
         self._parts = list(parts)
         self._form = dataclasses.replace(form, response=None)
         self._matched = matched
@@ -50,20 +50,22 @@ class Demonstrations:
         if self._order is None:
             raise DataError("data_mix.train is empty: there is nothing to demonstrate")
         rows: list[Example] = []
-        passed = 0
+        passed = 0  # one after another
+        every = sum(len(part) for part in self._parts)
         while len(rows) < count:
             part, position = self._order.draw()
             example = self._form.example(self._parts[part], position)
             text = _text(example.columns.get(COLUMN))
             if text is not None:
                 rows.append(dataclasses.replace(example, response=text))
+                passed = 0
                 continue
             passed += 1
-            if passed > sum(len(part) for part in self._parts):
+            if passed > 2 * every:  # each pass has an order of its own
                 raise DataError(
                     f"no row has a worked solution: the column {COLUMN} is missing or empty in all "
-                    "of them; map one (sources.<name>.columns.solution=<column>) or name a source "
-                    "that has them (data_mix.demonstrations.<source>={})"
+                    "of them; map one (sources.NAME.columns.solution=COLUMN) or name a source "
+                    "that has them (data_mix.demonstrations.SOURCE='{}')"
                 )
         return rows
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etude.data_mix.part import OpenPart
-from etude.data_mix.template import fill
+from etude.data_mix.share import OpenShare
+from etude.data_mix.template import fill, names
 from etude.errors import DataError
 from etude.rows import Example, Message
 
@@ -25,20 +25,39 @@ class Form:
     system: str | None
     key: str = "prompt_template"
 
-    def example(self, part: OpenPart, position: int) -> Example:
+    def example(self, part: OpenShare, position: int) -> Example:
         """Return the row at ``position`` of ``part`` as an example."""
-        row = part.row(position)
+        return self.of_row(part.source, part.row(position))
+
+    def of_row(self, source: str, row: Mapping[str, Any]) -> Example:
+        """Return a row of the source with this key as an example."""
+        messages = _messages(row)
+        if messages and self.prompt != "{prompt}":
+            raise DataError(
+                f"data_mix.{self.key}={self.prompt!r}: row {source}:{row['id']} is a"
+                f" conversation of {len(messages)} messages, which no template of the prompt"
+                f" reaches; type data_mix.{self.key}='{{prompt}}'"
+            )
         system = self.system if self.system is not None else row.get("system")
         return Example(
-            id=f"{part.source}:{row['id']}",
-            source=part.source,
+            id=f"{source}:{row['id']}",
+            source=source,
             prompt=fill(self.prompt, row, f"data_mix.{self.key}"),
             response=None
             if self.response is None
             else fill(self.response, row, "data_mix.response_template"),
             system=None if system is None else fill(system, row, "data_mix.system"),
             columns=row,
-            messages=_messages(row),
+            messages=messages,
+        )
+
+    def prompt_alone(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether the column ``prompt`` alone decides the prompt of rows like this one."""
+        return (
+            names(self.prompt) == ["prompt"]
+            and "{{" not in self.prompt
+            and "messages" not in row
+            and ((self.system is not None and not names(self.system)) or "system" not in row)
         )
 
 

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from etude.component import Need, component, option, slots
-from etude.data_mix.demonstrations import Demonstrations
+from etude.component import Need, component, option, slot, slots
+from etude.data_mix.demonstrations import WorkedSolutions
 from etude.data_mix.filter.kind import RowFilter
 from etude.data_mix.form import Form
-from etude.data_mix.part import OpenPart, Part, open_part
+from etude.data_mix.history import GENERATED, History
+from etude.data_mix.mixing.kind import Mixing
+from etude.data_mix.sampling.kind import RowSampling
+from etude.data_mix.share import OpenShare, Share, open_share
 from etude.data_mix.stream import Findings, Stream
 from etude.errors import DataError
-from etude.sources.interface import Source
+from etude.sources.interface import Source, StageRows
+
+#: Says which rows of an opened training part, in the given form, a stage can use.
+Fits = Callable[[OpenShare, Form], NDArray[np.bool_]]
+
+
+class RowsHost(Protocol):
+    """What a mix is opened with: a stage."""
+
+    fits: Fits | None
+
+    @property
+    def order_seed(self) -> int:
+        """Return what the order of rows depends on."""
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """Return the sources that rows come from, by name."""
+
+    def handed(self, component: Any, field: str) -> Any:
+        """Return the state that a field of a component takes up, None where it takes up none."""
+
+    @property
+    def stage_rows(self) -> Mapping[str, StageRows]:
+        """Return the folders with the rows of stages, by the source that reads them."""
 
 
 @component(
@@ -32,16 +60,18 @@ class Mix:
     spacing.
     """
 
-    train: dict[str, Part] = option(
+    train: dict[str, Share] = option(
         {}, "what is trained on: source → {source, split, weight, levels, limit}"
     )
-    held_out: dict[str, Part] = option({}, "what is measured on and never trained on; same keys")
-    demonstrations: dict[str, Part] = option(
+    held_out: dict[str, Share] = option({}, "what is measured on and never trained on; same keys")
+    demonstrations: dict[str, Share] = option(
         {},
         "where objectives that mix imitation into reinforcement find the column solution, same "
         "keys: rows are matched by prompt; empty: in the training rows themselves",
     )
     filter: Mapping[str, RowFilter] = slots(doc="which of the rows in train are trained on")
+    mixing: Mixing | None = slot("fixed", "in which proportion the parts in train give rows")
+    sampling: RowSampling | None = slot("passes", "how often each row of a part is visited")
     prompt_template: str = option("{prompt}", "user text; {column} is a column of the row")
     response_template: str | None = option(
         None, "text a demonstration teaches ('{solution}', '{answer}'); null: prompts only"
@@ -56,47 +86,74 @@ class Mix:
     )
     shuffle: bool = option(True, "another order for each pass over a part; false: file order")
     deduplicate: bool = option(False, "train on the first of rows with the same prompt only")
+    history: str | None = option(
+        None,
+        "what is known of rows to begin with: a stage that sampled from them, or the folder of its"
+        " output data_mix.history",
+        form="state reference",
+        read_by="samples",
+    )
+    remember_generated: int = option(
+        GENERATED,
+        "rows made on demand of which a stage remembers how their answers were judged, the last "
+        "visited; rows of sources are all remembered",
+        ge=1,
+        read_by="samples",
+    )
     overlap: str = option(
         "report",
         "training prompts that are also held out: report, remove or refuse",
         choices=("report", "remove", "refuse"),
     )
 
-    def open(
+    def open(self, host: RowsHost) -> Stream:
+        """Return the rows of a stage, of which it can use those that ``fits``."""
+        stream = self.stream(host.sources, host.order_seed, host.stage_rows, host.fits)
+        known = host.handed(self, "history")
+        if known is not None:
+            stream.history.take_up(known)
+        return stream
+
+    def stream(
         self,
         sources: Mapping[str, Source],
         seed: int,
-        stage_data: Mapping[str, Path] | None = None,
+        stage_data: Mapping[str, StageRows] | None = None,
+        fits: Fits | None = None,
     ) -> Stream:
         """Return the rows in an order that ``seed`` decides.
 
-        ``stage_data`` maps a stage's name to the folder with the rows it wrote, for sources that
-        read a stage. Warns of an overlap; raises DataError for a missing source, column or row, and
-        for an overlap when it is refused.
+        ``stage_data`` maps sources that read a stage to the folders with the rows it wrote.
+        ``fits`` says which training rows the stage can use, all of them read once, and may refuse.
+        Warns of an overlap; raises DataError for a missing source, column or row,
+        and for an overlap when it is refused.
         """
         folders = stage_data or {}
         train = [
-            open_part(name, part, "train", "train", sources, seed, folders)
+            open_share(name, part, "train", "train", sources, seed, folders)
             for name, part in self.train.items()
         ]
         held_out = [
-            open_part(name, part, "held_out", "test", sources, seed, folders)
+            open_share(name, part, "held_out", "test", sources, seed, folders)
             for name, part in self.held_out.items()
         ]
         worked = [
-            open_part(name, part, "demonstrations", "train", sources, seed, folders)
+            open_share(name, part, "demonstrations", "train", sources, seed, folders)
             for name, part in self.demonstrations.items()
         ]
-        form = Form(self.prompt_template, self.response_template, self.system)
-        measured = form
-        if self.held_out_template is not None:
-            measured = Form(self.held_out_template, None, self.system, "held_out_template")
+        form, measured = self.form, self.measured
         filtered = self._filter(train)
         findings = self._compare(train, held_out, filtered)
         for message in [*findings.warnings(), *self._keep_apart(worked, held_out)]:
             warnings.warn(f"data_mix: {message}", stacklevel=2)
+        if fits is not None:
+            for part in train:
+                part.keep(fits(part, form))
+                if len(part) == 0:
+                    raise DataError(f"data_mix.train.{part.name}: every row is too long")
+        findings = replace(findings, filtered={**filtered, **self._weigh(train)})
         kept = [part for part in worked if len(part)]
-        shown = Demonstrations(kept or train, form, seed, matched=bool(worked))
+        shown = WorkedSolutions(kept or train, form, seed, matched=bool(worked))
         return Stream(
             train,
             held_out,
@@ -106,9 +163,23 @@ class Mix:
             seed=seed,
             shuffle=self.shuffle,
             measured=measured,
+            history=History(self.remember_generated),
+            mixing=self.mixing,
         )
 
-    def _keep_apart(self, worked: list[OpenPart], held_out: list[OpenPart]) -> list[str]:
+    @property
+    def form(self) -> Form:
+        """Return how a training row becomes an example."""
+        return Form(self.prompt_template, self.response_template, self.system)
+
+    @property
+    def measured(self) -> Form:
+        """Return how a held-out row becomes an example."""
+        if self.held_out_template is None:
+            return self.form
+        return Form(self.held_out_template, None, self.system, "held_out_template")
+
+    def _keep_apart(self, worked: list[OpenShare], held_out: list[OpenShare]) -> list[str]:
         """Treat demonstrations of held-out prompts as ``overlap`` says; return what to warn of."""
         if not worked or not held_out:
             return []
@@ -131,15 +202,13 @@ class Mix:
                 part.keep(~part_shared)
         return [f"{count} of {total} demonstrations have a held-out prompt: {done}"]
 
-    def _filter(self, train: list[OpenPart]) -> dict[str, float]:
+    def _filter(self, train: list[OpenShare]) -> dict[str, float]:
         """Drop the rows that a filter does not keep; return what was found, by name for the log."""
         found: dict[str, float] = {}
         for part in train:
             for name, chosen in self.filter.items():
-                rows = {
-                    column: part.rows.column(column, part.positions) for column in chosen.columns()
-                }
-                result = chosen.choose(rows)
+                with _named(part):
+                    result = chosen.choose(part.columns(chosen.columns()))
                 part.keep(result.kept)
                 found |= {f"data/{part.name}/{key}": x for key, x in result.findings.items()}
                 if len(part) == 0:
@@ -149,8 +218,20 @@ class Mix:
                     )
         return found
 
+    def _weigh(self, train: list[OpenShare]) -> dict[str, float]:
+        """Say how likely each row is to be drawn; return what was found, by name for the log."""
+        found: dict[str, float] = {}
+        if self.sampling is None:
+            return found
+        for part in train:
+            with _named(part):
+                weighed = self.sampling.weigh(part.columns(self.sampling.columns()))
+            part.probabilities = weighed.probabilities
+            found |= {f"data/{part.name}/{key}": x for key, x in weighed.findings.items()}
+        return found
+
     def _compare(
-        self, train: list[OpenPart], held_out: list[OpenPart], filtered: Mapping[str, float]
+        self, train: list[OpenShare], held_out: list[OpenShare], filtered: Mapping[str, float]
     ) -> Findings:
         """Drop duplicates and overlapping rows as configured; return what was found."""
         duplicates = overlap = 0
@@ -182,6 +263,15 @@ class Mix:
         )
 
 
+@contextmanager
+def _named(part: OpenShare) -> Iterator[None]:
+    """Say of which part of the mix an error is."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"data_mix.train.{part.name}: {error}") from error
+
+
 def _shared(
     keys: list[NDArray[np.uint64]], measured: list[NDArray[np.uint64]]
 ) -> list[NDArray[np.bool_]]:
@@ -198,7 +288,7 @@ def _first_of_equals(keys: list[NDArray[np.uint64]]) -> list[NDArray[np.bool_]]:
     return np.split(first, np.cumsum([len(part_keys) for part_keys in keys])[:-1])
 
 
-def _overlap_message(train: list[OpenPart], shared: list[NDArray[np.bool_]], overlap: int) -> str:
+def _overlap_message(train: list[OpenShare], shared: list[NDArray[np.bool_]], overlap: int) -> str:
     examples = [
         f"{part.source}:{part.row(int(position))['id']}"
         for part, part_shared in zip(train, shared, strict=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from etude.errors import DataError
+from etude.sources.text import Unreadable, as_text
 
 _FIELD = re.compile(r"\{\{(\w*)\}\}|\{([A-Za-z_]\w*)\}")
 
@@ -22,7 +23,8 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
 
     ``{{word}}`` stands for ``{word}`` itself; any other brace is plain text, so LaTeX
     (``\\boxed{}``) needs no escape. Values are put in as they are and never read as templates.
-    Raises DataError where a column is missing or null; ``where`` names the template's key.
+    Raises DataError where a column is missing, null or no text; ``where`` names the template's
+    key.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -35,6 +37,11 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
             raise DataError(
                 f"{where}={template!r}: '{name}' {state} row {row.get('id')}; it has {there}"
             )
-        return str(row[name])
+        try:
+            return str(as_text(row[name]))
+        except Unreadable as problem:
+            raise DataError(
+                f"{where}={template!r}: '{name}' of row {row.get('id')} {problem}"
+            ) from problem
 
     return _FIELD.sub(value, template)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import distributed, nn
 
-from etude.distributed.part import Part, rows_of
+from etude.distributed.block import Block, rows_of
 from etude.distributed.sharding import Shards, held, is_sharded, local
 from etude.distributed.world import World
 
@@ -75,16 +75,16 @@ class Moved:
 
 def _part(value: Any, parameter: nn.Parameter) -> Any:
     place = held(parameter)
-    if not isinstance(place, Part) or not _follows(value, place.local.shape):
+    if not isinstance(place, Block) or not _follows(value, place.local.shape):
         return value
-    return Part(value, place.shape, place.start)
+    return Block(value, place.shape, place.start)
 
 
 def _own(value: Any, parameter: nn.Parameter) -> Any:
     place = held(parameter)
-    if isinstance(value, Part):
+    if isinstance(value, Block):
         return value.local
-    if not isinstance(place, Part) or not _follows(value, place.shape):
+    if not isinstance(place, Block) or not _follows(value, place.shape):
         return value
     # A copy: what was read may be a view of the file.
     return rows_of(value, place.start, len(place.local)).clone()

@@ -8,7 +8,7 @@ batch, so gradients are summed over the ranks and never averaged.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
-from etude.distributed.part import Part, rows_of
+from etude.distributed.block import Block, rows_of
 from etude.distributed.world import World
 
 Result = TypeVar("Result")
@@ -123,13 +123,13 @@ class Shards:
         self.settle()
         return [local(parameter) for parameter in self._model.parameters()]
 
-    def mark(self, tensors: Sequence[Tensor]) -> list[Tensor | Part]:
+    def mark(self, tensors: Sequence[Tensor]) -> list[Tensor | Block]:
         """Return tensors like :meth:`own`, or none, as parts of whole ones."""
         if not tensors:
             return []
         self.settle()
         return [
-            replace(place, local=one) if isinstance(place := held(p), Part) else one
+            replace(place, local=one) if isinstance(place := held(p), Block) else one
             for one, p in zip(tensors, self._model.parameters(), strict=True)
         ]
 
@@ -140,9 +140,20 @@ class Shards:
         self.settle()
         places = [held(parameter) for parameter in self._model.parameters()]
         return [
-            rows_of(one, place.start, len(place.local)).clone() if isinstance(place, Part) else one
+            rows_of(one, place.start, len(place.local)).clone() if isinstance(place, Block) else one
             for one, place in zip(stored, places, strict=True)
         ]
+
+    @torch.no_grad()
+    def take(self, weights: Mapping[str, Tensor]) -> None:
+        """Give every parameter this rank's rows of a whole one, by name."""
+        self.settle()
+        for name, parameter in self._model.named_parameters():
+            part = held(parameter)
+            if isinstance(part, Block):
+                part.local.copy_(rows_of(weights[name], part.start, len(part.local)))
+            else:
+                part.copy_(weights[name])
 
     def state_dict(self) -> dict[str, Any]:
         """Return parameters as this rank's parts, and buffers."""
@@ -160,7 +171,7 @@ class Shards:
         for name, target in own.items():
             value = state[name]
             part = held(target)
-            if isinstance(part, Part):
+            if isinstance(part, Block):
                 part.local.copy_(rows_of(value, part.start, len(part.local)))
             else:
                 part.copy_(value)
@@ -190,11 +201,11 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def held(tensor: Tensor) -> Tensor | Part:
+def held(tensor: Tensor) -> Tensor | Block:
     """Return a sharded tensor as this rank's part of it, another as it is."""
     if not isinstance(tensor, DTensor):
         return tensor
-    return Part(tensor.to_local(), tuple(tensor.shape), start_of(tensor))
+    return Block(tensor.to_local(), tuple(tensor.shape), start_of(tensor))
 
 
 def start_of(tensor: DTensor) -> int:

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from etude.errors import DataError
 from etude.evaluation.statistics import Estimate, paired_difference
+from etude.plan.published import check_published
+from etude.rows import Outcome
 
 #: Bounds of the other model's pass rate; the last bin holds 1 too.
 EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -67,11 +70,11 @@ def by_difficulty(
 def read_rates(path: Path) -> dict[str, float]:
     """Return problem id → pass rate from the samples of an earlier evaluation.
 
-    ``path`` is its samples.jsonl, or the folder that holds it. Raises DataError when there is none.
+    ``path`` is its samples.jsonl, or the folder that holds it. Raises DataError when there is none,
+    CheckpointError where they are not as the evaluation wrote them.
     """
-    from etude.evaluation.pass_at_k import correct_by_problem
-
     file = path / "samples.jsonl" if path.is_dir() else path
+    check_published(file.parent)
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
         return correct_by_problem([json.loads(line) for line in lines])
@@ -80,3 +83,11 @@ def read_rates(path: Path) -> dict[str, float]:
             f"evaluation.base={path}: no samples of an evaluation can be read there ({error}); "
             "name a folder outputs/evaluations/NAME, or the samples.jsonl in it"
         ) from error
+
+
+def correct_by_problem(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return problem id → share of its samples that are right, for pairing two evaluations."""
+    counts: dict[str, list[int]] = {}
+    for record in records:
+        counts.setdefault(record["id"], []).append(record["outcome"] == Outcome.CORRECT)
+    return {name: sum(right) / len(right) for name, right in counts.items()}

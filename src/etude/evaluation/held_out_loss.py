@@ -38,7 +38,7 @@ def held_out_loss(
         (policy.encode_example(example), response)
         for example in examples
         if example.response is not None
-        for response in [policy.encode_response(example.response)]
+        for response in [policy.encode_response(example.response, example)]
     ]
     fitting = [row for row in rows if len(row[0]) + len(row[1]) <= max_length]
     lengths = [len(prompt) + len(answer) for prompt, answer in fitting]

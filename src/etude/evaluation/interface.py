@@ -1,22 +1,20 @@
-"""What an evaluation is given, and what it returns."""
+"""What evaluations rest on and what they return."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from etude.rows import Example, Request, Sampled, Verdict
-
-if TYPE_CHECKING:
-    from etude.evaluation.held_out_loss import Demonstrated
+from etude.rows import Example, Sampled, Verdict
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Everything sampled for an evaluation: the answers of the first problem, then of the next.
+    """Answers sampled for an evaluation and judged: those to the first problem, then to the next.
 
-    ``loss`` is that of the held-out demonstrations, where the rows have any.
+    ``rendered`` are the prompts of the problems as the model read them, template applied.
     """
 
     examples: Sequence[Example]
@@ -24,7 +22,7 @@ class Answers:
     texts: Sequence[str]
     verdicts: Sequence[Verdict]
     max_new_tokens: int
-    loss: Demonstrated | None = None
+    rendered: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -35,18 +33,8 @@ class Result:
     samples: list[dict[str, Any]]
 
 
-class Evaluation(Protocol):
-    """A component of the group ``evaluation``."""
-
-    problems: int
-    temperature: float
-    greedy: bool
-    max_length: int
-
-    def requests(
-        self, examples: Sequence[Example], prompts: Sequence[tuple[int, ...]], limit: int
-    ) -> list[Request]:
-        """Return the rollouts to sample; ``limit`` is the rollout's own limit on new tokens."""
-
-    def measure(self, answers: Answers) -> Result:
-        """Return what the answers say."""
+def numbers(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics of an evaluation's JSON as plain numbers; nan where one is none."""
+    metrics = evaluation["metrics"]
+    values = {name: entry["value"] for name, entry in metrics.items()}
+    return {name: math.nan if value is None else float(value) for name, value in values.items()}

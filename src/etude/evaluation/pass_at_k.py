@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from etude.component import component, option
-from etude.errors import ConfigError, DataError, Fault
-from etude.evaluation.difficulty import by_difficulty, read_rates
+from etude.component import Rule, component, option
+from etude.errors import DataError
+from etude.evaluation.difficulty import EDGES, by_difficulty, read_rates
 from etude.evaluation.interface import Answers, Result
+from etude.evaluation.kind import Evaluation
+from etude.evaluation.records import records
 from etude.evaluation.statistics import (
     bootstrap,
     majority_at_k,
@@ -21,15 +25,19 @@ from etude.evaluation.statistics import (
     unreached,
     unreached_bound,
 )
-from etude.randomness import generator, seed_of
-from etude.rows import Example, Outcome, Request, StopReason, Verdict
+from etude.randomness import generator
+from etude.rows import Outcome, StopReason, Verdict
+
+if TYPE_CHECKING:
+    from etude.evaluation.held_out_loss import Demonstrated
+    from etude.evaluation.view import View
 
 
 @component(
     source="arXiv 2107.03374 (unbiased pass@k), arXiv 2203.11171 (majority)",
 )
 @dataclass(frozen=True)
-class PassAtK:
+class PassAtK(Evaluation):
     """Samples answers to held-out problems and estimates pass@k, avg@k and maj@k.
 
     With k tries a problem avg@k is the accuracy and pass@k the capability (arXiv 2505.14216);
@@ -42,43 +50,63 @@ class PassAtK:
 
     reads: ClassVar[tuple[str, ...]] = ("data_mix", "sources", "verifier", "rollout")
 
-    problems: int = option(256, "most held-out problems that are measured", ge=1)
-    samples: int = option(8, "answers sampled for each problem", ge=1)
-    k: list[int] | None = option(
-        None, "numbers of tries of pass@k (and maj@k above 1); null: 1 and samples"
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "greedy or max(k) <= samples",
+            "is {k}, and each problem has {samples} answers: {path}.k=null, or more "
+            "{path}.samples.",
+            key="k",
+        ),
+        Rule(
+            "not greedy or max(k) <= 1",
+            "is {k}, and a greedy evaluation has one answer to a problem: {path}.k=null, or "
+            "{path}.greedy=false",
+            key="k",
+        ),
     )
-    temperature: float = option(1.0, "sampling temperature", gt=0)
+
+    problems: int = option(256, "most held-out problems that are measured", ge=1, le=100_000_000)
+    samples: int = option(8, "answers sampled for each problem", ge=1, le=100_000)
+    k: list[int] | None = option(
+        None,
+        "numbers of tries of pass@k (and maj@k above 1); null: 1 and samples",
+        ge=1,
+        le=100_000,
+        items=1,
+    )
+    temperature: float = option(1.0, "sampling temperature", gt=0, le=1000)
     greedy: bool = option(False, "one answer, the most likely token each time; samples is then 1")
     max_new_tokens: int | None = option(
-        None, "tokens an answer may take; null: rollout.max_new_tokens", ge=1
+        None, "tokens an answer may take; null: rollout.max_new_tokens", ge=1, le=100_000_000
     )
     base: str | None = option(
         None,
         "folder of another model's evaluation, whose pass rates say how hard a problem is "
         "(outputs/evaluations/NAME)",
+        form="samples reference",
     )
-    bootstrap: int = option(1000, "resamples behind each interval; 0 gives none", ge=0)
-    seed: int = option(0, "draws samples and resamples", ge=0)
+    bootstrap: int = option(
+        1000, "resamples behind each interval; 0 gives none", ge=0, le=1_000_000
+    )
+    seed: int = option(0, "draws samples and resamples", ge=0, le=2**63 - 1)
     max_length: int = option(
-        4096, "held-out demonstrations of more tokens are left out of the loss", ge=2
+        4096,
+        "held-out demonstrations of more tokens are left out of the loss",
+        ge=2,
+        le=100_000_000,
     )
 
-    def requests(
-        self, examples: Sequence[Example], prompts: Sequence[tuple[int, ...]], limit: int
-    ) -> list[Request]:
-        """Return the rollouts to sample: all of the first problem, then of the next."""
-        self.tries_asked()  # a wrong k is told before anything is sampled
-        return [
-            Request(
-                example.id,
-                index,
-                prompt,
-                seed_of("evaluation", self.seed, example.id, index),
-                self.max_new_tokens or limit,
-            )
-            for example, prompt in zip(examples, prompts, strict=True)
-            for index in range(self.tries)
-        ]
+    def measure(self, view: View) -> Result:
+        """Return metrics with intervals, outcome counts, and one record a sample."""
+        problems = view.problems(self.problems, self.max_new_tokens)
+        answers = view.answers(
+            problems,
+            self.tries,
+            temperature=0.0 if self.greedy else self.temperature,
+            seed=self.seed,
+            max_new_tokens=self.max_new_tokens,
+        )
+        return self.of(answers, view.loss(problems, self.max_length))
 
     @property
     def tries(self) -> int:
@@ -86,22 +114,31 @@ class PassAtK:
         return 1 if self.greedy else self.samples
 
     def tries_asked(self) -> list[int]:
-        """Return the k of pass@k; raises ConfigError where one exceeds the answers there are."""
-        asked = sorted({1, self.tries}) if self.k is None else self.k
-        if any(not 1 <= k <= self.tries for k in asked):
-            raise ConfigError(
-                [
-                    Fault(
-                        f"evaluation.k={asked}",
-                        f"each problem has {self.tries} answers, so k is 1 to {self.tries}: type"
-                        f" evaluation.k=null or evaluation.samples={max(asked)}",
-                    )
-                ]
-            )
-        return asked
+        """Return the k of pass@k, each from 1 to the answers there are."""
+        return sorted({1, self.tries}) if self.k is None else self.k
 
-    def measure(self, answers: Answers) -> Result:
-        """Return metrics with intervals, outcome counts, and one record a sample."""
+    def metric_ranges(self, demonstrated: bool) -> dict[str, tuple[float, float]]:
+        """Return the metrics of a result and the least and most that each can be.
+
+        ``demonstrated`` tells whether held-out rows have a response, whose loss is then measured.
+        """
+        share = (0.0, 1.0)
+        asked = self.tries_asked()
+        found = {f"pass@{k}": share for k in asked}
+        if self.tries > 1:
+            found[f"avg@{self.tries}"] = share
+        found |= {f"maj@{k}": share for k in asked if k > 1}
+        if self.tries > 1:
+            found["out_of_reach"] = share
+        found |= {"length": (0.0, math.inf), "truncated": share}
+        if demonstrated:
+            found["loss"] = (0.0, math.inf)
+        if self.base is not None:
+            found |= {f"change/{low:g}-{high:g}": (-1.0, 1.0) for low, high in pairwise(EDGES)}
+        return found
+
+    def of(self, answers: Answers, loss: Demonstrated | None = None) -> Result:
+        """Return what answers say, with the ``loss`` on demonstrations where there are any."""
         tries, asked = self.tries, self.tries_asked()
         shape = (len(answers.examples), tries)
         correct = np.array([v.outcome is Outcome.CORRECT for v in answers.verdicts]).reshape(shape)
@@ -124,8 +161,8 @@ class PassAtK:
         metrics = {
             name: estimate.as_json() for name, estimate in zip(columns, estimates, strict=True)
         }
-        if answers.loss is not None:
-            metrics["loss"] = self._loss(answers.loss.losses, answers.loss.tokens)
+        if loss is not None:
+            metrics["loss"] = self._loss(loss.losses, loss.tokens)
         metrics |= self._changes(answers, correct)
         counts = Counter(verdict.outcome for verdict in answers.verdicts)
         result = {
@@ -135,9 +172,9 @@ class PassAtK:
             "samples": tries,
             "k": list(asked),
             "out_of_reach_below": unreached_bound(tries),
-            "settings": self._settings(answers),
+            "settings": self._settings(answers, loss),
         }
-        return Result(result, _records(answers, tries))
+        return Result(result, records(answers, tries))
 
     def _changes(self, answers: Answers, correct: np.ndarray) -> dict[str, dict[str, float]]:
         """Return the change from the base model in bins of how hard it found the problems."""
@@ -165,16 +202,16 @@ class PassAtK:
         low, high = np.quantile((drawn @ losses) / (drawn @ tokens), [0.025, 0.975])
         return {"value": value, "low": float(low), "high": float(high)}
 
-    def _settings(self, answers: Answers) -> dict[str, Any]:
+    def _settings(self, answers: Answers, loss: Demonstrated | None) -> dict[str, Any]:
         settings: dict[str, Any] = {
             "temperature": 0.0 if self.greedy else self.temperature,
             "max_new_tokens": answers.max_new_tokens,
             "seed": self.seed,
             "bootstrap": self.bootstrap,
         }
-        if answers.loss is not None:
-            settings["demonstrations"] = len(answers.loss.losses)
-            settings["demonstrations_left_out"] = answers.loss.left_out
+        if loss is not None:
+            settings["demonstrations"] = len(loss.losses)
+            settings["demonstrations_left_out"] = loss.left_out
         return settings
 
 
@@ -188,33 +225,3 @@ def _votes(verdicts: Sequence[Verdict], tries: int) -> np.ndarray:
             if written is not None:
                 votes[place] = known.setdefault(written, len(known))
     return votes.reshape(-1, tries)
-
-
-def _records(answers: Answers, tries: int) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = []
-    for place, (sampled, verdict) in enumerate(zip(answers.sampled, answers.verdicts, strict=True)):
-        example = answers.examples[place // tries]
-        record: dict[str, Any] = {
-            "id": example.id,
-            "index": place % tries,
-            "prompt": example.prompt,
-            "response": answers.texts[place],
-            "answer": example.columns.get("answer"),
-            "outcome": str(verdict.outcome),
-            "extracted": verdict.extracted,
-            "parts": dict(verdict.parts),
-            "stop_reason": str(sampled.stop_reason),
-            "length": len(sampled.tokens),
-        }
-        if verdict.detail is not None:
-            record["detail"] = verdict.detail
-        records.append(record)
-    return records
-
-
-def correct_by_problem(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return problem id → share of its samples that are right, for pairing two evaluations."""
-    counts: dict[str, list[int]] = {}
-    for record in records:
-        counts.setdefault(record["id"], []).append(record["outcome"] == Outcome.CORRECT)
-    return {name: sum(right) / len(right) for name, right in counts.items()}

@@ -13,17 +13,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from etude.config.evaluations import MAIN
 from etude.execute import atomic
 from etude.execute.lines import LineWriter, raw_lines
 from etude.execute.owner import Owner
-from etude.plan import layout
+from etude.learner.interface import Measured
+from etude.plan import layout, records
 from etude.plan.nodes import StageNode
+from etude.plan.records import Report, unsaid
+from etude.printable import printable
 
 #: The files of lines an attempt writes; every line begins with its step.
 FILES = ("metrics", "samples", "timing", "evaluations", "evaluation_samples")
 
 #: Files whose lines are numbered by finished steps (a checkpoint at step n keeps line n).
 BY_FINISHED = frozenset({"evaluations", "evaluation_samples"})
+
+#: The key of a line that says which evaluation it is of; without it, of main.
+NAMED = "evaluation"
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,13 @@ class Origin:
     stage: str | None = None
 
 
+class _Formatter(logging.Formatter):
+    """Lines of a log, in which nothing steers the terminal that shows it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 class Log(logging.FileHandler):
     """An attempt's log; a full disk is reported by the files that matter, not by this one.
 
@@ -46,7 +60,7 @@ class Log(logging.FileHandler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8")
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logging.getLogger().addHandler(self)
 
     def end(self) -> None:
@@ -62,14 +76,20 @@ class Log(logging.FileHandler):
 class Attempt:
     """An open attempt: its number, its files of lines and its log."""
 
-    def __init__(self, stage_folder: Path, node: StageNode, origin: Origin | None) -> None:
+    def __init__(
+        self,
+        stage_folder: Path,
+        node: StageNode,
+        origin: Origin | None,
+        report: Report = unsaid,
+    ) -> None:
         self.number, self.folder = _new_folder(stage_folder)
         self.first_step = origin.step if origin is not None else 0
         self.node = node
         with atomic.storing(self.folder):
             (self.folder / "checkpoints").mkdir()
         if origin is not None and origin.stage is not None:
-            self._inherit(stage_folder.parent / origin.stage, origin)
+            self._inherit(stage_folder.parent / origin.stage, origin, report)
         write_config(self.folder / "config.yaml", node.config)
         about = {
             "attempt": self.number,
@@ -84,12 +104,12 @@ class Attempt:
         self._writers = {name: LineWriter(self.folder / f"{name}.jsonl") for name in FILES}
         self._log = Log(self.folder / "log")
 
-    def _inherit(self, source: Path, origin: Origin) -> None:
+    def _inherit(self, source: Path, origin: Origin, report: Report) -> None:
         """Copy the lines that lead to another stage's checkpoint: that folder may be cleaned."""
         attempt = source / "attempts" / str(origin.attempt)
         for name in FILES:
             with atomic.writing(self.folder / f"{name}.jsonl") as stream:
-                for raw in lines_of(attempt, name, origin.step):
+                for raw in lines_of(attempt, name, origin.step, report):
                     stream.write(raw)
 
     def write(self, name: str, *lines: Mapping[str, Any]) -> None:
@@ -145,25 +165,27 @@ def config_text(config: Mapping[str, Any]) -> str:
     return yaml.dump(plain, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def origin_of(attempt: Path) -> Origin | None:
-    """Return where an attempt began; None at step 0."""
-    about = layout.read_json(attempt / "attempt.json")
-    return Origin(**about["from"]) if about is not None and about["from"] else None
+def origin_of(attempt: Path, report: Report = unsaid) -> Origin | None:
+    """Return where an attempt began; None at step 0, and where attempt.json cannot be read."""
+    about = layout.read_json(attempt / "attempt.json", records.ATTEMPT, report)
+    came = (about or {}).get("from")
+    return Origin(came["step"], came["attempt"], came.get("stage")) if came else None
 
 
-def lines_of(attempt: Path, name: str, end: int | None) -> list[bytes]:
+def lines_of(attempt: Path, name: str, end: int | None, report: Report = unsaid) -> list[bytes]:
     """Return the lines of a file that lead to ``end`` steps of an attempt, as of one run.
 
     Each attempt gives the lines up to the checkpoint from which the next one went on; ``end`` None
-    takes all. An attempt that extends another stage holds that stage's lines itself.
+    takes all. An attempt that extends another stage holds that stage's lines itself. ``report`` is
+    told of damaged lines, which are left out here and stay in their attempt's file.
     """
     parts: list[list[bytes]] = []
     place: Path | None = attempt
     while place is not None:
-        origin = origin_of(place)
+        origin = origin_of(place, report)
         own = [
             raw
-            for content, raw in raw_lines(place / f"{name}.jsonl")
+            for content, raw in raw_lines(place / f"{name}.jsonl", records.STEP, report)
             if end is None or content["step"] < end + (name in BY_FINISHED)
         ]
         parts.append(own)
@@ -174,6 +196,40 @@ def lines_of(attempt: Path, name: str, end: int | None) -> list[bytes]:
     return [raw for part in reversed(parts) for raw in part]
 
 
-def evaluations_of(attempt: Path) -> list[dict[str, Any]]:
-    """Return the evaluations made during training, up to where an attempt is now."""
-    return [json.loads(raw) for raw in lines_of(attempt, "evaluations", None)]
+def evaluations_of(attempt: Path, name: str = MAIN) -> list[dict[str, Any]]:
+    """Return the evaluations of a name made in training, up to where an attempt is now."""
+    lines = [json.loads(raw) for raw in lines_of(attempt, "evaluations", None)]
+    return [line for line in lines if line.get(NAMED, MAIN) == name]
+
+
+def recorded(stage_folder: Path, name: str, finished: int) -> Measured | None:
+    """Return an evaluation that an attempt at a stage made after so many steps, and its samples.
+
+    ``name`` is the evaluation's. None where no attempt did. The newest counts; its samples were
+    written before it.
+    """
+    for attempt in reversed(layout.attempts(stage_folder)):
+        found = _at(attempt, "evaluations", name, finished)
+        if found:
+            return found[-1], _at(attempt, "evaluation_samples", name, finished)
+    return None
+
+
+def _at(attempt: Path, file: str, name: str, finished: int) -> list[dict[str, Any]]:
+    """Return an evaluation's lines of an attempt's own file after so many steps, without both."""
+    lines = raw_lines(attempt / f"{file}.jsonl", records.STEP)
+    return [
+        {key: value for key, value in line.items() if key not in ("step", NAMED)}
+        for line, _ in lines
+        if line["step"] == finished and line.get(NAMED, MAIN) == name
+    ]
+
+
+def named_as(name: str, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an evaluation's JSON with its name, which main has none of."""
+    return dict(evaluation) if name == MAIN else {NAMED: name, **evaluation}
+
+
+def head_of(name: str, finished: int) -> dict[str, Any]:
+    """Return what the lines of an evaluation begin with; main's do not say their name."""
+    return {"step": finished} if name == MAIN else {"step": finished, NAMED: name}

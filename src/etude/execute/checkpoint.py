@@ -12,7 +12,7 @@ from etude.distributed.together import by_all, by_main
 from etude.distributed.world import current
 from etude.errors import CheckpointError, StorageError
 from etude.execute import atomic, tree
-from etude.plan import layout
+from etude.plan import layout, records
 from etude.plan.digest import sha256_of
 
 
@@ -91,9 +91,10 @@ def write(
 
 def verify(path: Path) -> None:
     """Read every file of a checkpoint; raise CheckpointError naming one that is not intact."""
-    manifest = layout.read_json(path / layout.MANIFEST)
+    why: list[str] = []
+    manifest = layout.read_json(path / layout.MANIFEST, records.MANIFEST, why.append)
     if manifest is None:
-        raise CheckpointError(f"{path} has no readable {layout.MANIFEST}")
+        raise CheckpointError(why[0] if why else f"{path} has no {layout.MANIFEST}")
     for name, entry in manifest["files"].items():
         file = path / name
         if not file.is_file():

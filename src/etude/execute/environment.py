@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import etude
+from etude.execute.secrets import holds_secret
 
 _PACKAGES = (
     "torch",
@@ -68,13 +69,23 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _diff(place: Path) -> tuple[str, list[str]]:
+    """Return the diff of tracked files, and the names of changed ones that hold secrets."""
+    command = ("diff", "HEAD", "--no-ext-diff", "--no-color", "--no-renames")
+    names = (_git(*command, "--name-only", "-z", place=place) or "").split("\0")
+    secret = sorted(name for name in names if name and holds_secret(name))
+    kept = [":/", *(f":(top,exclude,literal){name}" for name in secret)]
+    return _git(*command, "--", *kept, place=place) or "", secret
+
+
 def describe() -> tuple[dict[str, Any], str]:
     """Return the environment as JSON and the diff of tracked files of the current repository.
 
-    The diff is cut at DIFF_LIMIT bytes, and ``git.diff_cut`` says so.
+    The diff is cut at DIFF_LIMIT bytes, and ``git.diff_cut`` says so. Files whose names say that
+    they hold a secret are not in it; ``git.left_out`` lists those.
     """
     place = Path.cwd()
-    diff = _git("diff", "HEAD", "--no-ext-diff", "--no-color", place=place) or ""
+    diff, left_out = _diff(place)
     cut = len(diff) > DIFF_LIMIT
     versions = {name: version for name in _PACKAGES if (version := _version(name)) is not None}
     content = {
@@ -88,8 +99,9 @@ def describe() -> tuple[dict[str, Any], str]:
         "packages": versions,
         "git": {
             "commit": (_git("rev-parse", "HEAD", place=place) or "").strip() or None,
-            "changed": bool(diff),
+            "changed": bool(diff or left_out),
             "diff_cut": cut,
+            "left_out": left_out,
         },
     }
     return content, diff[:DIFF_LIMIT]

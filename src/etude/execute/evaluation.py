@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from etude.distributed.together import by_main, cut_short_by, met_by_all
 from etude.distributed.world import current, leave
-from etude.errors import EtudeError, Fenced, Interrupted, StageError, StorageError
+from etude.errors import Fenced, Interrupted, StageError, StorageError
 from etude.events import Observer
 from etude.execute import atomic, failures, ranks
 from etude.execute.lines import to_line
@@ -22,29 +21,22 @@ from etude.execute.stage import execution_of
 from etude.execute.stage_folder import move_aside
 from etude.execute.stop import Stop
 from etude.execute.watchdog import Watchdog
-from etude.plan import layout
+from etude.learner.context import Folders, model_of
+from etude.plan import layout, records
 from etude.plan.digest import sha256_of
-from etude.plan.nodes import EvaluationNode
+from etude.plan.nodes import MEASURED, EvaluationNode
+from etude.unexpected import cause_of
 
-#: Measures a model: (config, model folder or None, folder to work in, seed, data of stages by
-#: name) → (result, samples); ``etude.evaluation.run.evaluate_model``.
+#: Measures a model: (config, the folders of its inputs, folder to work in, seed) → (result,
+#: samples); ``etude.evaluation.run.evaluate_model``.
 Evaluate = Callable[
-    [dict[str, Any], Path | None, Path, int, Mapping[str, Path]],
-    tuple[dict[str, Any], list[dict[str, Any]]],
+    [dict[str, Any], Folders, Path, int], tuple[dict[str, Any], list[dict[str, Any]]]
 ]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What is measured: a model's folder (None: the base model), on the rows of stages by name."""
-
-    model: Path | None = None
-    data: Mapping[str, Path] = field(default_factory=dict)
 
 
 def run_evaluation_node(
     node: EvaluationNode,
-    measured: Callable[[], Measured],
+    measured: Callable[[], Folders],
     *,
     outputs: Path,
     observers: Observer,
@@ -78,9 +70,9 @@ def run_evaluation_node(
         if node.fresh:
             held.check()
             move_aside(folder)
-        result = (
-            None if layout.finished(folder) is None else layout.read_json(folder / "result.json")
-        )
+        result = None
+        if layout.finished(folder, observers.warned) is not None:
+            result = layout.read_json(folder / "result.json", records.MEASURED, observers.warned)
         if result is None:
             with atomic.storing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +88,7 @@ def run_evaluation_node(
 def _tried(
     node: EvaluationNode,
     folder: Path,
-    measured: Callable[[], Measured],
+    measured: Callable[[], Folders],
     evaluate: Evaluate | None,
     lease: Lease | FollowedLease,
     stop: Stop,
@@ -104,14 +96,14 @@ def _tried(
     """Measure, and have all ranks tell of the failure that was first where one fails."""
     world = current()
     try:
-        with _watchdog(node, folder, lease), cut_short_by(stop.at_once):
+        with _watchdog(node, folder, lease), cut_short_by(stop.at_any_cost):
             return _measure(node, folder, measured, evaluate, lease, stop)
     except Interrupted:
         raise
     except BaseException as error:
         if not met_by_all(error):
             leave(f"the evaluation of {node.name} ended early")
-        if not isinstance(error, Exception) or isinstance(error, Fenced):
+        if isinstance(error, (KeyboardInterrupt, GeneratorExit, Fenced)):
             raise
         lease.check()  # the failure of a process that was fenced off concerns nobody
         if world.is_alone:
@@ -135,7 +127,7 @@ def _watchdog(node: EvaluationNode, folder: Path, lease: Lease | FollowedLease) 
 def _measure(
     node: EvaluationNode,
     folder: Path,
-    measured: Callable[[], Measured],
+    measured: Callable[[], Folders],
     evaluate: Evaluate | None,
     lease: Lease | FollowedLease,
     stop: Stop,
@@ -144,10 +136,11 @@ def _measure(
 
     started = time.perf_counter()
     given = by_main(measured)
+    model = model_of(given, MEASURED)
     settle(execution_of(node.config).threads)
     seed = int(node.config.get("seed", 0))
     measure = evaluate or _evaluate_model()
-    result, samples = measure(node.config, given.model, folder, seed, given.data)
+    result, samples = measure(node.config, given, folder, seed)
     ranks.check(stop)  # what the request ended may have taken that for an error of its own
     # What is returned now and what a later run reads back are the same: what JSON holds.
     result = json.loads(to_line(result))
@@ -157,9 +150,10 @@ def _measure(
             stream.writelines(to_line(sample) for sample in samples)
         atomic.write_json(folder / "result.json", result, lease.check)
         done = {
+            "layout": layout.LAYOUT,
             "name": node.name,
             "fingerprint": node.fingerprint,
-            "model": str(given.model) if given.model is not None else None,
+            "model": None if model is None else str(model),
             "seconds": time.perf_counter() - started,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "files": {
@@ -175,20 +169,19 @@ def _measure(
     return result
 
 
-def failed_evaluation(node: EvaluationNode, folder: Path, error: Exception) -> str:
+def failed_evaluation(node: EvaluationNode, folder: Path, error: BaseException) -> str:
     """Write FAILED.json with the traceback of a failed evaluation; return what a person is told.
 
     Of several ranks the first one writes it.
     """
-    kind = type(error).__name__
-    cause = str(error) if isinstance(error, EtudeError) else f"{kind}: {error}"
+    cause = cause_of(error)
     message = f"the evaluation of {node.name} ({node.fingerprint[:8]}) failed: {cause}"
     if not current().is_main:
         return message
     about = {
         "evaluation": node.name,
         "error": cause,
-        "kind": kind,
+        "kind": type(error).__name__,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "traceback": "".join(traceback.format_exception(error)),
     }

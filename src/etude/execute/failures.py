@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from etude.distributed.world import World
-from etude.errors import EtudeError
 from etude.execute import atomic
-from etude.plan import layout
+from etude.plan import layout, records
+from etude.plan.records import Report, unsaid
+from etude.unexpected import cause_of
 
 #: Seconds in which the file of a rank that failed first reaches the others.
 SETTLE_SECONDS = 3.0
+
+#: How the line begins that says how a failed stage goes on.
+GOES_ON = "The same command goes on "
 
 _LOST = (
     "connection closed by peer",
@@ -35,15 +39,18 @@ def of_rank(attempt: Path, rank: int) -> Path:
 
 def about(error: BaseException) -> dict[str, Any]:
     """Return what is written of an error: its text, kind and traceback, and when it was met."""
-    cause = str(error).strip() or type(error).__name__
-    if not isinstance(error, EtudeError):
-        cause = f"{type(error).__name__}: {cause}"
     return {
-        "error": cause,
+        "error": cause_of(error),
         "kind": type(error).__name__,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "traceback": "".join(traceback.format_exception(error)),
     }
+
+
+def apart(message: str) -> tuple[str, str]:
+    """Return the cause in a stage's failure, and the line on how it goes on (empty: none)."""
+    cause, mark, after = message.strip().rpartition(f"\n{GOES_ON}")
+    return (cause, GOES_ON + after) if mark else (message.strip(), "")
 
 
 def lost_another(error: BaseException) -> bool:
@@ -64,7 +71,7 @@ def note(attempt: Path, world: World, error: BaseException, what: dict[str, Any]
     atomic.write_json(of_rank(attempt, world.rank), {**told, **about(error)})
 
 
-def first_failure(attempt: Path) -> dict[str, Any] | None:
+def first_failure(attempt: Path, report: Report = unsaid) -> dict[str, Any] | None:
     """Return what the rank of an attempt wrote that failed first; None where none did.
 
     It holds ``rank``, ``error``, ``kind`` and ``traceback``. A rank that only lost another one is
@@ -79,14 +86,14 @@ def first_failure(attempt: Path) -> dict[str, Any] | None:
         found.append((0, attempt / layout.FAILED))
     told = []
     for rank, path in found:
-        content = layout.read_json(path)
+        content = layout.read_json(path, records.FAILED, report)
         if content is not None:
             at = float(content.get("at") or path.stat().st_mtime)
             told.append((bool(content.get("echo")), at, rank, {**content, "rank": rank}))
     return min(told, key=lambda each: each[:3])[3] if told else None
 
 
-def settled(attempt: Path, world: World, error: Exception) -> dict[str, Any]:
+def settled(attempt: Path, world: World, error: BaseException) -> dict[str, Any]:
     """Return what is told of a failure that this rank has noted: the error of the first to fail.
 
     Where this rank only lost another, that one's file is waited for a little.

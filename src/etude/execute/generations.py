@@ -61,8 +61,12 @@ def read(path: Path) -> Claim | None:
             written = json.loads(stream.read())
             content = written if isinstance(written, dict) else None
     except FileNotFoundError:
-        return None
-    except ValueError:
+        if not path.is_symlink():
+            return None
+        touched = path.lstat().st_mtime_ns
+    except OSError:
+        touched = path.lstat().st_mtime_ns  # a folder, or out of reach: held by who knows whom
+    except (ValueError, RecursionError):
         pass  # not written yet, where a file system has no hard links; it counts as held
     released = touched == 0 or bool(content and content.get("released"))
     return Claim(int(path.stem), Owner.of_json(content), released, touched)

@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from etude.execute.atomic import storing
+from etude.plan.records import Report, parsed, unsaid
+from etude.printable import in_json
 
 
 def to_line(content: Mapping[str, Any]) -> bytes:
-    """Return one line of strict JSON; numbers that JSON cannot hold (nan, inf) become null."""
+    """Return one line of strict JSON; numbers that JSON cannot hold (nan, inf) become null.
+
+    Control characters are written as JSON escapes, those of C1 too: a person may print the file.
+    """
     try:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, default=_plain)
     except ValueError:
         text = json.dumps(_finite(content), ensure_ascii=False, allow_nan=False, default=_plain)
-    return text.encode("utf-8", errors="backslashreplace") + b"\n"
+    return in_json(text).encode("utf-8") + b"\n"
 
 
 def _plain(value: Any) -> Any:
@@ -91,14 +96,27 @@ def _whole_lines(descriptor: int) -> int:
     return 0
 
 
-def raw_lines(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+def raw_lines(
+    path: Path, shape: Any = dict, report: Report = unsaid
+) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Yield (content, bytes) of every whole line of a file; nothing where there is no file.
 
-    A torn last line is passed over, as :class:`LineWriter` would drop it.
+    A torn last line is passed over, as :class:`LineWriter` would drop it. A damaged one, or one of
+    another shape (see :mod:`etude.plan.records`), stays where it is: ``report`` is told which.
     """
-    if not path.is_file():
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
         return
-    with path.open("rb") as stream:
-        for raw in stream:
-            if raw.endswith(b"\n"):
-                yield json.loads(raw), raw
+    except OSError as error:
+        report(f"{path} cannot be read: {error.strerror or error}")
+        return
+    with stream:
+        for number, raw in enumerate(stream, 1):
+            if not raw.endswith(b"\n"):
+                continue
+            content, why = parsed(raw, shape)
+            if content is None:
+                report(f"line {number} of {path} is damaged and left out: {why}")
+            else:
+                yield content, raw

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import gc
 import tempfile
-from collections.abc import Iterable
+import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from etude.config import evaluations
+from etude.config.evaluations import MAIN
 from etude.distributed.world import has_left
 from etude.errors import EtudeError, Fenced, Interrupted, ModelError, StorageError
 from etude.events import Observer
 from etude.execute import atomic, ranks, run_folder
-from etude.execute.evaluation import (
-    Evaluate,
-    Measured,
-    failed_evaluation,
-    run_evaluation_node,
-)
+from etude.execute.evaluation import Evaluate, failed_evaluation, run_evaluation_node
 from etude.execute.hearing import Hearing
+from etude.execute.inputs import NodeInputs
 from etude.execute.lock import JobState
-from etude.execute.outcomes import Outcome, State, blocked, gate_text, passes, problems, stopped
-from etude.execute.publish import handed_on
-from etude.execute.stage import Given, LearnerFactory, execution_of, run_stage
+from etude.execute.outcomes import Outcome, State, blocked, problems, stopped
+from etude.execute.stage import LearnerFactory, execution_of, run_stage
 from etude.execute.stop import Stop
+from etude.learner.context import Folders
+from etude.notices import noticed_by
 from etude.plan import layout
+from etude.plan.contents import Contents
 from etude.plan.digest import FileHashes
 from etude.plan.fingerprint import evaluation_fingerprint
-from etude.plan.nodes import EvaluationNode, Graph, ModelRef, Run, StageNode
+from etude.plan.inputs import measured_beside
+from etude.plan.nodes import MEASURED, EvaluationNode, Graph, Run, StageNode
+from etude.plan.references import Base, Folder
 from etude.schema import Schema
 
 
@@ -101,7 +104,7 @@ class _LocalRun:
         state = "failed"
         self.observers.run_started(graph)
         try:
-            with self.stop.listening():
+            with self.stop.listening(), noticed_by(self.observers.warned):
                 for node in graph.order:
                     if has_left():
                         break
@@ -114,6 +117,9 @@ class _LocalRun:
         except (Interrupted, KeyboardInterrupt) as error:
             state = "interrupted"
             self.observers.warned(str(error) or "aborted; what was not saved is done again")
+        except Exception as error:
+            _note_place(error, graph)
+            raise
         finally:
             graph.state = state
             self._write_result(state)
@@ -145,9 +151,9 @@ class _LocalRun:
             self._evaluation(node)
 
     def _measurable(self, node: EvaluationNode) -> bool:
-        if not isinstance(node.model, str):
+        if node.stage is None:
             return True
-        outcome: Outcome | None = self.graph.outcomes.get(node.model)
+        outcome: Outcome | None = self.graph.outcomes.get(node.stage)
         return outcome is not None and outcome.good
 
     def _stage(self, node: StageNode) -> None:
@@ -174,42 +180,16 @@ class _LocalRun:
         state: State = "done" if trained else "skipped"
         self.graph.outcomes[node.fingerprint] = Outcome(state, folder, seconds)
 
-    def _given(self, node: StageNode) -> Given:
-        """Return the folders a stage starts from, their hashes checked."""
-        start = self._start(node)
-        if start != node.start and node.kept is not None:
-            why = gate_text(self.graph, node.kept)
-            self.observers.warned(f"{node.name} starts from the model before that stage: {why}")
-        data = {
-            str(node.config["sources"][source]["from_stage"]): self._handed_on(writer, "data")
-            for source, writer in node.data_from.items()
-        }
-        return Given(self._model(start), self._model(node.rollout_from), data)
-
-    def _start(self, node: StageNode) -> ModelRef:
-        """Return the model a stage starts from, after the gate that may keep an earlier one."""
-        if node.kept is None or not isinstance(node.start, str) or passes(self.graph, node.kept):
-            return node.start
-        return self._start(self.graph.stages[node.start])
-
-    def _model(self, model: ModelRef) -> Path | None:
-        return self._handed_on(model, "model") if isinstance(model, str) else model
-
-    def _handed_on(self, fingerprint: str, what: str) -> Path:
-        node = self.graph.stages[fingerprint]
-        folder = layout.stage_folder(self.graph.outputs, node.name, fingerprint)
-        return handed_on(folder, node, what)
-
-    def _measured(self, node: EvaluationNode) -> Measured:
-        data = {name: self._handed_on(writer, "data") for name, writer in node.data_from.items()}
-        return Measured(self._model(node.model), data)
+    def _given(self, node: StageNode | EvaluationNode) -> Folders:
+        """Return the folders of a node's inputs, their hashes checked."""
+        return NodeInputs(self.graph, node, self.observers.warned).folders()
 
     def _evaluation(self, node: EvaluationNode) -> None:
         folder = layout.evaluation_folder(self.graph.outputs, node.name, node.fingerprint)
         try:
             result = run_evaluation_node(
                 node,
-                lambda: self._measured(node),
+                lambda: self._given(node),
                 outputs=self.graph.outputs,
                 observers=self.observers,
                 stop=self.stop,
@@ -218,14 +198,26 @@ class _LocalRun:
             )
         except (Interrupted, Fenced):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Training does not rest on a measurement: the failure is recorded and listed.
             message = failed_evaluation(node, folder, error)
             self.graph.outcomes[node.fingerprint] = Outcome("failed", str(folder), error=message)
-            self.observers.warned(message)
+            self.observers.evaluation_failed(node, error=message)
             return
         self.held = self.held or torch.cuda.is_initialized()
         self.graph.outcomes[node.fingerprint] = Outcome("done", str(folder), evaluation=result)
+
+
+def _note_place(error: Exception, graph: Graph) -> None:
+    """Have an error that nobody foresaw say where the run's files are, its traceback among them."""
+    if isinstance(error, EtudeError) or graph.folder is None:
+        return
+    path = graph.folder / "traceback"
+    try:
+        atomic.write_text(path, "".join(traceback.format_exception(error)))
+    except StorageError:
+        return  # the sentence that ends the command says how to see the traceback
+    error.add_note(f"the traceback is in {path}")
 
 
 def _release() -> None:
@@ -243,8 +235,11 @@ def run_evaluation(
     evaluate: Evaluate | None = None,
     schema: Schema | None = None,
     overrides: tuple[str, ...] = (),
+    begun: Callable[[Graph], None] = lambda graph: None,
 ) -> int:
-    """Measure one model under a resolved config; return the exit code, as :func:`run` does.
+    """Measure a model by all evaluations of a config; return the exit code, as :func:`run` does.
+
+    ``begun`` is called with the graph once its run's folder is made.
 
     ``checkpoint`` is a model's folder or a stage's folder; None measures the base model. Raises
     ModelError when there is no model in it.
@@ -256,11 +251,22 @@ def run_evaluation(
     outputs = Path(config.get("outputs") or "outputs").expanduser().absolute()
     model = None if checkpoint is None else model_folder(Path(checkpoint))
     hashes = FileHashes(outputs)
-    fingerprint = evaluation_fingerprint(config, model, schema=schema, hashes=hashes)
-    name = "base" if model is None else _name_of(model)
-    node = EvaluationNode(name, fingerprint, config, model, fresh=bool(config.get("fresh")))
+    contents = Contents(hashes)
+    measured = Base() if model is None else contents.of(Folder(model))
+    beside = measured_beside(config, schema, contents)
+    found: dict[str, EvaluationNode] = {}
+    for of in evaluations.measuring(config):
+        own = evaluations.view(config, of)
+        inputs = {MEASURED: measured, **beside[of]}
+        key = evaluation_fingerprint(own, inputs, schema=schema, hashes=hashes)
+        name = ("base" if model is None else _name_of(model)) + (f".{of}" if of != MAIN else "")
+        fresh = bool(config.get("fresh"))
+        found.setdefault(key, EvaluationNode(name, key, own, inputs, fresh, of))
     asked = Run("evaluate", overrides, (), config)
-    graph = Graph({}, {fingerprint: node}, [node], [asked], outputs)
+    graph = Graph({}, found, list(found.values()), [asked], outputs)
+    check_outputs(graph)
+    graph.folder = run_folder.make(graph)
+    begun(graph)
     code = run(graph, observers, evaluate=evaluate)
     hashes.save()
     return code
@@ -276,7 +282,7 @@ def model_folder(path: Path) -> Path:
         raise ModelError(f"checkpoint={path}: there is no such folder")
     raise ModelError(
         f"checkpoint={path}: neither the folder nor its model/ holds a config.json; name a "
-        "folder in Hugging Face format, such as outputs/stages/<stage>/model"
+        "folder in Hugging Face format, such as outputs/stages/STAGE/model"
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 #: The metric that ``hand_on: best`` compares: the first that an evaluation has; True where more is
@@ -25,15 +26,23 @@ def names_of(evaluation: Mapping[str, Any]) -> list[str]:
     return list(metrics if isinstance(metrics, Mapping) else evaluation)
 
 
-def best_step(evaluations: list[dict[str, Any]]) -> int | None:
-    """Return the finished steps of the best evaluation (the earliest of equals), or None."""
-    best: tuple[float, int] | None = None
+def best_step(
+    evaluations: Sequence[Mapping[str, Any]], by: Sequence[tuple[str, bool]] = BEST_BY
+) -> int | None:
+    """Return the finished steps of the best evaluation, or None where none has a known metric.
+
+    ``by`` are metrics that tell, the first that an evaluation has, and whether more is better. Of
+    equals the one with the lower held-out ``loss`` is better, then the later one: a metric of few
+    problems ties often, and early on it ties at its floor.
+    """
+    best: tuple[float, float, int] | None = None
     for line in evaluations:
-        for metric, more_is_better in BEST_BY:
+        for metric, more_is_better in by:
             value = value_of(line, metric)
-            if value is not None:
-                score = value if more_is_better else -value
-                if best is None or score > best[0]:
-                    best = (score, int(line["step"]))
+            if value is not None and not math.isnan(value):
+                loss = value_of(line, "loss")
+                known = math.inf if loss is None or math.isnan(loss) else loss
+                rank = (value if more_is_better else -value, -known, int(line["step"]))
+                best = rank if best is None else max(best, rank)
                 break
-    return best[1] if best is not None else None
+    return best[2] if best is not None else None

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from etude.execute import metric
 from etude.plan.nodes import GateEdge, Graph, Run, RunStage
+from etude.plan.references import Made
 
 State = Literal["done", "skipped", "failed", "waiting"]
 
@@ -30,11 +31,62 @@ class Outcome:
 
 def passes(graph: Graph, gate: GateEdge) -> bool | None:
     """Tell whether a gate is passed; None when its evaluation was not made or lacks the metric."""
-    outcome: Outcome | None = graph.outcomes.get(gate.evaluation)
-    if outcome is None or outcome.evaluation is None:
+    value = _value(graph, gate.evaluation, gate.metric)
+    if value is None:
         return None
-    value = metric.value_of(outcome.evaluation, gate.metric)
-    return None if value is None else value >= gate.at_least
+    if gate.at_least is not None and value < gate.at_least:
+        return False
+    if not gate.rule:
+        return True
+    best = best_before(graph, gate)
+    return None if best is None else gate.gate_rule.accepts(value, best)
+
+
+def best_before(graph: Graph, gate: GateEdge) -> float | None:
+    """Return what a gate under a rule compares with: the value of what its stage started from.
+
+    Where an earlier gate kept what was before it, that is what the stage did start from.
+    """
+    earlier = _earlier(graph, gate)
+    if earlier is not None and earlier.keeps and earlier.before and passes(graph, earlier) is False:
+        return best_before(graph, earlier)
+    return None if gate.before is None else _value(graph, gate.before, gate.metric)
+
+
+def stops(graph: Graph, gate: GateEdge) -> bool:
+    """Tell whether what waits for a gate does not run: it failed, or could not be read."""
+    passed = passes(graph, gate)
+    if passed is None or passed:
+        return passed is None
+    if gate.on_fail == "stop":
+        return True
+    return gate.patience is not None and failures_in_a_row(graph, gate) >= gate.patience
+
+
+def failures_in_a_row(graph: Graph, gate: GateEdge | None) -> int:
+    """Return how many gates failed, this one and those of the stages before it, without a pass."""
+    count = 0
+    while gate is not None and passes(graph, gate) is False:
+        count, gate = count + 1, _earlier(graph, gate)
+    return count
+
+
+def _earlier(graph: Graph, gate: GateEdge) -> GateEdge | None:
+    """Return the gate of the stage that a gated stage starts from, as the same run has it."""
+    start = graph.stages[gate.stage].start
+    if not isinstance(start, Made):
+        return None
+    for run in graph.runs:
+        views = {view.stage: view for view in run.stages}
+        if start.stage in views and gate.stage in views and views[gate.stage].gate == gate:
+            return views[start.stage].gate
+    return None
+
+
+def _value(graph: Graph, evaluation: str, name: str) -> float | None:
+    outcome: Outcome | None = graph.outcomes.get(evaluation)
+    measured = None if outcome is None else outcome.evaluation
+    return None if measured is None else metric.value_of(measured, name)
 
 
 def gate_text(graph: Graph, gate: GateEdge) -> str:
@@ -42,14 +94,27 @@ def gate_text(graph: Graph, gate: GateEdge) -> str:
     outcome: Outcome | None = graph.outcomes.get(gate.evaluation)
     stage = graph.stages[gate.stage].name
     if outcome is None or outcome.evaluation is None:
-        return f"{stage} was not evaluated, so its gate ({gate.metric}) cannot be read"
+        return f"{stage} was not evaluated, so its gate ({gate.written}) cannot be read"
     value = metric.value_of(outcome.evaluation, gate.metric)
     if value is None:
         known = ", ".join(metric.names_of(outcome.evaluation))
         return (
-            f"the evaluation of {stage} has no metric '{gate.metric}' for its gate; it has {known}"
+            f"the evaluation of {stage} has no metric '{gate.written}' for its gate; it has {known}"
         )
-    return f"{gate.metric} {value:.4g} < {gate.at_least:g} after {stage}"
+    if gate.at_least is not None and value < gate.at_least:
+        return f"{gate.written} {value:.4g} < {gate.at_least:g} after {stage}"
+    if not gate.rule:
+        return f"{gate.written} {value:.4g} ≥ {gate.at_least:g} after {stage}"
+    best = best_before(graph, gate)
+    if best is None:
+        return f"what {stage} started from was not measured, so its gate cannot be read"
+    bar = gate.gate_rule.threshold(best)
+    beyond = gate.gate_rule.accepts(value, best)
+    sign = {("max", True): "≥", ("max", False): "<", ("min", True): "≤", ("min", False): ">"}
+    said = sign[gate.mode, beyond] if value != bar else ("=" if beyond else "not beyond")
+    text = f"{gate.written} {value:.4g} {said} {bar:.4g} after {stage} (the best was {best:.4g})"
+    row = failures_in_a_row(graph, gate)
+    return text + (f", {row} in a row" if row > 1 else "")
 
 
 def barrier(graph: Graph, run: Run, stage: RunStage) -> str | None:
@@ -64,8 +129,7 @@ def barrier(graph: Graph, run: Run, stage: RunStage) -> str | None:
         if why is not None:
             return why
     for gate in stage.gates:
-        passed = passes(graph, gate)
-        if passed is None or (not passed and gate.on_fail == "stop"):
+        if stops(graph, gate):
             return gate_text(graph, gate)
     return None
 
@@ -96,8 +160,7 @@ def stopped(graph: Graph) -> list[str]:
             outcome = graph.outcomes.get(stage.stage)
             if gate is None or outcome is None or not outcome.good:
                 continue
-            passed = passes(graph, gate)
-            if passed is None or (not passed and gate.on_fail == "stop"):
+            if stops(graph, gate):
                 found[f"stopped: {gate_text(graph, gate)}"] = None
     return list(found)
 
@@ -125,6 +188,16 @@ def _stage(graph: Graph, run: Run, stage: RunStage) -> dict[str, Any]:
         "before": _evaluation(graph, stage.before),
         "after": _evaluation(graph, stage.after),
     }
+    if stage.others:
+        about["others"] = {
+            each.name: {
+                "before": _evaluation(graph, each.before),
+                "after": _evaluation(graph, each.after),
+            }
+            for each in stage.others
+        }
+    if beside := graph.beside(graph.stages[stage.stage]):
+        about["models"] = beside
     if outcome.state == "waiting":
         about["waits_for"] = barrier(graph, run, stage)
     if outcome.error:
@@ -132,8 +205,7 @@ def _stage(graph: Graph, run: Run, stage: RunStage) -> dict[str, Any]:
     if stage.gate is not None and outcome.good:
         passed = passes(graph, stage.gate)
         about["gate"] = {"passed": passed, "on_fail": stage.gate.on_fail}
-        if not passed:
-            about["gate"]["why"] = gate_text(graph, stage.gate)
+        about["gate"]["why"] = gate_text(graph, stage.gate)
     return about
 
 

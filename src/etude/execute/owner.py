@@ -44,11 +44,15 @@ class Owner:
     @classmethod
     def of_json(cls, content: Mapping[str, Any] | None) -> Owner:
         """Return the owner a file names; one that cannot be read is another process, unknown."""
+        plain = cls(host="", pid=0)
         known = {each.name for each in fields(cls)}
         given = {key: value for key, value in (content or {}).items() if key in known}
-        if not isinstance(given.get("host"), str) or not isinstance(given.get("pid"), int):
-            return cls(host="", pid=0)
-        return cls(**given)
+        for name, value in given.items():
+            usual = getattr(plain, name)
+            kinds = (str, type(None)) if usual is None else (type(usual),)
+            if not isinstance(value, kinds):
+                return plain
+        return cls(**given) if "host" in given and "pid" in given else plain
 
     def to_json(self) -> dict[str, Any]:
         """Return what :meth:`of_json` reads."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from etude.distributed.part import Part
+from etude.distributed.block import Block
 from etude.errors import CheckpointError
 
 
@@ -50,7 +50,7 @@ class Pieces:
         return self.rows(0, self.shape[0])
 
 
-def described(parts: Mapping[str, Part]) -> dict[str, str]:
+def described(parts: Mapping[str, Block]) -> dict[str, str]:
     """Return what a file of parts says about them in its header."""
     return {
         key: json.dumps({"start": part.start, "shape": list(part.shape)})

@@ -11,7 +11,7 @@ from typing import Any
 
 from etude.distributed.together import by_main
 from etude.distributed.world import current
-from etude.errors import CheckpointError, StageError
+from etude.errors import StageError
 from etude.execute import atomic
 from etude.execute.attempt import FILES, Attempt, lines_of
 from etude.execute.environment import git_commit
@@ -21,9 +21,8 @@ from etude.learner.interface import Learner
 from etude.plan import layout
 from etude.plan.digest import sha256_of
 from etude.plan.nodes import StageNode
-
-#: What a learner may hand on, by the name of the folder it writes.
-HANDED_ON = ("model", "data", "critic")
+from etude.plan.published import check_files
+from etude.plan.records import Report, unsaid
 
 
 def publish(
@@ -34,13 +33,14 @@ def publish(
     steps: int,
     model_step: int,
     check: Callable[[], None] = lambda: None,
+    report: Report = unsaid,
 ) -> dict[str, Any]:
     """Export, join the attempts' lines and write DONE.json last; return its content.
 
     A kill at any point leaves the stage unfinished, and the next attempt publishes again. ``check``
     is called before anything takes its place, and may raise; what this attempt had exported is
     removed then. All ranks of a stage export together and the first one writes. Raises
-    StorageError, and StageError when the learner wrote nothing to hand on.
+    StorageError, and StageError when the learner did not write what the stage hands on.
     """
     started = time.perf_counter()
     beside = folder / f".export-{attempt.number}"
@@ -52,15 +52,17 @@ def publish(
             beside.mkdir()
 
     def finish() -> dict[str, Any]:
-        written = [name for name in HANDED_ON if (beside / name).is_dir()]
-        if not written:
-            node = attempt.node
-            raise StageError(f"stage {node.name} wrote neither model/ nor data/ to hand on")
-        for name in written:
+        node = attempt.node
+        for name in node.outputs:
+            if not (beside / name).is_dir():
+                raise StageError(f"stage {node.name} wrote no {name}/, which it is to hand on")
+        for name in node.outputs:
+            with atomic.storing(folder):
+                (folder / name).parent.mkdir(exist_ok=True)
             atomic.publish_folder(beside / name, folder / name, check)
             progress()
         shutil.rmtree(beside, ignore_errors=True)
-        return _done(attempt, folder, written, started, steps, model_step, check)
+        return _done(attempt, folder, started, steps, model_step, check, report)
 
     by_main(begin)
     try:
@@ -75,20 +77,21 @@ def publish(
 def _done(
     attempt: Attempt | FollowedAttempt,
     folder: Path,
-    written: list[str],
     started: float,
     steps: int,
     model_step: int,
     check: Callable[[], None],
+    report: Report,
 ) -> dict[str, Any]:
     """Write the joined lines and DONE.json; return its content."""
     node = attempt.node
     for name in FILES:
-        lines = lines_of(attempt.folder, name, None)
+        lines = lines_of(attempt.folder, name, None, report)
         if lines or name in ("metrics", "samples", "timing"):
             with atomic.writing(folder / f"{name}.jsonl", check) as stream:
                 stream.writelines(lines)
     done = {
+        "layout": layout.LAYOUT,
         "name": node.name,
         "fingerprint": node.fingerprint,
         "lineage": node.lineage,
@@ -98,14 +101,14 @@ def _done(
         "attempts": attempt.number,
         "git_commit": git_commit(),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "files": _files(folder, written),
+        "files": _files(folder, node.outputs),
     }
     atomic.write_json(folder / layout.DONE, done, check)
     return done
 
 
-def _files(folder: Path, written: list[str]) -> dict[str, dict[str, Any]]:
-    paths = [path for name in written for path in sorted((folder / name).rglob("*"))]
+def _files(folder: Path, outputs: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    paths = [path for name in outputs for path in sorted((folder / name).rglob("*"))]
     paths += [folder / f"{name}.jsonl" for name in FILES]
     found = {}
     for path in paths:
@@ -123,7 +126,7 @@ def _seconds(attempt: Path) -> float:
 
 
 def handed_on(folder: Path, node: StageNode, what: str) -> Path:
-    """Return the ``model/`` or ``data/`` folder of a finished stage, every hash checked.
+    """Return the folder of an output of a finished stage (``model``), every hash checked.
 
     Raises StageError when the stage is not finished or does not hand it on, CheckpointError naming
     the file that is not as it was published.
@@ -134,12 +137,5 @@ def handed_on(folder: Path, node: StageNode, what: str) -> Path:
     files = {name: entry for name, entry in done["files"].items() if name.startswith(f"{what}/")}
     if not files:
         raise StageError(f"stage {node.name} ({folder}) hands on no {what}")
-    for name, entry in files.items():
-        progress()
-        if sha256_of(folder / name) != entry["sha256"]:
-            raise CheckpointError(
-                f"{folder / name} is not as stage {node.name} published it (its hash differs). "
-                f"Delete {folder / layout.DONE} to publish it again from the last checkpoint, or "
-                f"train the stage again: fresh=[{node.name}]"
-            )
+    check_files(folder, node.name, files, progress)
     return folder / what

@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from etude.execute import atomic, environment, outcomes
+from etude.execute import atomic, environment, kept_files, outcomes
 from etude.execute.attempt import config_text, write_config
 from etude.execute.owner import Owner
 from etude.plan import layout
 from etude.plan.nodes import Graph, StageNode
+from etude.plan.other_code import ACCEPTED, PRINTS, accepted_in
 
 #: More members than this have no file each: writing them takes longer than planning them.
 MOST_MEMBERS = 100
@@ -39,13 +40,15 @@ def make(graph: Graph) -> Path:
                 continue
         break
     about, diff = environment.describe()
-    atomic.write_json(folder / "environment.json", about)
+    atomic.write_json(folder / layout.ENVIRONMENT, {"layout": layout.LAYOUT, **about})
     if diff:
         atomic.write_text(folder / "code.diff", diff)
     if len(graph.runs) == 1:
         write_config(folder / "config.yaml", graph.runs[0].root)
     elif len(graph.runs) <= MOST_MEMBERS:
         _write_members(graph, folder / "members")
+    _write_code(graph)
+    kept_files.keep(folder, [node.config for node in graph.order], graph.codes.values())
     _link(graph, folder)
     return folder
 
@@ -57,6 +60,18 @@ def _write_members(graph: Graph, place: Path) -> None:
         for number, run in enumerate(graph.runs, 1):
             text = config_text(run.root)
             (place / f"{number:02d}.yaml").write_text(text, encoding="utf-8")
+
+
+def _write_code(graph: Graph) -> None:
+    """Write what a later plan needs to name code that differs, and what of other code is used."""
+    for digest, modules in graph.codes.items():
+        path = graph.outputs / PRINTS / f"{digest}.json"
+        if not path.exists():
+            with atomic.storing(path):
+                path.parent.mkdir(exist_ok=True)
+            atomic.write_json(path, dict(modules))
+    if graph.accepted != accepted_in(graph.outputs):
+        atomic.write_json(graph.outputs / ACCEPTED, graph.accepted)
 
 
 def _link(graph: Graph, folder: Path) -> None:

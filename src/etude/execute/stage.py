@@ -4,42 +4,36 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from etude.config.evaluations import measuring
+from etude.config.handed_on import chosen_by
 from etude.config.settings import Execution
 from etude.distributed.together import by_main, cut_short_by
 from etude.distributed.world import current, leave
-from etude.errors import EtudeError, Fenced, Interrupted, StageError, StorageError
+from etude.errors import EtudeError, Interrupted, StageError
 from etude.events import Observer
-from etude.execute import atomic, checkpoint, failures, metric, ranks
-from etude.execute.attempt import Attempt, evaluations_of
+from etude.execute import checkpoint, failures, ranks
+from etude.execute.attempt import Attempt, evaluations_of, head_of, named_as, recorded
 from etude.execute.checkpoint import Checkpoint
 from etude.execute.hearing import Hearing
 from etude.execute.lock import JobState, Lease, locked
 from etude.execute.publish import publish
 from etude.execute.ranks import Begun, FollowedAttempt, FollowedLease, Leading
-from etude.execute.stage_folder import find_best, find_start, move_aside, prepare
+from etude.execute.stage_failure import Failure
+from etude.execute.stage_folder import best_of, find_best, find_start, move_aside, prepare
 from etude.execute.stop import Stop
 from etude.execute.watchdog import Watchdog, progress
+from etude.learner.context import Folders
 from etude.learner.interface import Learner, StepResult
 from etude.plan import layout
 from etude.plan.nodes import StageNode
 
 #: Builds the learner of a resolved stage config: ``etude.learner.make.make_learner``.
 LearnerFactory = Callable[[dict[str, Any], Any], Learner]
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a stage gets from others: folders on disk, every hash checked."""
-
-    start: Path | None = None
-    rollout_from: Path | None = None
-    data: Mapping[str, Path] = field(default_factory=dict)
 
 
 def execution_of(config: Mapping[str, Any]) -> Execution:
@@ -51,7 +45,7 @@ def execution_of(config: Mapping[str, Any]) -> Execution:
 
 def run_stage(
     node: StageNode,
-    given: Callable[[], Given],
+    given: Callable[[], Folders],
     *,
     outputs: Path,
     observers: Observer,
@@ -92,7 +86,7 @@ def run_stage(
             if node.fresh:
                 lease.check()
                 move_aside(folder)
-            done = layout.finished(folder)
+            done = layout.finished(folder, observers.warned)
             if done is not None:
                 observers.stage_skipped(node, seconds_saved=float(done.get("seconds", 0.0)))
                 lead.decide((done, None))
@@ -126,7 +120,8 @@ class _Training:
         self.stop = stop
         self.lease = lease
         self.settings = execution_of(node.config)
-        self.best = (node.config.get("training") or {}).get("hand_on") == "best"
+        self.chosen = chosen_by(node.config)
+        self.measuring = measuring(node.config)
         self.finished = 0
         self.saved: int | None = None
         self.begun = False
@@ -134,10 +129,11 @@ class _Training:
 
     def begin(self, lead: Leading) -> Checkpoint | None:
         """Open the next attempt, and tell the other ranks of it; return what it goes on from."""
-        prepare(self.folder, self.node, self.lease.check)
-        start = find_start(self.folder, self.node, self.observers.warned)
+        with self.stop.at_any_cost():
+            prepare(self.folder, self.node, self.lease.check)
+            start = find_start(self.folder, self.node, self.observers.warned)
         origin = start.origin if start is not None else None
-        attempt = Attempt(self.folder, self.node, origin)
+        attempt = Attempt(self.folder, self.node, origin, self.observers.warned)
         self.attempt = attempt
         resumed = start.checkpoint if start is not None else None
         lead.decide((None, Begun(attempt.number, attempt.folder, attempt.first_step, resumed)))
@@ -150,7 +146,7 @@ class _Training:
 
     def run(
         self,
-        given: Callable[[], Given],
+        given: Callable[[], Folders],
         factory: LearnerFactory | None,
         begin: Callable[[], Checkpoint | None],
     ) -> dict[str, Any]:
@@ -170,15 +166,15 @@ class _Training:
                 self.attempt.log(f"takes over from {self.lease.took_over}")
             with self._watchdog():
                 done = self._attempt(given, factory, resumed)
-        except (KeyboardInterrupt, SystemExit, Interrupted) as error:
+        except (KeyboardInterrupt, Interrupted) as error:
             if not isinstance(error, Interrupted):
                 leave("aborted")
             self.attempt.log(f"interrupted after {self.finished} steps")
             self.observers.stage_failed(self.node, step=self.finished, error=error)
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # no part of a stage may end the command
             leave(f"stage {self.node.name} failed")
-            failure = self._fenced(error) or self._failed(error)
+            failure = self._failure().of(error)
             self.observers.stage_failed(self.node, step=self.finished, error=failure)
             if failure is error:
                 raise
@@ -190,6 +186,9 @@ class _Training:
         )
         return done
 
+    def _failure(self) -> Failure:
+        return Failure(self.node, self.folder, self.attempt, self.lease, self.finished)
+
     def _watchdog(self) -> Watchdog:
         rank = current().rank
         folder = self.attempt.folder
@@ -197,53 +196,60 @@ class _Training:
             self.settings.hang_minutes,
             folder / (f"log.rank{rank}" if rank else "log"),
             failed=failures.of_rank(folder, rank) if rank else folder / layout.FAILED,
-            about=self._about,
+            about=lambda: self._failure().about(),
             check=self.lease.check,
         )
 
     def _attempt(
         self,
-        given: Callable[[], Given],
+        given: Callable[[], Folders],
         factory: LearnerFactory | None,
         resumed: Checkpoint | None,
     ) -> dict[str, Any]:
-        learner = self._learner(by_main(given), factory)
+        # Opening data and loading models takes long, and nothing would be lost.
+        with cut_short_by(self.stop.at_any_cost):
+            learner = self._learner(by_main(given), factory)
         try:
             if resumed is not None:
-                learner.load_state_dict(resumed.load())
+                with cut_short_by(self.stop.at_any_cost):
+                    learner.load_state_dict(resumed.load())
                 self.attempt.log(f"resumes from {resumed.path}")
                 if resumed.path.is_relative_to(self.folder):
                     self.saved = resumed.step
                 # An evaluation that was due at the checkpoint may have been cut off.
                 self._evaluate_if_due(learner)
             ranks.check(self.stop)
-            for step in range(self.finished, learner.steps):
-                self._step(learner, step)
+            while self.finished < learner.steps and not learner.ended:
+                self._step(learner, self.finished)
+            self._say_why_over(learner)
             self._checkpoint(learner)
             self._stop_if_asked(learner)
             model_step = self._choose(learner)
-            return publish(
-                learner,
-                self.attempt,
-                self.folder,
-                steps=learner.steps,
-                model_step=model_step,
-                check=self.lease.check,
-            )
+            # The last checkpoint is written: the next attempt would publish again.
+            with cut_short_by(self.stop.at_any_cost):
+                return publish(
+                    learner,
+                    self.attempt,
+                    self.folder,
+                    steps=self.finished,
+                    model_step=model_step,
+                    check=self.lease.check,
+                    report=self.observers.warned,
+                )
         finally:
             learner.close()
 
-    def _learner(self, given: Given, factory: LearnerFactory | None) -> Learner:
+    def _learner(self, given: Folders, factory: LearnerFactory | None) -> Learner:
         from etude.execute.determinism import settle
-        from etude.learner.make import StageContext, make_learner
+        from etude.learner.context import StageContext
+        from etude.learner.make import make_learner
 
         settle(self.settings.threads)
         context = StageContext(
             seed=int(self.node.config.get("seed", 0)),
-            start=given.start,
             folder=self.attempt.folder,
-            rollout_from=given.rollout_from,
-            data=given.data,
+            inputs=given,
+            measured=lambda name, done: by_main(lambda: recorded(self.folder, name, done)),
         )
         return (factory or make_learner)(self.node.config, context)
 
@@ -258,15 +264,27 @@ class _Training:
                     f"{name} is {result.metrics[name]}, and training on would spoil the model"
                 )
         self.finished = step + 1
+        for name, measured in result.evaluations.items():
+            self._keep_evaluation(name, *measured)
         progress()
         if self.lease.lost:
             self.lease.check()
         self.observers.step_done(self.node, step, result.metrics, timing)
         every = self.settings.checkpoint_every
-        if (every and self.finished % every == 0) or (self.best and self._evaluation_due(learner)):
+        judged = self.chosen is not None and (
+            self.chosen.evaluation in result.evaluations or self._evaluation_due(learner)
+        )
+        if (every and self.finished % every == 0) or judged:
             self._checkpoint(learner)
         self._evaluate_if_due(learner)
         self._stop_if_asked(learner)
+
+    def _say_why_over(self, learner: Learner) -> None:
+        """Say that a component has ended the stage before its last step."""
+        if learner.ended and self.finished < learner.steps:
+            said = f"over after {self.finished}/{learner.steps} steps: {learner.ended}"
+            self.attempt.log(said)
+            self.observers.warned(f"{self.node.name} is {said}")
 
     def _record(self, step: int, result: StepResult, timing: Mapping[str, float]) -> None:
         head = {"step": step}
@@ -291,7 +309,7 @@ class _Training:
         self.observers.checkpoint_written(self.node, self.finished, str(path))
 
     def _prune(self) -> None:
-        best = metric.best_step(evaluations_of(self.attempt.folder)) if self.best else None
+        best = None if self.chosen is None else best_of(self.attempt.folder, self.chosen)
         also = () if best is None else (best,)
         checkpoint.prune(
             self.folder,
@@ -312,36 +330,48 @@ class _Training:
 
     def _evaluation_due(self, learner: Learner) -> bool:
         every = self.settings.evaluate_every
-        if self.best and self.finished == learner.steps:
+        if self.chosen is not None and (self.finished == learner.steps or learner.ended):
             return True
         return bool(every) and self.finished > 0 and self.finished % every == 0
 
     def _evaluate_if_due(self, learner: Learner) -> None:
-        """Evaluate where one is due and none was recorded; a request to stop cuts it short."""
-        if not self._evaluation_due(learner) or by_main(self._evaluated):
+        """Make the evaluations that are due and not recorded; a request to stop cuts them short."""
+        if not self._evaluation_due(learner):
             return
-        try:
-            ranks.check(self.stop)
-            with cut_short_by(self.stop.at_once):
-                evaluation, samples = learner.evaluate()
-            ranks.check(self.stop)
-        except Interrupted:
-            self._stop_if_asked(learner)
-            raise
-        progress()
-        head = {"step": self.finished}
+        for name in by_main(self._unmeasured):
+            try:
+                ranks.check(self.stop)
+                with cut_short_by(self.stop.at_once):
+                    evaluation, samples = learner.evaluate(name)
+                ranks.check(self.stop)
+            except Interrupted:
+                self._stop_if_asked(learner)
+                raise
+            progress()
+            self._keep_evaluation(name, evaluation, samples)
+
+    def _unmeasured(self) -> list[str]:
+        """Return the evaluations that are not made of the model as it stands."""
+        return [
+            name
+            for name in self.measuring
+            if all(
+                line["step"] != self.finished for line in evaluations_of(self.attempt.folder, name)
+            )
+        ]
+
+    def _keep_evaluation(
+        self, name: str, evaluation: dict[str, Any], samples: list[dict[str, Any]]
+    ) -> None:
+        head = head_of(name, self.finished)
         self.attempt.write("evaluation_samples", *({**head, **sample} for sample in samples))
         self.attempt.write("evaluations", {**head, **evaluation})
-        self.observers.evaluated(self.node, self.finished, evaluation)
-
-    def _evaluated(self) -> bool:
-        lines = evaluations_of(self.attempt.folder)
-        return any(line["step"] == self.finished for line in lines)
+        self.observers.evaluated(self.node, self.finished, named_as(name, evaluation))
 
     def _choose(self, learner: Learner) -> int:
         """Bring the learner to the model that is handed on; return the steps it had."""
-        if not self.best:
-            return self.finished
+        if self.chosen is None:
+            return self.finished if learner.hands_on is None else learner.hands_on.steps
         step, found = by_main(
             lambda: find_best(
                 self.folder, self.node, self.attempt.folder, self.finished, self.observers.warned
@@ -350,50 +380,3 @@ class _Training:
         if found is not None:
             learner.load_state_dict(found.load())
         return step
-
-    def _fenced(self, error: Exception) -> Fenced | None:
-        """Return the error of a process whose stage was taken over, whatever it stumbled over."""
-        fenced = error if isinstance(error, Fenced) else None
-        try:
-            self.lease.check()
-        except Fenced as found:
-            fenced = fenced or found
-        except StorageError:
-            pass  # who holds the lease cannot be seen; the failure itself is what to report
-        if fenced is not None:
-            text = "" if fenced is error else "".join(traceback.format_exception(error))
-            self.attempt.log(f"stops after {self.finished} steps: {fenced}\n{text}".rstrip())
-        return fenced
-
-    def _failed(self, error: Exception) -> StageError:
-        """Write why it failed, and the log; return the error a person sees."""
-        world = current()
-        text = "".join(traceback.format_exception(error))
-        self.attempt.log(f"failed at step {self.finished}\n{text}")
-        full = ""
-        try:
-            if not world.is_alone:
-                failures.note(self.attempt.folder, world, error, self._about())
-            failed = failures.settled(self.attempt.folder, world, error) | self._about()
-            if world.is_main:
-                atomic.write_json(self.attempt.folder / layout.FAILED, failed)
-        except StorageError as met:
-            failed = failures.about(error) | self._about()
-            full = f"\n(nor could {layout.FAILED} be written: {met})"
-        resume = "from its beginning"
-        if failed["resumes_from"]:
-            resume = f"from step {failed['resumes_from']}"
-        return StageError(
-            f"stage {self.node.name} ({self.node.fingerprint[:8]}), attempt {self.attempt.number}, "
-            f"failed at step {self.finished}: {failed['error']}\n"
-            f"The same command goes on {resume}; the log is {self.attempt.folder / 'log'}{full}"
-        )
-
-    def _about(self) -> dict[str, Any]:
-        """Return how far the attempt is, and where another would go on."""
-        kept = layout.checkpoints(self.folder)
-        return {
-            "stage": self.node.name,
-            "step": self.finished,
-            "resumes_from": kept[0].step if kept else 0,
-        }

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from etude.config.handed_on import Chosen, chosen_by
+from etude.config.quoting import pasted
 from etude.errors import StageError
 from etude.execute import atomic, checkpoint, metric
 from etude.execute.attempt import Origin, evaluations_of, write_config
@@ -34,15 +36,18 @@ def prepare(folder: Path, node: StageNode, check: Callable[[], None] = lambda: N
     if not (folder / "config.yaml").exists():
         write_config(folder / "config.yaml", node.config)
     about = {
+        "layout": layout.LAYOUT,
         "name": node.name,
         "fingerprint": node.fingerprint,
         "lineage": node.lineage,
+        "plain": node.plain,
+        "code": node.code,
         "learner": node.learner,
         "steps": node.steps,
         "parents": list(node.parents),
     }
-    if layout.read_json(folder / "stage.json") != about:
-        atomic.write_json(folder / "stage.json", about, check)
+    if layout.read_json(folder / layout.STAGE) != about:
+        atomic.write_json(folder / layout.STAGE, about, check)
 
 
 def move_aside(folder: Path) -> None:
@@ -76,6 +81,12 @@ def find_start(folder: Path, node: StageNode, report: Callable[[str], None]) -> 
     return None
 
 
+def best_of(attempt: Path, chosen: Chosen) -> int | None:
+    """Return the finished steps of an attempt's best evaluation, None where there is none."""
+    by = ((chosen.metric, not chosen.least),) if chosen.metric else metric.BEST_BY
+    return metric.best_step(evaluations_of(attempt, chosen.evaluation), by)
+
+
 def find_best(
     folder: Path, node: StageNode, attempt: Path, finished: int, report: Callable[[str], None]
 ) -> tuple[int, Checkpoint | None]:
@@ -84,11 +95,14 @@ def find_best(
     None stands for the model as it is after ``finished`` steps. Raises StageError where there is
     no such evaluation or its checkpoint is gone.
     """
-    step = metric.best_step(evaluations_of(attempt))
+    chosen = chosen_by(node.config)
+    assert chosen is not None  # asked for only where an evaluation chooses
+    step = best_of(attempt, chosen)
     if step is None:
         known = ", ".join(name for name, _ in metric.BEST_BY)
+        wanted = "the metric" if chosen.metric else f"one of the metrics {known}"
         raise StageError(
-            f"training.hand_on=best found no evaluation with one of the metrics {known}; "
+            f"training.hand_on={chosen.written} found no evaluation with {wanted}; "
             "type training.hand_on=last or another evaluation"
         )
     if step == finished:
@@ -99,6 +113,6 @@ def find_best(
     if found is None:
         raise StageError(
             f"the checkpoint of the best evaluation (step {step}) is gone or not intact; train "
-            f"the stage again with fresh=[{node.name}], or type training.hand_on=last"
+            f"the stage again with {pasted(f'fresh=[{node.name}]')}, or type training.hand_on=last"
         )
     return step, found

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import torch
 
-from etude.distributed.part import Part
+from etude.distributed.block import Block
 from etude.errors import CheckpointError
 from etude.execute import pieces
 from etude.execute.atomic import writing
@@ -96,7 +96,7 @@ class _Leaves:
     """The tensors of a tree by the names they get in files: whole ones, and this rank's parts."""
 
     tensors: dict[str, torch.Tensor]
-    parts: dict[str, Part]
+    parts: dict[str, Block]
 
     def free(self, key: str) -> str:
         """Return a name that is not taken."""
@@ -115,14 +115,14 @@ def _write(stream: IO[bytes], chunks: Iterator[bytes | memoryview]) -> dict[str,
 
 
 def _encode(value: Any, where: str, leaves: _Leaves) -> Any:
-    if isinstance(value, (torch.Tensor, Part)):
-        tensor = value.local if isinstance(value, Part) else value
+    if isinstance(value, (torch.Tensor, Block)):
+        tensor = value.local if isinstance(value, Block) else value
         if tensor.dtype not in _DTYPES or tensor.layout != torch.strided or tensor.is_meta:
             raise CheckpointError(
                 f"{where}: a {tensor.layout} tensor of {tensor.dtype} has no file form"
             )
         key = leaves.free(where.removeprefix("state."))
-        if isinstance(value, Part):
+        if isinstance(value, Block):
             leaves.parts[key] = value
             return {"$part": key}
         leaves.tensors[key] = value

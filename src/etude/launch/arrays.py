@@ -14,20 +14,15 @@ from etude.launch.units import Unit
 
 @dataclass(frozen=True)
 class Edge:
-    """What every task of a batch waits for: ``corr`` pairs task i with task i of batch ``batch``.
+    """What every task of a batch waits for: task i for task i of the batch ``batch``.
 
-    Otherwise all wait for one task of it; ``task`` is its number. A unit that another run has in
+    With ``task`` all wait for that task of it, by its number. A unit that another run has in
     the queue is ``job``, by its id.
     """
 
     batch: int | None = None
     task: int | None = None
     job: str | None = None
-
-    @property
-    def corr(self) -> bool:
-        """Tell whether tasks are paired by their numbers."""
-        return self.batch is not None and self.task is None
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from etude.cli.frame import Parser
 from etude.errors import StorageError
 from etude.execute.atomic import discard
 from etude.execute.lock import is_held
 from etude.launch.code import copies_of
 from etude.launch.seeing.cluster import Cluster
 from etude.launch.seeing.needed import AtWork, References, at_work
-from etude.launch.seeing.status import outputs_option
-from etude.plan import layout
+from etude.plan import layout, typed
 from etude.plan.quantities import counted, size
 
 #: Seconds for which a copy of the code is left alone: it may be written or given to a run now.
@@ -38,6 +37,7 @@ def find(
     *,
     runs: Sequence[str] = (),
     unfinished: bool = False,
+    other_versions: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> list[Item]:
     """Return what could be deleted, largest first; what a process or a job needs is not among it.
@@ -45,7 +45,8 @@ def find(
     By default: folders moved aside by ``fresh``, what crashes left behind, the older checkpoints of
     finished stages, stages and evaluations that no run refers to, and copies of the code that no
     run was given. ``runs`` (parts of names) adds those runs and what only they use, ``unfinished``
-    every stage that is not finished. ``say`` is told what cannot be known. Raises StorageError when
+    every stage that is not finished, ``other_versions`` what another version of etude wrote and no
+    run refers to. ``say`` is told what cannot be known or is left alone. Raises StorageError when
     a name in ``runs`` fits no run, or one that is at work.
     """
     cluster = Cluster()
@@ -57,10 +58,13 @@ def find(
     for path in folders:
         if path not in doomed:
             kept.add(path, working=path in working)
+    for text in kept.unclear:
+        say(f"{text}; what no run refers to is kept on its account")
     if not all(who.certain for who in working.values()):
         for note in cluster.notes:
             say(f"{note}; what jobs may need is kept")
     found = [_item(path, "a run that was named") for path in doomed]
+    others: list[Path] = []
     for kind in (layout.STAGES, layout.EVALUATIONS):
         parent = outputs / kind
         for path in sorted(parent.glob(f"{layout.REPLACED}*")):
@@ -69,9 +73,12 @@ def find(
             fingerprint = folder.name.rpartition("-")[2]
             if is_held(outputs, fingerprint):
                 continue
+            if not other_versions and layout.version_of(folder) != layout.LAYOUT:
+                others.append(folder)
+                continue
             extended = kind == layout.STAGES and kept.extends(folder, fingerprint)
             if fingerprint not in kept.fingerprints:
-                if not extended and not kept.mention(folder.name):
+                if not extended and not kept.unclear and not kept.mention(folder.name):
                     found.append(_item(folder, "no run refers to it"))
             elif kind == layout.STAGES and layout.finished(folder) is None:
                 whole = unfinished and not extended and fingerprint not in kept.working
@@ -81,6 +88,11 @@ def find(
     for kind in (layout.STAGES, layout.EVALUATIONS, layout.RUNS, layout.CODE):
         for path in sorted((outputs / kind).glob(".discarded-*")):
             found.append(_item(path, "left behind by a crash"))
+    if others:
+        say(
+            f"{counted(len(others), 'folder')} of another version of etude ({others[0].name}"
+            f"{', …' if len(others) > 1 else ''}) stay as they are; --other-versions looks at them"
+        )
     found += _old_code(outputs, [path for path in folders if path not in doomed])
     return sorted(found, key=lambda item: (-item.size, str(item.path)))
 
@@ -90,8 +102,7 @@ def _refuse(doomed: Iterable[Path], working: Mapping[Path, AtWork], outputs: Pat
     texts = []
     for path in doomed:
         if path in working:
-            short = path.name.rpartition("-")[2]
-            advice = f"end it first: etude cancel {short}{outputs_option(outputs)}"
+            advice = f"end it first: {typed.about('cancel', path, outputs)}"
             if not working[path].certain:
                 advice = "SLURM does not answer here; clean up where squeue does"
             texts.append(f"{path.name} {working[path].words}; {advice}")
@@ -190,9 +201,12 @@ def delete(items: Sequence[Item]) -> list[Item]:
 
 def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> int:
     """Show what could be deleted under outputs, with sizes; delete it with --apply."""
-    parser = argparse.ArgumentParser("etude clean", description=main.__doc__)
+    parser = Parser("etude clean", description=main.__doc__)
     parser.add_argument("--apply", "-y", action="store_true", help="delete what is listed")
     parser.add_argument("--unfinished", action="store_true", help="unfinished stages too")
+    parser.add_argument(
+        "--other-versions", action="store_true", help="what another version of etude wrote too"
+    )
     parser.add_argument(
         "--runs",
         nargs="+",
@@ -203,7 +217,13 @@ def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> int:
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where runs lie")
     given = parser.parse_args(arguments)
     outputs = given.outputs.expanduser().absolute()
-    items = find(outputs, runs=given.runs, unfinished=given.unfinished, say=say)
+    items = find(
+        outputs,
+        runs=given.runs,
+        unfinished=given.unfinished,
+        other_versions=given.other_versions,
+        say=say,
+    )
     for line in report(items, outputs):
         say(line)
     if given.apply:

@@ -19,6 +19,7 @@ import etude
 from etude.config.plugins import ENTRY_POINT_GROUP, package_folder
 from etude.execute import atomic
 from etude.execute.environment import COMMIT, git_commit
+from etude.execute.secrets import holds_secret
 from etude.plan import layout
 
 #: A plug-in whose package holds more is not copied, and that is said.
@@ -77,7 +78,7 @@ def _plugins(outputs: Path, say: _Say) -> _Files:
         if folder is None or point.module.partition(".")[0] == "etude":
             continue
         root, package = _root(folder, point.module)
-        files = _package(root, package, outputs)
+        files = _package(root, package, outputs, say)
         if isinstance(files, str):
             say(
                 f"the plug-in {point.name} is not copied: {files}. Jobs import it from there as it "
@@ -101,12 +102,16 @@ def _root(folder: Path, package: str) -> tuple[Path, str]:
     return folder, ".".join(parts)
 
 
-def _package(root: Path, package: str, outputs: Path) -> _Files | str:
+def _package(root: Path, package: str, outputs: Path, say: _Say) -> _Files | str:
     """Return the files of a package, or why they cannot be copied."""
     files: _Files = {}
+    secret: list[str] = []
     size = 0
     try:
         for name, path in _walk(root, leave_out=outputs):
+            if holds_secret(name):
+                secret.append(name)
+                continue
             size += path.stat().st_size
             if size > MOST_BYTES or len(files) >= MOST_FILES:
                 limit = f"{MOST_BYTES >> 20} MiB or {MOST_FILES:,} files"
@@ -114,6 +119,9 @@ def _package(root: Path, package: str, outputs: Path) -> _Files | str:
             files[f"{package.replace('.', '/')}/{name}"] = _content(path)
     except OSError as error:
         return f"{error.filename or root} cannot be read ({error.strerror})"
+    if secret:
+        listed = ", ".join(secret)
+        say(f"not copied from {root}, for their names say that they hold secrets: {listed}")
     return files or f"{root} is no folder with files"
 
 

@@ -5,21 +5,22 @@ Every rank of a distributed stage runs this; only the first one writes and tells
 
 from __future__ import annotations
 
-import argparse
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from etude.cli.frame import guarded, let_threads_sleep
+from etude.by_path import copies
+from etude.cli.frame import Parser, guarded, let_threads_sleep
 from etude.distributed.together import by_main
-from etude.errors import Interrupted
+from etude.errors import EtudeError, Interrupted
 from etude.events import Observer
 from etude.execute.outcomes import Outcome
 from etude.execute.stop import Stop
 from etude.launch import machine, registry, written
 from etude.launch.units import Unit, ancestors, units_of
 from etude.plan.nodes import EvaluationNode, Graph
+from etude.unexpected import sentence
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def work(folder: Path, fingerprint: str, *, stop: Stop, title: str = "") -> Ende
     unit = units_of(graph)[fingerprint]
     graph = _own(graph, unit)
     observers = _observers(graph, title) if current().is_main else []
-    code = local.run(graph, observers, stop=stop, record=False, job_state=asker())
+    with copies.used(folder):
+        code = local.run(graph, observers, stop=stop, record=False, job_state=asker())
     return _ended(graph, unit, code, stop)
 
 
@@ -74,7 +76,7 @@ def _own(graph: Graph, unit: Unit) -> Graph:
             run for run in graph.runs if any(v.stage == unit.fingerprint for v in run.stages)
         ]
     before = set(ancestors(graph, unit.parents))
-    measured = [key for key, node in graph.evaluations.items() if node.model in before]
+    measured = [key for key, node in graph.evaluations.items() if node.stage in before]
 
     def outcomes() -> dict[str, Outcome]:
         found = {key: on_disk(graph, key) for key in (*before, *measured)}
@@ -122,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser("etude.launch.job", description=main.__doc__)
+    parser = Parser("etude.launch.job", description=main.__doc__)
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("unit", help="the fingerprint of a stage or an evaluation")
     given = parser.parse_args(argv)
@@ -134,11 +136,20 @@ def _main(argv: list[str]) -> int:
         if not world.is_alone:
             # torchrun may be killed; ranks without it would go on unseen.
             machine.signal_when_parent_ends(signal.SIGTERM)
-        ended = work(given.run, given.unit, stop=stop)
+        try:
+            ended = work(given.run, given.unit, stop=stop)
+        except Exception as error:
+            if world.is_main and not isinstance(error, EtudeError):
+                _write(given.run, given.unit, Ended("failed", sentence(error)))
+            raise
     if world.is_main:
-        about = {"state": ended.state, "why": ended.why, "step": ended.step, "code": ended.code}
-        registry.write_ended(given.run, given.unit, about)
+        _write(given.run, given.unit, ended)
     return ended.code
+
+
+def _write(run: Path, unit: str, ended: Ended) -> None:
+    about = {"state": ended.state, "why": ended.why, "step": ended.step, "code": ended.code}
+    registry.write_ended(run, unit, about)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,6 +23,21 @@ def gpus() -> list[str]:
         return [name for name in visible.split(",") if name.strip() not in ("", "-1")]
     driver = Path("/proc/driver/nvidia/gpus")
     return [str(number) for number, _ in enumerate(driver.iterdir())] if driver.is_dir() else []
+
+
+def may_have_gpu() -> bool:
+    """Tell whether anything here speaks of a GPU: a device, a driver, or what lists devices.
+
+    False is certain enough to refuse by. CUDA_VISIBLE_DEVICES can hide all there are.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES") is not None and not gpus():
+        return False
+    devices = ("nvidia[0-9]*", "nvidiactl", "nvhost-gpu", "nvgpu", "nvmap", "dxg", "kfd")
+    return (
+        bool(gpus())
+        or any(next(Path("/dev").glob(name), None) for name in devices)
+        or shutil.which("nvidia-smi") is not None
+    )
 
 
 def signal_when_parent_ends(number: int) -> None:

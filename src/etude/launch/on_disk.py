@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etude.execute.outcomes import Outcome
-from etude.plan import layout
+from etude.plan import layout, records
 from etude.plan.nodes import EvaluationNode, Graph
 
 
@@ -14,8 +14,8 @@ def on_disk(graph: Graph, fingerprint: str) -> Outcome | None:
         folder = layout.evaluation_folder(graph.outputs, node.name, fingerprint)
         if layout.finished(folder) is None:
             return None
-        result = layout.read_json(folder / "result.json")
-        return Outcome("done", str(folder), evaluation=result)
+        result = layout.read_json(folder / "result.json", records.MEASURED)
+        return None if result is None else Outcome("done", str(folder), evaluation=result)
     folder = layout.stage_folder(graph.outputs, node.name, fingerprint)
     done = layout.finished(folder)
-    return None if done is None else Outcome("done", str(folder), float(done.get("seconds", 0.0)))
+    return None if done is None else Outcome("done", str(folder), float(done.get("seconds") or 0.0))

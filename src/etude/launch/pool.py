@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from etude.cli.frame import tell
 from etude.errors import ConfigError, Fault, Interrupted
 from etude.execute import atomic, outcomes, run_folder
+from etude.execute.failures import apart
 from etude.execute.local import check_outputs
 from etude.execute.outcomes import Outcome
 from etude.execute.stop import Stop
@@ -21,25 +23,35 @@ from etude.launch import machine, registry, written
 from etude.launch.code import SAFE_PATH, snapshot
 from etude.launch.fresh import move_fresh_aside
 from etude.launch.on_disk import on_disk
-from etude.launch.resources import Shape, shape_of
+from etude.launch.resources import Shape, not_here, shape_of
 from etude.launch.units import Unit, units_of
-from etude.launcher.local_pool import LocalPool
-from etude.plan.nodes import Graph
+from etude.plan import layout
+from etude.plan.nodes import EvaluationNode, Graph, StageNode
 from etude.plan.quantities import counted, duration
 
 _POLL_SECONDS = 0.1
 #: Seconds that workers get to save after a request to stop, before they are killed.
 _PATIENCE = 600.0
+
+
+@dataclass(frozen=True)
+class Share:
+    """What of this machine a run may use: workers at a time, GPUs by number; None: all there is."""
+
+    workers: int | None = None
+    gpus: Sequence[int] | None = None
+
+
 #: Seconds more for torchrun, which kills its own ranks when the others are up.
 _KILLING = 10.0
 
 
-def run(graph: Graph, launcher: LocalPool, root: Mapping[str, Any]) -> int:
+def run(graph: Graph, share: Share, root: Mapping[str, Any]) -> int:
     """Do a graph's units in processes and return the exit code, as ``execute.local.run`` does.
 
     Raises ConfigError for a stage that asks for more than this machine.
     """
-    pool = Pool(graph, launcher)
+    pool = Pool(graph, share)
     check_outputs(graph)
     move_fresh_aside(graph)
     graph.folder = run_folder.make(graph)
@@ -47,38 +59,33 @@ def run(graph: Graph, launcher: LocalPool, root: Mapping[str, Any]) -> int:
     return pool.run()
 
 
-def take_up(folder: Path, launcher: LocalPool) -> int:
+def take_up(folder: Path, share: Share) -> int:
     """Go on with a written run in worker processes; return the exit code."""
     graph, _ = written.read(folder)
-    return Pool(graph, launcher).run()
+    return Pool(graph, share).run()
 
 
-def at_a_time(launcher: LocalPool) -> int:
+def at_a_time(share: Share) -> int:
     """Return how many units work at the same time."""
-    return launcher.workers or len(_gpus(launcher)) or max(1, machine.cores() // 2)
+    return share.workers or len(_gpus(share)) or max(1, machine.cores() // 2)
 
 
-def _gpus(launcher: LocalPool) -> list[str]:
-    return machine.gpus() if launcher.gpus is None else [str(number) for number in launcher.gpus]
+def _gpus(share: Share) -> list[str]:
+    return machine.gpus() if share.gpus is None else [str(number) for number in share.gpus]
 
 
 def _shape(unit: Unit) -> Shape:
     from etude.config.settings import Resources
 
-    resources = unit.stage.resources if unit.stage is not None else {}
-    return shape_of(resources, Resources(), f"stages.{unit.name}.resources")
+    return shape_of(unit.resources, Resources(), f"stages.{unit.name}.resources")
 
 
 def _check(units: Mapping[str, Unit], shapes: Mapping[str, Shape], gpus: list[str]) -> None:
-    faults = {}
-    for key, unit in units.items():
-        shape, where = shapes[key], f"stages.{unit.name}.resources"
-        if shape.nodes > 1:
-            text = f"{where}.nodes={shape.nodes}"
-            faults[text] = "asks for several machines; they are launcher=slurm's to give."
-        if shape.gpus_per_node > len(gpus):
-            text = f"{where}.gpus_per_node={shape.gpus_per_node}"
-            faults[text] = f"asks for more GPUs than there are to share out here ({len(gpus)})."
+    faults = {
+        f"stages.{unit.name}.{key}": message
+        for fingerprint, unit in units.items()
+        for key, message in not_here(shapes[fingerprint], gpus)
+    }
     if faults:
         raise ConfigError([Fault(typed, message) for typed, message in faults.items()])
 
@@ -96,13 +103,13 @@ class _Worker:
 class Pool:
     """The units of a graph, the processes at work on them, and the GPUs that are free."""
 
-    def __init__(self, graph: Graph, launcher: LocalPool) -> None:
+    def __init__(self, graph: Graph, share: Share) -> None:
         self.graph = graph
         self.units = units_of(graph)
         self.shapes = {key: _shape(unit) for key, unit in self.units.items()}
-        self.free = _gpus(launcher)
+        self.free = _gpus(share)
         self.given = 1 if self.free else 0
-        self.most = at_a_time(launcher)
+        self.most = at_a_time(share)
         self.waiting = dict(self.units)
         self.ended: dict[str, bool] = {}
         self.working: list[_Worker] = []
@@ -113,8 +120,8 @@ class Pool:
         """Start units as they become ready until all have ended; return the exit code."""
         graph = self.graph
         assert graph.folder is not None  # made before
-        self.code = snapshot(graph.outputs, graph.folder, print)
-        print(f"{graph.folder.name} · {counted(len(self.units), 'stage')}, {self.most} at a time")
+        self.code = snapshot(graph.outputs, graph.folder, tell)
+        tell(f"{graph.folder.name} · {counted(len(self.units), 'stage')}, {self.most} at a time")
         self._pass_over_done()
         state = "failed"
         try:
@@ -144,7 +151,7 @@ class Pool:
                 self.ended[key] = True
         if self.ended:
             are = "stages are" if len(self.ended) > 1 else "stage is"
-            print(f" {len(self.ended)} {are} done already", flush=True)
+            tell(f" {len(self.ended)} {are} done already")
 
     def _start_ready(self) -> None:
         for key, unit in list(self.waiting.items()):
@@ -162,7 +169,7 @@ class Pool:
         names = [
             self.units[parent].name for parent in unit.parents if not self.ended.get(parent, True)
         ]
-        print(f" {_called(unit)} does not run: {', '.join(names)} did not finish", flush=True)
+        tell(f" {_called(unit)} does not run: {', '.join(names)} did not finish")
 
     def _gpus_for(self, unit: Unit) -> list[str] | None:
         """Return the GPUs a unit would get now, or None while too few are free."""
@@ -200,7 +207,7 @@ class Pool:
             start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on once
             preexec_fn=_end_with_parent if shape.tasks == 1 else _as_torchrun,
         )
-        print(f" {_called(unit)} starts · {log}", flush=True)
+        tell(f" {_called(unit)} starts · {log}")
         return _Worker(unit, process, gpus, log, stream)
 
     def _number(self, unit: Unit) -> int:
@@ -223,7 +230,7 @@ class Pool:
         self.ended[unit.fingerprint] = code == 0
         seconds = duration(time.monotonic() - worker.started)
         why = self._why(worker, code) or f"done in {seconds}"
-        print(f" {_called(unit)} {why}", flush=True)
+        tell(f" {_called(unit)} {why}")
 
     def _why(self, worker: _Worker, code: int) -> str:
         assert self.graph.folder is not None
@@ -236,15 +243,13 @@ class Pool:
             step = about.get("step") if about is not None else 0
             return f"interrupted; it goes on from {f'step {step}' if step else 'its beginning'}"
         if about is not None and about.get("why"):
-            return f"FAILED: {str(about['why']).splitlines()[0]}"
+            return f"FAILED: {apart(str(about['why']))[0]}"
         how = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
         return f"FAILED by {how}; its log is {worker.log}"
 
     def _end_workers(self) -> None:
         """Ask every worker to save and end; kill those that do not."""
-        print(
-            f" {self.stop.signal}: {counted(len(self.working), 'stage')} save and end", flush=True
-        )
+        tell(f" {self.stop.signal}: {counted(len(self.working), 'stage')} save and end")
         for worker in self.working:
             worker.process.terminate()
         end = time.monotonic() + _PATIENCE + _KILLING
@@ -265,6 +270,8 @@ class Pool:
                 outcome = on_disk(graph, node.fingerprint)
                 if outcome is not None:
                     graph.outcomes[node.fingerprint] = outcome
+                elif (why := _unmeasured(graph, node)) is not None:
+                    graph.outcomes[node.fingerprint] = Outcome("failed", error=why)
                 elif node.fingerprint == key and about.get("state") == "failed":
                     graph.outcomes[key] = Outcome("failed", error=str(about.get("why")))
                 elif node.fingerprint == key and self.ended.get(key) is False:
@@ -288,12 +295,14 @@ class Pool:
             if fingerprint in self.graph.stages:
                 known = record.stage(fingerprint)
                 known.state, known.seconds = outcome.state, outcome.seconds
-                known.folder, known.problem = outcome.folder, outcome.error
+                known.folder, known.problem = outcome.folder, apart(outcome.error)[1]
+            elif outcome.state == "failed":
+                record.unmeasured[fingerprint] = self.graph.evaluations[fingerprint].name
             elif outcome.evaluation is not None:
                 record.evaluations[fingerprint] = outcome.evaluation
-        print()
+        tell()
         for line in end_lines(self.graph, record):
-            print(line)
+            tell(line)
 
 
 def command(folder: Path, unit: Unit, shape: Shape) -> list[str]:
@@ -304,6 +313,15 @@ def command(folder: Path, unit: Unit, shape: Shape) -> list[str]:
         return work
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     return [*python, *torchrun, str(shape.tasks), "--no-python", *work]
+
+
+def _unmeasured(graph: Graph, node: StageNode | EvaluationNode) -> str | None:
+    """Return why an evaluation failed, as its process wrote down; None where none did."""
+    if not isinstance(node, EvaluationNode):
+        return None
+    folder = layout.evaluation_folder(graph.outputs, node.name, node.fingerprint)
+    about = layout.read_json(folder / layout.FAILED)
+    return None if about is None else str(about.get("error"))
 
 
 def _called(unit: Unit) -> str:
@@ -321,4 +339,4 @@ def _as_torchrun() -> None:
     A worker of our own keeps them blocked until it listens, so none of them is lost.
     """
     _end_with_parent()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM, signal.SIGHUP])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from etude.execute import atomic
 from etude.execute.lines import LineWriter, raw_lines, to_line
 from etude.plan import layout
+from etude.plan.records import Maybe, Report, unsaid
 
 JOBS = "jobs.jsonl"
 ENDED = "ended"
@@ -19,6 +19,9 @@ REQUEUES = "requeues"
 LOGS = "logs"
 WAITING = "waiting"
 _BY_STAGE = ".jobs"
+SUBMITTED = {"unit": str, "job": str, "run": str, "at": Maybe(str)}
+_ENDED = {"state": str, "why": Maybe(str), "job": Maybe(str), "host": Maybe(str)}
+_REQUEUE = {"job": str, "restart": int, "why": str, "step": int, "at": Maybe(str)}
 
 #: Why a unit ended whose job could not even write that (UNWRITTEN_EXIT).
 UNWRITTEN = "nothing could be written any more: the disk was full, or not to be reached"
@@ -59,15 +62,20 @@ def record(
             beside.replace(place / f"{line['unit']}.json")
 
 
-def jobs_of(folder: Path) -> dict[str, Submitted]:
+def jobs_of(folder: Path, report: Report = unsaid) -> dict[str, Submitted]:
     """Return unit → its newest job, as the run's folder lists them."""
-    return {content["unit"]: Submitted(**content) for content, _ in raw_lines(folder / JOBS)}
+    lines = raw_lines(folder / JOBS, SUBMITTED, report)
+    return {content["unit"]: _submitted(content) for content, _ in lines}
 
 
 def newest_job(outputs: Path, unit: str) -> Submitted | None:
     """Return the newest job of a unit in any run, or None when there was none."""
-    content = layout.read_json(outputs / _BY_STAGE / f"{unit}.json")
-    return None if content is None else Submitted(**content)
+    content = layout.read_json(outputs / _BY_STAGE / f"{unit}.json", SUBMITTED)
+    return None if content is None else _submitted(content)
+
+
+def _submitted(content: Mapping[str, Any]) -> Submitted:
+    return Submitted(content["unit"], content["job"], content["run"], content.get("at") or "")
 
 
 def write_ended(folder: Path, unit: str, about: Mapping[str, Any]) -> None:
@@ -78,7 +86,7 @@ def write_ended(folder: Path, unit: str, about: Mapping[str, Any]) -> None:
 
 def ended(folder: Path, unit: str) -> dict[str, Any] | None:
     """Return how the last process of a unit ended, or None when none has."""
-    return layout.read_json(folder / ENDED / f"{unit}.json")
+    return layout.read_json(folder / ENDED / f"{unit}.json", _ENDED)
 
 
 def forget_ended(folder: Path, unit: str) -> None:
@@ -97,8 +105,8 @@ def write_waiting(folder: Path, units: Collection[str]) -> None:
 def waiting(folder: Path) -> list[str]:
     """Return the units of a run that are still to be handed over."""
     try:
-        return (folder / WAITING).read_text(encoding="utf-8").split()
-    except FileNotFoundError:
+        return (folder / WAITING).read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
         return []
 
 
@@ -127,7 +135,10 @@ def write_requeue(folder: Path, unit: str, requeue: Requeue) -> None:
 def requeues(folder: Path, unit: str) -> list[Requeue]:
     """Return every time a unit's job went back into the queue, oldest first."""
     path = folder / REQUEUES / f"{unit}.jsonl"
-    return [Requeue(**json.loads(raw)) for _, raw in raw_lines(path)]
+    return [
+        Requeue(each["job"], each["restart"], each["why"], each["step"], each.get("at") or "")
+        for each, _ in raw_lines(path, _REQUEUE)
+    ]
 
 
 def log_folder(folder: Path, name: str, unit: str, job: str, restart: int) -> Path:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from etude.config.settings import Resources
 from etude.errors import ConfigError, Fault
+
+#: Seconds that no job runs for, and more letters than a time limit has.
+_YEAR = 366 * 24 * 3600
+_LONGEST = 40
 
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
@@ -81,6 +85,17 @@ def shape_of(resources: Mapping[str, Any], defaults: Resources, where: str = "re
     )
 
 
+def not_here(shape: Shape, gpus: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield (key, what is wrong) of what one machine with these GPUs cannot give to a stage."""
+    if shape.nodes > 1:
+        yield "resources.nodes", f"is {shape.nodes}: several machines are launcher=slurm's to give."
+    if shape.gpus_per_node > len(gpus):
+        message = (
+            f"is {shape.gpus_per_node}, more GPUs than there are to share out here ({len(gpus)})."
+        )
+        yield "resources.gpus_per_node", message
+
+
 #: Options of sbatch that have keys of their own here; and those that jobs are built on.
 _KEYS = {
     "nodes": "nodes",
@@ -144,7 +159,7 @@ def minutes_of(text: str, where: str) -> int:
     As in SLURM, ``M:SS`` are minutes and seconds, and with days the first number is of hours.
     """
     found = _CLOCK.fullmatch(text.strip())
-    if found is None:
+    if found is None or len(text) > _LONGEST:
         message = "is not a time limit; type minutes (90), H:MM:SS (1:30:00) or D-HH:MM:SS."
         raise ConfigError([Fault(f"{where}={text}", message)])
     days, *rest = found.groups()
@@ -158,4 +173,6 @@ def minutes_of(text: str, where: str) -> int:
     total = ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
     if total < 60:
         raise ConfigError([Fault(f"{where}={text}", "is less than a minute, SLURM's shortest.")])
+    if total > _YEAR:
+        raise ConfigError([Fault(f"{where}={text}", "is more than a year.")])
     return -(-total // 60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +9,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from etude.cli.frame import let_threads_sleep
+from etude.by_path import copies
+from etude.cli.frame import Parser, let_threads_sleep, warn
+from etude.config.quoting import command
 from etude.config.settings import Execution, Resources
 from etude.config.spelling import did_you_mean
 from etude.errors import ConfigError, Fault, StorageError
@@ -18,10 +19,11 @@ from etude.execute.lines import LineWriter
 from etude.launch import written
 from etude.launch.resources import shape_of
 from etude.launcher.slurm import Slurm
-from etude.plan import layout
+from etude.plan import layout, typed
 from etude.plan.nodes import Graph, StageNode
 
 _CHANGES = "changes.jsonl"
+_NEWEST = 8
 _MAY_CHANGE = (
     "can no longer change: the run's results rest on it. What can are execution.KEY, resources.KEY "
     "(of one stage: stages.NAME.execution.KEY) and launcher.KEY; `train` makes another run."
@@ -30,8 +32,8 @@ _MAY_CHANGE = (
 
 def main(arguments: Sequence[str]) -> int:
     """Go on with a run: `etude resume RUN [execution.KEY=VALUE] [launcher.KEY=VALUE]`."""
-    parser = argparse.ArgumentParser("etude resume", description=main.__doc__)
-    parser.add_argument("run", help="part of a run's name")
+    parser = Parser("etude resume", description=main.__doc__)
+    parser.add_argument("run", nargs="?", help="part of a run's name")
     parser.add_argument(
         "changes", nargs="*", default=[], help="KEY=VALUE of execution, resources or launcher"
     )
@@ -40,12 +42,16 @@ def main(arguments: Sequence[str]) -> int:
     from etude.build import build
     from etude.launch.seeing.asked import the_one
 
+    if given.run is None:
+        raise StorageError(_which(given.outputs.expanduser().absolute()))
     folder = the_one(given.outputs.expanduser().absolute(), given.run)
     if not written.is_written(folder):
         raise StorageError(
             f"{folder.name} has no written graph to go on from; run its command again: "
             f"{_command(folder)}"
         )
+    for file in copies.changed(folder):
+        warn([f"{file} is not what it was; {folder.name} goes on with the copy that it began with"])
     if given.changes:
         change(folder, given.changes, ask=_ask_slurm)
     launcher = build(written.read_plain(folder)["launcher"], "launcher")
@@ -54,9 +60,25 @@ def main(arguments: Sequence[str]) -> int:
     return code
 
 
+def _which(outputs: Path) -> str:
+    """Return what to type for the newest runs that something is left of to do."""
+    from etude.launch.seeing.status import runs
+
+    left = [
+        (Path(run.folder), run.headline)
+        for run in runs(outputs, most=_NEWEST)
+        if run.resume and any(state != "done" for state in run.counts)
+    ]
+    if not left:
+        return f"nothing is left to do in the newest runs under {outputs / layout.RUNS}"
+    lines = [f"  {typed.about('resume', folder, outputs)}   # {head}" for folder, head in left]
+    return "\n".join(["which run? These have something left to do:", *lines])
+
+
 def _command(folder: Path) -> str:
-    words = (layout.read_json(folder / "environment.json") or {}).get("command") or ["train"]
-    return " ".join([Path(words[0]).name, *words[1:]])
+    about = layout.read_json(folder / layout.ENVIRONMENT, {"command": [str]}) or {}
+    words = about.get("command") or ["train"]
+    return command([Path(words[0]).name, *words[1:]])
 
 
 def _ask_slurm(graph: Graph, launcher: Any) -> None:

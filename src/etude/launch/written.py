@@ -8,6 +8,7 @@ so a job reads its own and no other.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -15,10 +16,21 @@ from typing import Any
 
 from etude.errors import StorageError
 from etude.execute import atomic
-from etude.plan import layout
-from etude.plan.nodes import EvaluationNode, GateEdge, Graph, ModelRef, Run, RunStage, StageNode
+from etude.plan import layout, references
+from etude.plan.nodes import EvaluationNode, GateEdge, Graph, Measured, Run, RunStage, StageNode
+from etude.plan.records import Each
 
 GRAPH = Path("plan") / "graph.json"
+
+SHAPE = {
+    "configs": str,
+    "outputs": str,
+    "launcher": {"name": str},
+    "order": [str],
+    "stages": Each({"name": str, "fingerprint": str, "lineage": str}),
+    "evaluations": Each({"name": str, "fingerprint": str}),
+    "runs": [{"name": str, "overrides": [str], "stages": [{"name": str, "stage": str}]}],
+}
 
 
 def write(graph: Graph, launcher: Mapping[str, Any]) -> None:
@@ -28,6 +40,7 @@ def write(graph: Graph, launcher: Mapping[str, Any]) -> None:
     place = graph.folder / GRAPH.parent
     name = f"configs-{len(list(place.glob('configs-*.jsonl'))) + 1}.jsonl"
     content = {
+        "layout": layout.LAYOUT,
         "configs": name,
         "outputs": str(graph.outputs),
         "launcher": dict(launcher),
@@ -74,12 +87,12 @@ class _Configs:
         return self._by_text[line]
 
 
-def _model(model: ModelRef) -> Any:
-    return {"folder": str(model)} if isinstance(model, Path) else model
+def _inputs(node: StageNode | EvaluationNode) -> dict[str, Any]:
+    return {place: references.as_json(value) for place, value in node.inputs.items()}
 
 
-def _model_read(written: Any) -> ModelRef:
-    return Path(written["folder"]) if isinstance(written, dict) else written
+def _read_inputs(entry: Mapping[str, Any]) -> dict[str, references.Input]:
+    return {place: references.of_json(written) for place, written in entry["inputs"].items()}
 
 
 def _stage(node: StageNode, configs: _Configs) -> dict[str, Any]:
@@ -87,28 +100,40 @@ def _stage(node: StageNode, configs: _Configs) -> dict[str, Any]:
     return {
         **content,
         "config": configs.place(node.config),
-        "start": _model(node.start),
-        "rollout_from": _model(node.rollout_from),
-        "kept": None if node.kept is None else asdict(node.kept),
+        "inputs": _inputs(node),
+        "kept": [asdict(gate) for gate in node.kept],
     }
 
 
 def _evaluation(node: EvaluationNode, configs: _Configs) -> dict[str, Any]:
     content = {each.name: getattr(node, each.name) for each in fields(node)}
-    return {**content, "config": configs.place(node.config), "model": _model(node.model)}
+    return {**content, "config": configs.place(node.config), "inputs": _inputs(node)}
 
 
 def is_written(folder: Path) -> bool:
     """Tell whether a run's folder holds a written graph."""
-    return (folder / GRAPH).is_file()
+    return os.path.lexists(folder / GRAPH)
 
 
 def read_plain(folder: Path) -> dict[str, Any]:
     """Return the written graph as JSON, without any config. Raises StorageError."""
-    content = layout.read_json(folder / GRAPH)
+    why: list[str] = []
+    content = layout.read_json(folder / GRAPH, SHAPE, why.append)
     if content is None:
-        raise StorageError(f"{folder / GRAPH} cannot be read; the run cannot be taken up again")
+        told = why[0] if why else f"there is no {folder / GRAPH}"
+        raise StorageError(f"{told}; the run cannot be taken up again")
+    if layout.said_version(content) != layout.LAYOUT:
+        raise StorageError(of_another_version(folder, content))
     return content
+
+
+def of_another_version(folder: Path, content: Mapping[str, Any]) -> str:
+    """Return the sentence that a run's files are of another version, and left alone."""
+    return (
+        f"{folder.name} was made by another version of etude (layout "
+        f"{layout.said_version(content)}, here it is {layout.LAYOUT}): it is left as it is and "
+        "cannot be taken up here; the command that began it begins anew"
+    )
 
 
 def read(folder: Path, configs_of: Collection[str] | None = None) -> tuple[Graph, dict[str, Any]]:
@@ -129,7 +154,21 @@ def graph_of(
     others have an empty one. Raises StorageError.
     """
     path = folder / GRAPH.parent / content["configs"]
-    with atomic.storing(path), path.open("rb") as stream:
+    try:
+        return _graph_of(folder, path, content, configs_of)
+    except OSError as error:
+        why = str(error.strerror or error)
+    except (ValueError, RecursionError):
+        why = "it is damaged"
+    except (KeyError, TypeError, AttributeError) as error:
+        path, why = folder / GRAPH, f"it is damaged ({type(error).__name__}: {error})"
+    raise StorageError(f"{path} cannot be read: {why}; the run cannot be taken up again")
+
+
+def _graph_of(
+    folder: Path, path: Path, content: Mapping[str, Any], configs_of: Collection[str] | None
+) -> Graph:
+    with path.open("rb") as stream:
         read_already: dict[int, Any] = {}
 
         def config(place: list[int], fingerprint: str | None) -> dict[str, Any]:
@@ -154,7 +193,7 @@ def graph_of(
         runs = []
         for entry in content["runs"]:
             views = tuple(_read_view(view) for view in entry["stages"])
-            names = {name for view in views for name in (view.stage, view.before, view.after)}
+            names = {name for view in views for name in (view.stage, *view.measured)}
             # A job tells trackers and views the root of a run that wants what it works on.
             reads = configs_of is None or not wanted.isdisjoint(names) or not views
             runs.append(
@@ -182,15 +221,15 @@ def _read_stage(entry: dict[str, Any], config: dict[str, Any]) -> StageNode:
             "config": config,
             "parents": tuple(entry["parents"]),
             "after": tuple(entry["after"]),
-            "start": _model_read(entry["start"]),
-            "rollout_from": _model_read(entry["rollout_from"]),
-            "kept": _gate(entry["kept"]),
+            "inputs": _read_inputs(entry),
+            "outputs": tuple(entry["outputs"]),
+            "kept": tuple(GateEdge(**gate) for gate in entry["kept"]),
         }
     )
 
 
 def _read_evaluation(entry: dict[str, Any], config: dict[str, Any]) -> EvaluationNode:
-    return EvaluationNode(**{**entry, "config": config, "model": _model_read(entry["model"])})
+    return EvaluationNode(**{**entry, "config": config, "inputs": _read_inputs(entry)})
 
 
 def _read_view(entry: dict[str, Any]) -> RunStage:
@@ -200,5 +239,6 @@ def _read_view(entry: dict[str, Any]) -> RunStage:
             "waits_for": tuple(entry["waits_for"]),
             "gate": _gate(entry["gate"]),
             "gates": tuple(GateEdge(**gate) for gate in entry["gates"]),
+            "others": tuple(Measured(**each) for each in entry.get("others", ())),
         }
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etude.by_path import copies
 from etude.component import component
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class Local:
         observers = make_observers(dict(root))
         graph.folder = make(graph)
         written.write(graph, root["launcher"])
-        return run(graph, observers, job_state=asker())
+        with copies.used(graph.folder):
+            return run(graph, observers, job_state=asker())
 
     def resume(self, folder: Path) -> int:
         """Go on with the run in a folder and return the exit code."""
@@ -51,7 +53,8 @@ class Local:
         graph, _ = written.read(folder)
         if _several_processes(graph):
             return self._pool().resume(folder)
-        return run(graph, make_observers(graph.runs[0].root), job_state=asker())
+        with copies.used(folder):
+            return run(graph, make_observers(graph.runs[0].root), job_state=asker())
 
     def planned(self, graph: Graph) -> Iterator[str]:
         """Yield nothing: the plan says what runs, and it runs here."""

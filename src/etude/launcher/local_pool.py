@@ -23,6 +23,7 @@ class LocalPool:
         "stages at a time; null: as many as the GPUs (or half the cores) allow",
         kind="execution",
         ge=1,
+        le=4096,
     )
     gpus: list[int] | None = option(
         None, "GPUs that are shared out, by number; null: all of this machine", kind="execution"
@@ -30,18 +31,18 @@ class LocalPool:
 
     def launch(self, graph: Graph, root: Mapping[str, Any]) -> int:
         """Do everything the graph asks for and return the exit code."""
-        from etude.launch.pool import run
+        from etude.launch.pool import Share, run
 
-        return run(graph, self, root)
+        return run(graph, Share(self.workers, self.gpus), root)
 
     def resume(self, folder: Path) -> int:
         """Go on with the run in a folder and return the exit code."""
-        from etude.launch.pool import take_up
+        from etude.launch.pool import Share, take_up
 
-        return take_up(folder, self)
+        return take_up(folder, Share(self.workers, self.gpus))
 
     def planned(self, graph: Graph) -> Iterator[str]:
         """Yield how many stages run at a time."""
-        from etude.launch.pool import at_a_time
+        from etude.launch.pool import Share, at_a_time
 
-        yield f" local_pool   {at_a_time(self)} stages at a time"
+        yield f" local_pool   {at_a_time(Share(self.workers, self.gpus))} stages at a time"

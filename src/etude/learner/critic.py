@@ -6,33 +6,32 @@ The critic sees the rows, the masks, the update batches and the micro-batches of
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from etude.distributed.dealing import cut, deal, merged
 from etude.distributed.world import current
-from etude.errors import DataError, ModelError
-from etude.learner.forward import ForwardPass, spread
+from etude.errors import ModelError
+from etude.learner.dealing import cut, deal, merged
+from etude.learner.forward import ForwardPass, read, spread
 from etude.learner.interface import Tree
-from etude.learner.microbatch import MicroBatch, collate
-from etude.learner.parts import StageParts
+from etude.learner.microbatch import MicroBatch
+from etude.learner.part_heads import PartHeads
 from etude.learner.tensors import micro_batch
 from etude.learner.trainee import Trainee
 from etude.model.critic import ValueHead, hidden_states, value_head
-from etude.model.policy import Policy
 from etude.objective.batch import LossBatch, RolloutBatch
-from etude.objective.critic.kind import TARGETS
 from etude.objective.loss import Estimate, Metrics, ScalarLoss, add_metrics
 from etude.randomness import seed_of
 from etude.rows import Row
 
 if TYPE_CHECKING:
-    from etude.learner.make import StageContext
+    from etude.learner.open_stage import OpenStage
 
 
 class StageCritic:
@@ -59,29 +58,26 @@ class StageCritic:
         """Make the critic's own step on update batch ``number``; return numbers for the log."""
         return {}
 
-    def state_dict(self) -> Tree:
-        """Return what a resumed stage needs beside the policy's state."""
-        return {}
-
-    def load_state_dict(self, state: Tree) -> None:
-        """Restore what :meth:`state_dict` returned, to the bit."""
-
-    def export(self, folder: Path) -> None:
-        """Write what the stage hands on of its critic to ``folder/critic``."""
-
 
 class ValueCritics(StageCritic):
     """A value head on the policy's trunk, or on a model and an optimizer of its own."""
 
-    def __init__(self, parts: StageParts, context: StageContext, policy: Policy) -> None:
+    def __init__(self, stage: OpenStage, lay_out: Callable[..., MicroBatch]) -> None:
+        self._lay_out = lay_out
+        parts, policy, roles = stage.parts, stage.policy, stage.roles
         self._part = parts.objective.critic
         self._aggregation = parts.objective.aggregation
         self._budget: int = parts.execution.micro_batch_tokens
         self._outputs = torch.zeros(0)
         self._warned = False
         self._own: Trainee | None = None
-        folder = self._folder(parts, context)
-        places = self._part.loss.places
+        role: str = self._part.role
+        stage.keep(f"models.{role}", self)
+        roles.hand_on(role, self)
+        folder = roles.folder(role)
+        valued: Mapping[str, float] = parts.reward_weighting.values()
+        self._heads = PartHeads(self._part.loss, valued)
+        places = self._heads.places
         if self._part.share == "head":
             if not policy.plain_head:
                 raise ModelError(
@@ -93,31 +89,20 @@ class ValueCritics(StageCritic):
             self._head = value_head(policy, places, folder)
             self.shared = self._head
             return
-        self._policy = parts.models.open(
-            "critic",
-            parts.model,
-            start=context.start,
-            seed=context.seed,
-            device=parts.device(),
-            trained=True,
-        )
+        self._policy = roles.open(role)
         self._head = value_head(self._policy, places, folder)
-        recipe = parts.optimizer
+        usual = replace(parts.optimizer, lr=self._part.rate(parts.optimizer.lr))
+        own = roles.optimizer(role)
+        if own is not None:
+            usual = own if self._part.lr is None else replace(own, lr=self._part.lr)
         self._own = Trainee(
             self._policy,
-            recipe if self._part.lr is None else replace(recipe, lr=self._part.lr),
+            usual,
             parts.training.steps,
             parts.training.gradient_clip,
-            seed_of("critic", context.seed),
+            seed_of(role, stage.seed),
             head=self._head,
         )
-
-    def _folder(self, parts: StageParts, context: StageContext) -> Path | None:
-        """Return where a trained head may lie; a shared head needs no model there."""
-        if self._part.share == "head" and parts.models.critic is None:
-            return None
-        folder: Path | None = parts.models.folder("critic", context.start)
-        return folder
 
     def assess(self, batch: RolloutBatch, rows: Sequence[Row]) -> RolloutBatch:
         """Return the rows of a step with the value of every token, ``[N, T]``, without gradient."""
@@ -125,23 +110,21 @@ class ValueCritics(StageCritic):
         mine: list[tuple[list[int], Tensor]] = []
         with torch.no_grad(), self._policy.measuring():
             for part in deal(cut(lengths, self._budget)):
-                small = collate([rows[i] for i in part.rows], pad_id=self._policy.pad_id)
+                small = self._lay_out([rows[i] for i in part.rows], pad_id=self._policy.pad_id)
                 outputs = self._read(small).cpu()
                 if part.counts:
                     mine.append((part.rows, outputs))
         found = torch.zeros(*batch.mask.shape, self._head.places.numel())
-        for members, outputs in (read for hand in current().gather(mine) for read in hand):
+        for members, outputs in (one for hand in current().gather(mine) for one in hand):
             found = found.to(outputs.dtype)
             found[members, : outputs.shape[1]] = outputs
         self._outputs = found
-        return replace(batch, values=self._part.loss.values(found))
+        return self._heads.assessed(batch, found)
 
     def _read(self, batch: MicroBatch) -> Tensor:
         """Return the head's outputs at every trained token, ``[N, T, m]``."""
         batch = batch.to(self._policy.device)
-        states = hidden_states(
-            self._policy, input_ids=batch.ids, position_ids=batch.positions, use_cache=False
-        )
+        states = read(self._policy, batch, partial(hidden_states, self._policy))
         needed = states.flatten(0, 1).index_select(0, batch.sources)
         return spread(self._head(needed), batch)
 
@@ -151,19 +134,14 @@ class ValueCritics(StageCritic):
         Raises DataError where the advantage gives no returns. Warns once of rewards that the
         critic's support does not hold.
         """
-        if estimate.returns is None:
-            raise DataError(
-                "a critic learns from returns, and the advantage gives none; choose one that does "
-                "(objective/advantage=gae) or objective/critic=none"
-            )
-        loss = self._part.loss
-        why = loss.uncovered(float(batch.rewards.min()), float(batch.rewards.max()))
-        if why and not self._warned:
-            warnings.warn(f"step {update.step}: {why}", RuntimeWarning, stacklevel=2)
-            self._warned = True
-        targets = loss.targets(batch, estimate.returns, self._outputs)
+        update = self._heads.aimed(update, batch, estimate, self._outputs)
         self._outputs = torch.zeros(0)
-        return update.mark(TARGETS, targets)
+        for rewards in self._heads.rewards(batch, estimate):
+            why = self._part.loss.uncovered(float(rewards.min()), float(rewards.max()))
+            if why and not self._warned:
+                warnings.warn(f"step {update.step}: {why}", RuntimeWarning, stacklevel=2)
+                self._warned = True
+        return update
 
     def beside(self, passed: ForwardPass, batch: LossBatch, metrics: Metrics) -> Tensor | float:
         """Return the loss of a shared head on a micro-batch, 0 for a critic of its own."""
@@ -172,9 +150,13 @@ class ValueCritics(StageCritic):
         return self._term(passed.read(self._head), batch, metrics)
 
     def _term(self, outputs: Tensor, batch: LossBatch, metrics: Metrics) -> Tensor:
-        term: ScalarLoss = self._part.term(outputs, batch, self._aggregation)
-        metrics.update(add_metrics(metrics, term.metrics))
-        return term.loss
+        total = outputs.new_zeros(())
+        for name, weight, own, small in self._heads.terms(outputs, batch):
+            term: ScalarLoss = self._part.term(own, small, self._aggregation)
+            found = {f"{key}{name}": metric for key, metric in term.metrics.items()}
+            metrics.update(add_metrics(metrics, found))
+            total = term.loss if not name else total + weight * term.loss
+        return total
 
     def update(
         self, batch: LossBatch, rows: Sequence[Row], micro: list[list[int]], step: int, number: int
@@ -189,7 +171,7 @@ class ValueCritics(StageCritic):
                 chosen = [rows[i] for i in part.rows]
                 width = max(len(row.tokens) for row in chosen)
                 small = micro_batch(batch, part.rows, width, self._policy.device)
-                outputs = self._read(collate(chosen, pad_id=self._policy.pad_id))
+                outputs = self._read(self._lay_out(chosen, pad_id=self._policy.pad_id))
                 found: Metrics = {}
                 yield part.loss(self._term(outputs, small, found), found, metrics)
 
@@ -197,6 +179,11 @@ class ValueCritics(StageCritic):
         numbers = {name: metric.value() for name, metric in merged(metrics).items()}
         moved = {f"critic/{name}": done[name] for name in ("gradient_norm", "learning_rate")}
         return numbers | moved
+
+    def reset(self) -> None:
+        """Begin with an optimizer that has moved nothing yet, where the critic has its own."""
+        if self._own is not None:
+            self._own.reset()
 
     def state_dict(self) -> Tree:
         """Return the state of a critic of its own; a shared head is in the policy's."""
@@ -208,14 +195,17 @@ class ValueCritics(StageCritic):
             self._own.load_state_dict(state)
 
     def export(self, folder: Path) -> None:
-        """Write the critic's model, if it has one of its own, and its head to ``folder/critic``."""
+        """Write the critic's model, if it has one of its own, and its head into ``folder``."""
         if self._own is not None:
-            self._policy.save(folder / "critic")
+            self._policy.save(folder)
         if current().is_main:
-            self._head.save(folder / "critic")
+            self._head.save(folder)
 
 
-def open_critic(parts: StageParts, context: StageContext, policy: Policy) -> StageCritic:
-    """Return the critic that the objective asks for; one that does nothing where it asks none."""
-    part: Any = parts.objective.critic
-    return ValueCritics(parts, context, policy) if part.active else StageCritic()
+def open_critic(stage: OpenStage, lay_out: Callable[..., MicroBatch]) -> StageCritic:
+    """Return the critic that the objective asks for; one that does nothing where it asks none.
+
+    ``lay_out`` is :func:`etude.learner.microbatch.collate`, or what remembers its micro-batches.
+    """
+    part: Any = stage.parts.objective.critic
+    return ValueCritics(stage, lay_out) if part.active else StageCritic()

@@ -15,10 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from etude.distributed.dealing import cut, deal
 from etude.distributed.world import current
+from etude.errors import ModelError
+from etude.learner.dealing import cut, deal
 from etude.learner.microbatch import MicroBatch, Trainable, collate
 from etude.model.policy import Policy
+from etude.model.reading import read_apart
 from etude.primitives.distribution import STATISTICS, entropy_of
 
 #: Logits held at once, in elements; more are computed in chunks.
@@ -37,9 +39,29 @@ def forward(
         raise ValueError(f"log-probs need a temperature above 0, not {temperature}")
     batch = batch.to(policy.device)
     with policy.precision():
-        states = policy.states(input_ids=batch.ids, position_ids=batch.positions, use_cache=False)
+        states = read(policy, batch, policy.states)
     needed = states.flatten(0, 1).index_select(0, batch.sources)
     return ForwardPass(policy, batch, needed, temperature, chunk)
+
+
+def read(policy: Policy, batch: MicroBatch, run: Callable[..., Tensor]) -> Tensor:
+    """Return what ``run``, which takes a model's inputs, gives for a batch, ``[B, S, ·]``.
+
+    Every row has the numbers it would have alone, whatever the model makes of padding and packing.
+    Raises ModelError where ranks share a model that does not take rows of these lengths together.
+    """
+    reading = policy.reading
+    if batch.packed:
+        return run(input_ids=batch.ids, use_cache=False, **reading.packed(batch.positions))
+    if reading.pads(batch.lengths):
+        return run(input_ids=batch.ids, use_cache=False)
+    if policy.shards is not None:
+        raise ModelError(
+            f"{policy.name} reads rows of {min(batch.lengths)} and of {max(batch.lengths)} tokens "
+            "otherwise together than alone, and ranks that share its weights cannot read them one "
+            "by one; type resources.tasks_per_node=1"
+        )
+    return read_apart(run, batch.ids, batch.lengths)
 
 
 def measure(
@@ -50,18 +72,19 @@ def measure(
     temperature: float = 1.0,
     token_budget: int,
     chunk: int = CHUNK,
+    lay_out: Callable[..., MicroBatch] = collate,
 ) -> dict[str, list[list[float]]]:
     """Return, without gradient, numbers of each row's tokens by name, 0 where it is not trained.
 
     A name is ``logprobs`` or one of ``primitives.distribution.STATISTICS``. Nothing is dropped out,
     so the numbers are those of the model that samples. All ranks ask together, for the same rows;
-    each measures some of them.
+    each measures some of them. ``lay_out`` is :func:`collate`, or what remembers its micro-batches.
     """
     mine: dict[str, dict[int, list[float]]] = {name: {} for name in names}
     lengths = [len(row.prompt) + len(row.tokens) for row in rows]
     with torch.no_grad(), policy.measuring():
         for turn in deal(cut(lengths, token_budget)):
-            batch = collate([rows[i] for i in turn.rows], pad_id=policy.pad_id)
+            batch = lay_out([rows[i] for i in turn.rows], pad_id=policy.pad_id)
             passed = forward(policy, batch, temperature, chunk=chunk)
             for name in names if turn.counts else ():
                 of = STATISTICS.get(name)
@@ -82,10 +105,17 @@ def score(
     temperature: float = 1.0,
     token_budget: int,
     chunk: int = CHUNK,
+    lay_out: Callable[..., MicroBatch] = collate,
 ) -> list[list[float]]:
     """Return, without gradient, the log-probs of each row's response, 0 where it is not trained."""
     found = measure(
-        policy, rows, ["logprobs"], temperature=temperature, token_budget=token_budget, chunk=chunk
+        policy,
+        rows,
+        ["logprobs"],
+        temperature=temperature,
+        token_budget=token_budget,
+        chunk=chunk,
+        lay_out=lay_out,
     )
     return found["logprobs"]
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-#: A tree of dicts and lists whose leaves are tensors or JSON scalars.
-Tree = Any
+from etude.config.evaluations import MAIN
+from etude.feedback import Told
+from etude.learner.context import Measured
+from etude.live import HandsOn, Tree
+
+__all__ = ["Learner", "Measured", "StepResult", "Tree"]
 
 
 @dataclass(frozen=True)
@@ -15,16 +20,20 @@ class StepResult:
     """What one step hands to the stage's files.
 
     ``metrics`` and ``samples`` hold only what the seed determines; clocks, memory and throughput
-    belong in ``timing``.
+    belong in ``timing``. ``told`` is what the live components of the stage hear of, and goes to no
+    file; ``evaluations`` are those that they asked for after this step, by name: the JSON and the
+    samples of each.
     """
 
     metrics: dict[str, float]
     samples: list[dict[str, Any]] = field(default_factory=list)
     timing: dict[str, float] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
+    evaluations: Mapping[str, Measured] = field(default_factory=dict)
 
 
 class Learner(Protocol):
-    """One stage's training: built from the stage's typed config, driven step by step.
+    """One stage's training, driven step by step: :class:`etude.learner.open_stage.OpenStage`.
 
     ``steps`` is the number of steps of the whole stage; step numbers begin at 0.
     """
@@ -34,8 +43,16 @@ class Learner(Protocol):
     def step(self, step: int) -> StepResult:
         """Do step number ``step`` and return its metrics; everything random is keyed by it."""
 
-    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Measure the model as it stands: the result's JSON and the samples it rests on."""
+    @property
+    def ended(self) -> str:
+        """Return why the stage is over before its last step, empty while it goes on."""
+
+    @property
+    def hands_on(self) -> HandsOn | None:
+        """Return what is handed on in the place of the model as it stands, None for that."""
+
+    def evaluate(self, name: str = MAIN) -> Measured:
+        """Measure the model as it stands by one of the stage's evaluations."""
 
     def state_dict(self) -> Tree:
         """Return all that a resumed stage needs (parameters, optimizers, data, components)."""

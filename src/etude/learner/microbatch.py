@@ -35,8 +35,9 @@ class MicroBatch:
 
     ``ids`` and ``positions`` ``[B, S]`` are what the model reads; ``targets [N, T]`` the response
     tokens and ``mask [N, T]`` which are trained (True). Trained token m (of M, row by row) is
-    ``targets.view(-1)[places[m]]`` and is predicted at ``ids.view(-1)[sources[m]]``. ``packed``
-    says that a line of ``ids`` holds several rows, each with positions from 0.
+    ``targets.view(-1)[places[m]]`` and is predicted at ``ids.view(-1)[sources[m]]``. ``lengths``
+    counts the tokens of each line, padding left out. ``packed`` says that a line of ``ids`` holds
+    several rows, each with positions from 0.
     """
 
     ids: Tensor
@@ -45,6 +46,7 @@ class MicroBatch:
     mask: Tensor
     places: Tensor
     sources: Tensor
+    lengths: tuple[int, ...]
     packed: bool = False
 
     def to(self, device: torch.device) -> MicroBatch:
@@ -56,6 +58,7 @@ class MicroBatch:
             mask=self.mask.to(device),
             places=self.places.to(device),
             sources=self.sources.to(device),
+            lengths=self.lengths,
             packed=self.packed,
         )
 
@@ -82,7 +85,8 @@ def collate(
             )
     packed = lines is not None
     lines = lines if lines is not None else [[row] for row in range(len(rows))]
-    long = max(sum(lengths[row] for row in members) for members in lines)
+    filled = tuple(sum(lengths[row] for row in members) for members in lines)
+    long = max(filled)
     wide = max(width, max(len(row.tokens) for row in rows))
     ids = torch.full((len(lines), long), pad_id)
     # Padding goes on counting: a fall would look like the start of another packed row.
@@ -104,7 +108,29 @@ def collate(
         mask[number, :count] = torch.tensor(row.loss_mask, dtype=torch.bool)
     places = mask.view(-1).nonzero().squeeze(-1)
     sources = first[places // wide] + places % wide if wide else places
-    return MicroBatch(ids, positions, targets, mask, places, sources, packed=packed)
+    return MicroBatch(ids, positions, targets, mask, places, sources, filled, packed=packed)
+
+
+class Collated:
+    """Lays out each micro-batch of a step once, whichever passes read it (:func:`collate`).
+
+    Rows are told apart by identity and must not change meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], tuple[Sequence[Trainable], MicroBatch]] = {}
+
+    def __call__(self, rows: Sequence[Trainable], *, pad_id: int = 0) -> MicroBatch:
+        """Return the micro-batch of ``rows``, on the CPU, each with a line of its own."""
+        key = (pad_id, *map(id, rows))
+        if key not in self._known:
+            # With the rows themselves: the identity of one that is gone may come again.
+            self._known[key] = rows, collate(rows, pad_id=pad_id)
+        return self._known[key][1]
+
+    def clear(self) -> None:
+        """Forget what was laid out."""
+        self._known = {}
 
 
 def split(

@@ -1,8 +1,8 @@
 """Packing: several demonstrations in one sequence, without one seeing another.
 
-Every packed row lists the lengths of its pieces, and position ids restart at each of them, so
-that attention can be kept inside a piece (variable-length kernels or a block-diagonal mask). The
-strategies are those of TRL's ``pack_dataset``.
+What shares a line of tokens is decided here; ``microbatch.collate`` lays it side by side, with
+positions that restart at every piece, so that attention can be kept inside a piece. The strategies
+are those of TRL's ``pack_dataset``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from etude.errors import ConfigError, Fault
 
@@ -20,37 +20,56 @@ class TokenRow:
     """A demonstration's tokens and its loss mask (``supervised.loss_mask_of``), equally long.
 
     ``weights`` say how much the prediction at each place counts; empty where all count alike.
+    ``number`` tells which demonstration of the step it is, or is a part of.
     """
 
     tokens: Sequence[int]
     mask: Sequence[int]
     weights: Sequence[float] = ()
+    number: int = 0
 
     def part(self, start: int, end: int) -> TokenRow:
         """Return the row from token ``start`` to before ``end``."""
-        return TokenRow(self.tokens[start:end], self.mask[start:end], self.weights[start:end])
+        return replace(
+            self,
+            tokens=self.tokens[start:end],
+            mask=self.mask[start:end],
+            weights=self.weights[start:end],
+        )
 
 
 @dataclass(frozen=True)
-class PackedRow:
-    """Pieces of demonstrations one after the other.
+class Piece:
+    """A demonstration, or a part of one that packing cut: what goes into a line of tokens.
 
-    ``tokens``, ``mask`` and ``position_ids`` have one entry a token; ``seq_lengths`` one a piece.
-    The mask is 0 on the last token of every piece: what it would predict is not in the piece.
+    ``number`` tells which demonstration of the step it is of.
     """
 
-    tokens: list[int]
-    mask: list[int]
-    seq_lengths: list[int]
-    position_ids: list[int]
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    loss_mask: Sequence[int]
+    weights: Sequence[float]
+    number: int = 0
 
+    @classmethod
+    def of(cls, row: TokenRow) -> Piece:
+        """Return a packed piece as a context of one token and the tokens that follow it.
 
-def pack(rows: Sequence[TokenRow], strategy: str, seq_length: int) -> list[PackedRow]:
-    """Return the rows packed into sequences of at most ``seq_length`` tokens; empty ones vanish.
+        Mask and weights of a :class:`TokenRow` stand at the position that predicts; here they stand
+        at the predicted token.
+        """
+        return cls(
+            tuple(row.tokens[:1]),
+            tuple(row.tokens[1:]),
+            list(row.mask[:-1]),
+            row.weights[:-1],
+            row.number,
+        )
 
-    The strategies, and what is raised, are those of :func:`bins`.
-    """
-    return [_join(pieces) for pieces in bins(rows, strategy, seq_length)]
+    @property
+    def weight(self) -> float:
+        """Return the summed weights of the tokens that are taught."""
+        return sum(w for w, taught in zip(self.weights, self.loss_mask, strict=True) if taught)
 
 
 def bins(rows: Sequence[TokenRow], strategy: str, seq_length: int) -> list[list[TokenRow]]:
@@ -125,15 +144,6 @@ def _best_fit(rows: Sequence[TokenRow], seq_length: int) -> list[list[TokenRow]]
                 bisect.insort(spaces, left)
             open_bins[left].append(target)
     return bins
-
-
-def _join(pieces: list[TokenRow]) -> PackedRow:
-    return PackedRow(
-        tokens=[token for piece in pieces for token in piece.tokens],
-        mask=[value for piece in pieces for value in (*piece.mask[:-1], 0)],
-        seq_lengths=[len(piece.tokens) for piece in pieces],
-        position_ids=[position for piece in pieces for position in range(len(piece.tokens))],
-    )
 
 
 _STRATEGIES: dict[str, Callable[[Sequence[TokenRow], int], list[list[TokenRow]]]] = {

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from etude.distributed.dealing import cut, deal, merged
 from etude.errors import DataError
+from etude.feedback import RowRecord, Told
 from etude.learner.clock import Clock
+from etude.learner.dealing import cut, deal, merged
 from etude.learner.drawing import draw_usable
+from etude.learner.fitting import DemonstrationLimit
 from etude.learner.forward import ForwardPass, forward
 from etude.learner.interface import StepResult, Tree
-from etude.learner.make import StageContext
 from etude.learner.microbatch import MicroBatch, collate
-from etude.learner.parts import StageParts
-from etude.learner.trainee import Trainee
+from etude.learner.open_stage import OpenStage, StageLearner
+from etude.learner.traits import learner
 from etude.objective.loss import Metrics
 from etude.objective.pairs import PairBatch, PairTotals, Side
 from etude.randomness import seed_of
 from etude.rows import Example
+
+#: Where the state of the pair loss is kept, of one that has any.
+PAIR_LOSS = "objective.pair_loss"
 
 
 @dataclass(frozen=True)
@@ -43,42 +45,49 @@ class Answer:
 class Pair:
     """Two answers to one prompt."""
 
-    id: str
+    example: Example
     chosen: Answer
     rejected: Answer
 
+    @property
+    def id(self) -> str:
+        """Return the id of its row."""
+        return self.example.id
 
-class PreferenceLearner:
+    @property
+    def record(self) -> RowRecord:
+        """Return what live components hear of it."""
+        return RowRecord.given(self.example, len(self.chosen.tokens) + len(self.rejected.tokens))
+
+
+@learner(
+    row="pair", sequences=2, example="recipe=per_step_negatives stages.dpo.objective={objective}"
+)
+class PreferenceLearner(StageLearner):
     """Trains a policy on pairs of answers, held to the model it started from where asked."""
 
-    def __init__(self, parts: StageParts, context: StageContext) -> None:
-        self.parts = parts
-        self.context = context
-        self.objective = parts.objective
-        self.training = parts.training
-        self.policy = parts.policy(context.start, context.seed)
-        self.reference = parts.reference(context)
-        self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
-        self.steps: int = parts.training.steps_over(self.stream.size)
-        self.trainee = Trainee(
-            self.policy,
-            parts.optimizer,
-            self.steps,
-            parts.training.gradient_clip,
-            context.seed,
-        )
-        self.state = self.objective.make_state()
+    def __init__(self, stage: OpenStage) -> None:
+        super().__init__(stage)
+        self.objective = stage.parts.objective
+        self.training = stage.parts.training
+        self.policy = stage.policy
+        self.reference = stage.roles.frozen("reference")
+        limit = DemonstrationLimit(self.policy, self.training, ("chosen", "rejected"))
+        stream = stage.open_stream(limit.fits)
+        stage.steps = self.training.steps_over(stream.size)
+        stage.open_trainee()
         self.dropped = 0
 
     def step(self, step: int) -> StepResult:
         """Show the next ``rows_per_step`` pairs with one update."""
         clock = Clock()
+        dropped = self.dropped
         with clock.phase("data"):
             pairs = self._draw(step)
         sides = [side for pair in pairs for side in (pair.chosen, pair.rejected)]
         lengths = [len(side.prompt) + len(side.tokens) for side in sides]
         owners = [row // 2 for row in range(len(sides))]
-        micro = cut(lengths, self.parts.execution.micro_batch_tokens, owners)
+        micro = cut(lengths, self.stage.execution.micro_batch_tokens, owners)
         totals = PairTotals(
             pairs=len(pairs),
             chosen_tokens=sum(len(pair.chosen.tokens) for pair in pairs),
@@ -89,18 +98,24 @@ class PreferenceLearner:
         with clock.phase("update"):
             parts = [sorted({owners[row] for row in rows}) for rows in micro]
             losses = self._losses(pairs, parts, totals, step, metrics)
-            done = self.trainee.update(losses, step)
+            done = self.stage.trainee.update(losses, step)
         values = {name: metric.value() for name, metric in merged(metrics).items()}
+        self.stage.after_update(step, 0, done | values)
         counts = {
             "tokens": float(totals.chosen_tokens + totals.rejected_tokens),
             "pairs/dropped": float(self.dropped),
         }
-        return StepResult({**done, **values, **counts}, [], clock.timing(sum(lengths)))
+        told = Told(
+            rows=[pair.record for pair in pairs],
+            trained=len(pairs),
+            dropped=self.dropped - dropped,
+        )
+        return StepResult({**done, **values, **counts}, [], clock.timing(sum(lengths)), told)
 
     def _draw(self, step: int) -> list[Pair]:
         """Return the next pairs; those that say nothing or do not fit are left out."""
         pairs, left_out = draw_usable(
-            self.stream,
+            self.stage.stream,
             self.training.rows_per_step,
             self._pair,
             f"step {step}: no pair can be used: their answers are empty, equal, or longer "
@@ -114,7 +129,7 @@ class PreferenceLearner:
         chosen, rejected = (self._side(example, name) for name in ("chosen", "rejected"))
         if chosen is None or rejected is None or chosen.tokens == rejected.tokens:
             return None
-        return Pair(example.id, chosen, rejected)
+        return Pair(example, chosen, rejected)
 
     def _side(self, example: Example, name: str) -> Answer | None:
         """Return one answer of a row, None when it is empty or dropped for its length."""
@@ -122,12 +137,12 @@ class PreferenceLearner:
         if text is None:
             raise DataError(
                 f"row {example.id} has no column '{name}'; a row of pairs has a chosen and a "
-                f"rejected answer (sources.<name>.columns.{name}=<column>)"
+                f"rejected answer (sources.NAME.columns.{name}=COLUMN)"
             )
         prompt = self.policy.encode_example(example)
-        tokens = self.policy.encode_response(str(text))
-        if example.columns.get(f"{name}_open"):
-            tokens = tokens[:-1]
+        goes_on = example.columns.get(f"{name}_open")
+        encode = self.policy.encode_text if goes_on else self.policy.encode_response
+        tokens = encode(str(text), example)
         room = self.training.max_length - len(prompt)
         if len(tokens) > room:
             if self.training.too_long == "refuse":
@@ -167,11 +182,11 @@ class PreferenceLearner:
                 )
                 for half in (slice(0, len(part)), slice(len(part), None))
             )
-            seeds = [seed_of("pair", self.context.seed, step, pairs[i].id) >> 1 for i in part]
+            seeds = [seed_of("pair", self.stage.seed, step, pairs[i].id) >> 1 for i in part]
             small = PairBatch(
-                chosen, rejected, torch.tensor(seeds), totals, step=step, steps=self.steps
+                chosen, rejected, torch.tensor(seeds), totals, step=step, steps=self.stage.steps
             )
-            loss = self.objective.loss(small, self.state)
+            loss = self.objective.loss(small, self.stage.live.get(PAIR_LOSS))
             yield turn.loss(loss.total, loss.metrics, metrics)
 
     def _reference_logprobs(self, batch: MicroBatch) -> Tensor | None:
@@ -180,33 +195,13 @@ class PreferenceLearner:
         with torch.no_grad():
             return forward(self.reference, batch).logprobs
 
-    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Measure the policy as it stands on the held-out rows; changes no state."""
-        return self.parts.evaluate(self.policy.replica(), self.context)
-
     def state_dict(self) -> Tree:
-        """Return all that a resumed stage needs."""
-        return {
-            "trainee": self.trainee.state_dict(),
-            "stream": self.stream.state_dict(),
-            "dropped": self.dropped,
-            "objective": None if self.state is None else self.state.state_dict(),
-        }
+        """Return how many pairs were left out."""
+        return {"dropped": self.dropped}
 
     def load_state_dict(self, state: Tree) -> None:
-        """Restore what :meth:`state_dict` returned, to the bit."""
-        self.trainee.load_state_dict(state["trainee"])
-        self.stream.load_state_dict(state["stream"])
+        """Restore what :meth:`state_dict` returned."""
         self.dropped = state["dropped"]
-        if self.state is not None:
-            self.state.load_state_dict(state["objective"])
-
-    def export(self, folder: Path) -> None:
-        """Write the trained model in Hugging Face format to ``folder/model``."""
-        self.policy.save(folder / "model")
-
-    def close(self) -> None:
-        """Nothing outlives a preference stage."""
 
 
 class Half:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from etude.learner.forward import measure
+from etude.learner.microbatch import MicroBatch
 from etude.learner.tensors import pad
 from etude.model.policy import Policy
 from etude.rows import Row
@@ -40,10 +42,11 @@ class Recall:
     in the context a row was sampled in; the present ones are in the context it is trained in.
     """
 
-    def __init__(self, policy: Policy, objective: Any, token_budget: int) -> None:
-        self._policy = policy
+    def __init__(
+        self, policy: Policy, objective: Any, token_budget: int, lay_out: Callable[..., MicroBatch]
+    ) -> None:
         self._objective = objective
-        self._budget = token_budget
+        self._measure = partial(measure, policy, token_budget=token_budget, lay_out=lay_out)
         self.filled = False
 
     def clear(self) -> None:
@@ -53,10 +56,8 @@ class Recall:
     def fill(self, rows: Sequence[Row], temperature: float) -> None:
         """Give every row its old log-probs and what parts ask of the sampling policy."""
         names = ["logprobs", *self._objective.old_statistics]
-        sampled = [_Sampled(row) for row in rows]
-        found = measure(
-            self._policy, sampled, names, temperature=temperature, token_budget=self._budget
-        )
+        sampled = [_Sampled(row) if row.prompt != row.sampled_prompt else row for row in rows]
+        found = self._measure(sampled, names, temperature=temperature)
         for number, row in enumerate(rows):
             row.old_logprobs = found["logprobs"][number]
             for name in self._objective.old_statistics:
@@ -71,9 +72,7 @@ class Recall:
         given = [row for row in rows if any(row.off_policy)]
         if not given:
             return
-        found = measure(
-            self._policy, given, ["logprobs"], temperature=temperature, token_budget=self._budget
-        )
+        found = self._measure(given, ["logprobs"], temperature=temperature)
         for row, known in zip(given, found["logprobs"], strict=True):
             mixed = zip(row.off_policy, known, row.sampler_logprobs, strict=True)
             row.old_logprobs = [own if is_given else other for is_given, own, other in mixed]
@@ -88,11 +87,7 @@ class Recall:
         names = list(self._objective.statistics)
         same = update == 0 and self.filled and all(r.prompt == r.sampled_prompt for r in rows)
         asked = [name for name in names if not (same and name == "logprobs")]
-        found = (
-            measure(self._policy, rows, asked, temperature=temperature, token_budget=self._budget)
-            if asked
-            else {}
-        )
+        found = self._measure(rows, asked, temperature=temperature) if asked else {}
         if len(asked) < len(names):
             found["logprobs"] = [row.old_logprobs for row in rows]
         return {name: pad(found[name], width=width) for name in names}

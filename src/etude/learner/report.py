@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from etude.rows import Outcome, Row, StopReason
+from etude.learner.rollouts import is_judged
+from etude.rows import Outcome, Row, Span, StopReason
+
+if TYPE_CHECKING:
+    from etude.model.policy import Policy
 
 
-def row_metrics(rows: Sequence[Row], weights: Mapping[str, float]) -> dict[str, float]:
+def row_metrics(rows: Sequence[Row], weights: Mapping[str, float] | None) -> dict[str, float]:
     """Return reward, verifier and length metrics of all rows sampled in a step.
 
-    A part's mean is over the rows that have it: a row without a verdict on a part is not a zero.
+    ``weights`` are what parts count in the reward, None where it is no weighted sum of them.
+    Means are over the rows that have the number: a row that the verifier failed on has no reward,
+    and where no answer is right there is no length of right ones.
     """
     outcomes = Counter(row.verdict.outcome for row in rows if row.verdict is not None)
     metrics = {
-        "reward/mean": _mean([row.reward for row in rows]),
-        "rollout/length": _mean([float(len(row.tokens)) for row in rows]),
+        **_spread("reward/{}", [row.reward for row in rows if is_judged(row) and has_reward(row)]),
+        **_lengths(rows),
         "rollout/truncated": _mean([float(row.stop_reason is StopReason.LENGTH) for row in rows]),
         "rollout/rows": float(len(rows)),
     }
@@ -27,9 +34,42 @@ def row_metrics(rows: Sequence[Row], weights: Mapping[str, float]) -> dict[str, 
         given = [row.verdict.parts for row in rows if row.verdict and name in row.verdict.parts]
         raw = _mean([parts[name] for parts in given])
         metrics[f"reward/{name}/raw"] = raw
-        if name in weights:
+        if weights is not None and name in weights:
             metrics[f"reward/{name}/weighted"] = raw * weights[name]
     return metrics
+
+
+def has_reward(row: Row) -> bool:
+    """Return whether a row has a reward: one of a dropped group may have none of its own (nan)."""
+    return not math.isnan(row.reward)
+
+
+def _spread(name: str, values: Sequence[float]) -> dict[str, float]:
+    """Return mean, standard deviation (of these values themselves), least and greatest value."""
+    mean = _mean(values)
+    return {
+        name.format("mean"): mean,
+        name.format("std"): math.sqrt(_mean([(value - mean) ** 2 for value in values])),
+        name.format("min"): min(values, default=0.0),
+        name.format("max"): max(values, default=0.0),
+    }
+
+
+def _lengths(rows: Sequence[Row]) -> dict[str, float]:
+    """Return the tokens of answers: of all, and of those that are right, wrong or ended."""
+    found = {"rollout/length": _mean([float(row.length) for row in rows])}
+    kinds = {
+        "correct": [row for row in rows if row.verdict and row.verdict.outcome is Outcome.CORRECT],
+        "wrong": [row for row in rows if row.verdict and row.verdict.outcome is Outcome.WRONG],
+        "finished": [row for row in rows if row.stop_reason is not StopReason.LENGTH],
+    }
+    for kind, some in kinds.items():
+        if some:
+            found[f"rollout/length_{kind}"] = _mean([float(row.length) for row in some])
+    lengths = [float(row.length) for row in rows]
+    found["rollout/length_min"] = min(lengths, default=0.0)
+    found["rollout/length_max"] = max(lengths, default=0.0)
+    return found
 
 
 def group_metrics(groups: Sequence[Sequence[Row]]) -> dict[str, float]:
@@ -37,21 +77,39 @@ def group_metrics(groups: Sequence[Sequence[Row]]) -> dict[str, float]:
 
     A group has signal when its rewards differ; one without is told apart as all right, all wrong,
     or neither, because "nothing to learn" and "the verifier gives zero to everything" look alike.
+    ``groups/pass@n`` is the share of groups in which any answer is right.
     """
     count = max(1, len(groups))
-    signal = right = wrong = 0
+    signal = right = wrong = solved = 0
     for group in groups:
-        if len({row.reward for row in group}) > 1:
+        solved += any(row.verdict and row.verdict.outcome is Outcome.CORRECT for row in group)
+        if len({row.reward for row in group if has_reward(row)}) > 1:
             signal += 1
         elif all(row.verdict and row.verdict.outcome is Outcome.CORRECT for row in group):
             right += 1
         elif not any(row.verdict and row.verdict.outcome is Outcome.CORRECT for row in group):
             wrong += 1
     return {
+        "groups/pass@n": solved / count,
         "groups/signal": signal / count,
         "groups/all_correct": right / count,
         "groups/none_correct": wrong / count,
     }
+
+
+def size_metrics(groups: Sequence[Sequence[Row]]) -> dict[str, float]:
+    """Return how many judged answers the prompts of a step have, where sizes are planned."""
+    sizes = [float(len(group)) for group in groups]
+    return {
+        "groups/size": _mean(sizes),
+        "groups/size_min": min(sizes, default=0.0),
+        "groups/size_max": max(sizes, default=0.0),
+    }
+
+
+def written_tokens(rows: Sequence[Row]) -> int:
+    """Return how many tokens were sampled for rows, those that several of them share once."""
+    return sum(row.drawn for row in rows)
 
 
 def guidance_metrics(
@@ -66,21 +124,50 @@ def guidance_metrics(
     return metrics
 
 
-def sample_record(row: Row) -> dict[str, Any]:
-    """Return what samples.jsonl keeps of a row."""
+def sample_record(row: Row, policy: Policy) -> dict[str, Any]:
+    """Return what samples.jsonl keeps of a row; ``policy`` is what sampled it.
+
+    ``rendered`` is the prompt as the model read it: the chat template applied, special tokens as
+    text. ``answer`` is the gold, ``detail`` why the verifier failed or judged as it did. Of an
+    episode of several turns, ``turns`` are all of them, and ``response`` is the last.
+    """
     verdict = row.verdict
-    return {
+    found = {
         "id": row.prompt_id,
         "index": row.index,
         "prompt": row.example.prompt,
+        "rendered": policy.rendered(row.sampled_prompt or row.prompt),
         "response": row.text,
-        "reward": row.reward,
+        "answer": row.example.columns.get("answer"),
+        "reward": row.reward if has_reward(row) else None,
         "outcome": verdict.outcome.value if verdict else None,
         "parts": dict(verdict.parts) if verdict else {},
         "extracted": verdict.extracted if verdict else None,
+        "detail": verdict.detail if verdict else None,
         "stop_reason": row.stop_reason.value,
-        "length": len(row.tokens),
+        "length": row.length,
     }
+    if row.spans:
+        found["turns"] = [
+            {"role": span.role, "text": _said(row, span, policy)} for span in row.spans
+        ]
+    return found
+
+
+def _said(row: Row, span: Span, policy: Policy) -> str:
+    """Return what was said in a turn; of what was told, as the model read it."""
+    tokens = row.tokens[span.start : span.end]
+    return policy.rendered(tokens) if span.told else policy.answer_text(tokens, row.example)
+
+
+def worth_showing(trained: Sequence[Row], sampled: Sequence[Row], most: int) -> list[Row]:
+    """Return the rows of a step for samples.jsonl: a few that the verifier failed on come first."""
+    failed = [
+        row
+        for row in sampled
+        if row.verdict is not None and row.verdict.outcome in (Outcome.TIMED_OUT, Outcome.CRASHED)
+    ]
+    return [*failed[: max(1, most // 8)], *trained][:most]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import torch
+from dataclasses import dataclass, replace
+from typing import Any
 
 from etude.curriculum.interface import StepPlan
+from etude.data_mix.draw import Draw
 from etude.errors import DataError, VerifierError
-from etude.learner.parts import StageParts
-from etude.learner.sampler import StepSampler, candidate_of
-from etude.model.policy import Policy
+from etude.learner.causes import failures, remedy, why_alike
+from etude.learner.hints import with_hints
+from etude.learner.open_stage import OpenStage
+from etude.learner.opened import Opened
+from etude.learner.rewarding import Rewarding, unrewarded
+from etude.learner.sampler import StepSampler
+from etude.learner.sizing import Sizing
 from etude.rows import Outcome, Row
-
-if TYPE_CHECKING:
-    from etude.learner.make import StageContext
 
 
 @dataclass(frozen=True)
@@ -26,61 +24,54 @@ class Gathered:
 
     ``groups`` are trained on; ``judged`` are those before the filter dropped some; ``sampled`` is
     every row the policy wrote and ``demonstrated`` every one it was given. Rows that the verifier
-    failed on are in these two only: they have no reward to learn from. ``counts`` are guidance's
-    numbers for the log, as (sum, count).
+    failed on are in these two only: they have no reward to learn from. ``beside`` are rows that an
+    episode sampled on the way: of models that are not trained, or left off. ``counts`` are
+    guidance's numbers for the log, as (sum, count).
     """
 
     groups: list[list[Row]]
     judged: list[list[Row]]
     sampled: list[Row]
     demonstrated: list[Row]
+    beside: list[Row]
     rounds: int
     counts: dict[str, tuple[float, float]]
     sampler: StepSampler
 
+    @property
+    def rows(self) -> list[Row]:
+        """Return every row there is: sampled, demonstrated, or made of these by guidance."""
+        judged = (row for group in self.judged for row in group)
+        return [*self.sampled, *self.demonstrated, *self.beside, *judged]
 
-class Rollouts:
-    """Draws prompts, has guidance make groups of answers, and rewards what the verifier judged.
 
-    Answers come from ``policy``, or from the frozen model that the stage's ``rollout.model_from``
-    names.
-    """
+class Rollouts(Opened):
+    """Has guidance make groups of answers to the prompts drawn, and rewards what was judged."""
 
-    def __init__(self, parts: StageParts, context: StageContext, policy: Policy) -> None:
-        self._parts = parts
-        self.seed = context.seed
-        self.on_policy = context.rollout_from is None
-        source = policy if self.on_policy else parts.policy(context.rollout_from, context.seed)
-        self.policy: Policy = source
-        self.max_new_tokens: int = parts.rollout.max_new_tokens
-        self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
-        self.engine = parts.rollout.engine(source)
-        self._judge = parts.verifier.open(parts.execution.verifier_workers)
-
-    def sync(self, policy: Policy) -> None:
-        """Give the engine the trained weights, unless another model samples."""
-        if self.on_policy:
-            self.engine.sync(policy)
-
-    def close(self) -> None:
-        """End the engine and the verifier's workers."""
-        self.engine.close()
-        self._judge.close()
+    def __init__(self, stage: OpenStage) -> None:
+        super().__init__(stage)
+        self.sizing = Sizing(stage)
+        self.rewarding = Rewarding(stage, stage.parts.objective, stage.parts.reward_weighting)
 
     def sampler(self, step: int, plan: StepPlan) -> StepSampler:
-        """Return what samples for one step."""
+        """Return what samples for one step, whose answers are as long as its plan says."""
+        self.step = step
+        self.allow(plan.max_new_tokens)
         return StepSampler(self, step, plan)
 
     def gather(self, step: int, plan: StepPlan, state: Any = None) -> Gathered:
         """Return the step's prompts as judged groups, refilled while the filter drops some.
 
-        ``state`` is that of the objective's guidance. Raises DataError when the filter's limit on
-        rounds is reached before enough groups are kept.
+        ``state`` is that of the objective's guidance. Rows outside of the groups have the rewards
+        that they have by themselves; those of the groups are rewarded together, by who asks for
+        them. Raises DataError when the filter's limit on rounds is reached before enough groups are
+        kept.
         """
-        wanted = self._parts.training.prompts_per_step
-        size = self._parts.training.rollouts_per_prompt
+        asked = plan.draw or Draw()
+        wanted = asked.count or self._parts.training.prompts_per_step
         group_filter = self._parts.objective.filter
         sampler = self.sampler(step, plan)
+        self.sizing.begin()
         kept: list[list[Row]] = []
         judged: list[list[Row]] = []
         counts: dict[str, tuple[float, float]] = {}
@@ -89,10 +80,13 @@ class Rollouts:
             if rounds and group_filter.max_batches and rounds >= group_filter.max_batches:
                 raise DataError(
                     f"step {step}: after {rounds} batches of {wanted} prompts only {len(kept)} "
-                    "groups had answers of different worth; raise objective.filter.max_batches, or "
-                    "give easier or harder prompts (data_mix.train.<source>.levels)"
+                    f"groups {group_filter.passed} {group_filter.metric}; {why_alike(judged)}. "
+                    f"More batches (objective.filter.max_batches={2 * rounds}) or "
+                    "objective/filter=none let the step go on"
                 )
-            examples = self.stream.next(wanted)
+            drawn = self.draw(replace(asked, count=group_filter.prompts(wanted)))
+            examples = with_hints(drawn, plan, sampler, counts)
+            size = self.sizing.size(step, plan, examples)
             made = self._parts.objective.guidance.groups(examples, size, sampler, state)
             rounds += 1
             for name, (total, count) in made.counts.items():
@@ -102,38 +96,60 @@ class Rollouts:
             if not known:
                 raise VerifierError(
                     f"step {step}: the verifier failed on all {len(sampler.sampled)} answers "
-                    f"({_failures(sampler.sampled)}); nothing can be learned from them. "
-                    "A higher verifier.timeout or verifier.memory may help"
+                    f"({failures(sampler.sampled)}); nothing can be learned from them. "
+                    f"{remedy(sampler.sampled)}"
                 )
-            self.reward(known)
+            if group_filter.reads_rewards:
+                for group in known:
+                    self.rewarding.alone(group, step)
             judged += known
-            values = [[_value(row, group_filter.metric) for row in group] for group in known]
-            kept += [g for g, keep in zip(known, group_filter.keep(values), strict=True) if keep]
+            kept += group_filter.among(known, wanted)
             if not group_filter.refill:
                 break
-        rest = [r for r in (*sampler.sampled, *sampler.demonstrated) if is_judged(r)]
-        self.reward([rest])
+        kept = self._chosen(kept, wanted, step)
+        every = (*sampler.sampled, *sampler.demonstrated, *(r for group in judged for r in group))
+        for group in unrewarded(filter(is_judged, every), kept):
+            self.rewarding.alone(group, step)
         return Gathered(
-            groups=kept[:wanted] if group_filter.refill else kept,
+            groups=kept,
             judged=judged,
             sampled=sampler.sampled,
             demonstrated=sampler.demonstrated,
+            beside=sampler.beside,
             rounds=rounds,
             counts=counts,
             sampler=sampler,
         )
 
-    def verify(self, rows: Sequence[Row]) -> None:
-        """Have the rows judged; each gets its verdict."""
-        verdicts = self._judge.verify([candidate_of(row) for row in rows])
-        for row, verdict in zip(rows, verdicts, strict=True):
-            row.verdict = verdict
+    def received(self, groups: list[list[Row]], step: int, plan: StepPlan) -> Gathered:
+        """Return groups that an episode had a role write, without those its filter drops."""
+        sampler = self.sampler(step, plan)
+        known = [some for group in groups if (some := [row for row in group if is_judged(row)])]
+        group_filter = self._parts.objective.filter
+        if group_filter.reads_rewards:
+            for group in known:
+                self.rewarding.alone(group, step)
+        kept = group_filter.among(known, len(known)) if known else []
+        every = [row for some in known for row in some]
+        for group in unrewarded(every, kept):
+            self.rewarding.alone(group, step)
+        return Gathered(
+            groups=kept,
+            judged=known,
+            sampled=[row for group in groups for row in group],
+            demonstrated=[],
+            beside=[],
+            rounds=1,
+            counts={},
+            sampler=sampler,
+        )
 
-    def reward(self, groups: Sequence[Sequence[Row]]) -> None:
-        """Combine the parts of every judged row into its reward."""
-        rows = [row for group in groups for row in group]
-        for row, reward in zip(rows, rewards_of(rows, self._parts.reward_weighting), strict=True):
-            row.reward = reward
+    def _chosen(self, kept: list[list[Row]], wanted: int, step: int) -> list[list[Row]]:
+        """Return the groups that are trained on; where others were sampled there may be more."""
+        group_filter = self._parts.objective.filter
+        if not group_filter.refill:
+            return kept
+        return [kept[i] for i in group_filter.choose(len(kept), wanted, self.seed, step)]
 
 
 def is_judged(row: Row) -> bool:
@@ -142,26 +158,3 @@ def is_judged(row: Row) -> bool:
         Outcome.TIMED_OUT,
         Outcome.CRASHED,
     )
-
-
-def rewards_of(rows: Sequence[Row], weighting: Any) -> list[float]:
-    """Return the combined reward of judged rows; raises ConfigError for a part nobody gives."""
-    if not rows:
-        return []
-    verdicts = [row.verdict for row in rows if row.verdict is not None]
-    parts = {name: torch.tensor([v.parts[name] for v in verdicts]) for name in verdicts[0].parts}
-    combined: list[float] = weighting.combine(parts).tolist()
-    return combined
-
-
-def _failures(rows: Sequence[Row]) -> str:
-    details = Counter(
-        f"{row.verdict.outcome.value}: {row.verdict.detail}" for row in rows if row.verdict
-    )
-    return "; ".join(f"{count} × {detail}" for detail, count in details.most_common(3))
-
-
-def _value(row: Row, metric: str) -> float:
-    if metric == "reward" or row.verdict is None:
-        return row.reward
-    return row.verdict.parts[metric]

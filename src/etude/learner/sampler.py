@@ -4,56 +4,120 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
 
+from etude.component import UNEQUAL_SIZES
 from etude.curriculum.interface import StepPlan
+from etude.errors import StageError
+from etude.learner.opened import Opened
 from etude.learner.sharing import shared
 from etude.learner.taught import demonstration_row
+from etude.objective.sizes import Rounds, Size, sizes_of
 from etude.randomness import row_seed
-from etude.rows import Candidate, Example, Request, Row, StopReason
-
-if TYPE_CHECKING:
-    from etude.learner.rollouts import Rollouts
-
+from etude.rollout.episode.interface import Context, Episode
+from etude.rollout.playing import Keys, Playing, play
+from etude.rows import POLICY, Example, Row, StopReason
 
 #: An example, given tokens at the head of the response, and the rollout index.
 Wanted = tuple[Example, tuple[int, ...], int]
 
 
+@dataclass(frozen=True)
+class Wish:
+    """An example, given tokens at the head of each answer, the first answer's index, how many."""
+
+    example: Example
+    head: tuple[int, ...]
+    index: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Played:
+    """What an episode made of one example: its group, and the rows beside it.
+
+    These are of models that are not trained, or were left off on the way. ``written`` are those
+    that trained roles learn from, by role.
+    """
+
+    group: list[Row]
+    beside: list[Row]
+    written: dict[str, list[Row]]
+
+
 class StepSampler:
     """Samples for one step; the same prompt asked for again gets other answers.
 
-    Everything random about a row is keyed by (seed, step, prompt id, rollout index). ``sampled``
-    holds every row the policy wrote, ``demonstrated`` every one it was given. All ranks ask for the
-    same rows and get all of them; each samples and has judged those of its own prompts.
+    Answers come about as the stage's episode plays them. Everything random about a row is keyed by
+    (seed, step, prompt id, rollout index), and in later turns by turn and role. ``sampled`` holds
+    every row of a trained model, ``beside`` those that were sampled on the way to them, and
+    ``demonstrated`` every one the policy was given. All ranks ask for the same rows and get all of
+    them; each plays and has judged those of its own prompts. Answers that are asked for in rounds
+    are one group, and so are the rows that other trained roles wrote on the way to them.
     """
 
-    def __init__(self, rollouts: Rollouts, step: int, plan: StepPlan) -> None:
-        self._rollouts = rollouts
+    def __init__(self, opened: Opened, step: int, plan: StepPlan) -> None:
+        self._opened = opened
         self._plan = plan
         self._next: Counter[str] = Counter()
         self.step = step
         self.sampled: list[Row] = []
+        self.beside: list[Row] = []
         self.demonstrated: list[Row] = []
+        self._places = 0
+        self._written: dict[str, dict[int, list[Row]]] = {}
+
+    @property
+    def written(self) -> dict[str, list[list[Row]]]:
+        """Return the groups of the rows that trained roles learn from, by role."""
+        return {
+            role: [rows for _, rows in sorted(groups.items())]
+            for role, groups in self._written.items()
+        }
 
     @property
     def seed(self) -> int:
         """Return the run's seed."""
-        return self._rollouts.seed
+        return self._opened.seed
 
     def sample(
-        self, examples: Sequence[Example], size: int, *, prefixes: Sequence[str] | None = None
+        self, examples: Sequence[Example], size: Size, *, prefixes: Sequence[str] | None = None
     ) -> list[list[Row]]:
         """Return ``size`` judged answers to each example, after forced prefixes if given."""
-        heads = [self._tokens(text) for text in prefixes] if prefixes else [()] * len(examples)
-        wanted = [
-            (example, head, self._index(example))
-            for example, head in zip(examples, heads, strict=True)
-            for _ in range(size)
+        begin = self._begun(len(examples))
+        if not isinstance(size, Rounds):
+            return self._sampled(range(len(examples)), size, examples, prefixes, begin)
+        return size.play(
+            lambda places, counts: self._sampled(places, counts, examples, prefixes, begin)
+        )
+
+    def _sampled(
+        self,
+        places: Sequence[int],
+        size: Size,
+        examples: Sequence[Example],
+        prefixes: Sequence[str] | None,
+        begin: int,
+    ) -> list[list[Row]]:
+        """Return judged answers to the examples at some places, whose groups begin at ``begin``."""
+        examples = [examples[place] for place in places]
+        sizes = sizes_of(size, len(examples))
+        encode = self._opened.policy.encode_text
+        heads: list[tuple[int, ...]] = [()] * len(examples)
+        if prefixes:
+            pairs = zip([prefixes[place] for place in places], examples, strict=True)
+            heads = [encode(text, example) for text, example in pairs]
+        wishes = [
+            Wish(example, head, self._index(example, count), count)
+            for example, head, count in zip(examples, heads, sizes, strict=True)
         ]
-        rows = shared(wanted, _prompt, self._answer)
-        self.sampled += rows
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
+        groups = self._played(wishes, [begin + place for place in places])
+        if self._opened.role != POLICY:  # the model that answers is the policy to an episode
+            for row in (row for group in groups for row in group if row.role == POLICY):
+                row.role = self._opened.role
+        self.sampled += [row for group in groups for row in group]
+        return groups
 
     def demonstrations(
         self, examples: Sequence[Example], shares: Sequence[float]
@@ -64,28 +128,30 @@ class StepSampler:
         """
         rows: dict[int, Row] = {}
         whole: dict[int, Wanted] = {}
-        begun: dict[int, Wanted] = {}
+        begun: dict[int, Wish] = {}
         for place, (example, share) in enumerate(zip(examples, shares, strict=True)):
             text = self.text(example)
             if text is None:
                 continue
-            tokens = self._rollouts.policy.encode_response(text)
+            tokens = self._opened.policy.encode_response(text, example)
             index = self._index(example)
             if share < 1.0:
-                begun[place] = (example, tokens[: int(share * len(tokens))], index)
+                begun[place] = Wish(example, tokens[: int(share * len(tokens))], index, 1)
             else:
                 whole[place] = (example, tokens, index)
         if whole:
             rows |= zip(whole, shared(list(whole.values()), _prompt, self._give), strict=True)
         if begun:
-            rows |= zip(begun, shared(list(begun.values()), _prompt, self._answer), strict=True)
+            first = self._begun(len(begun))
+            groups = self._played(list(begun.values()), range(first, first + len(begun)))
+            rows |= {place: group[0] for place, group in zip(begun, groups, strict=True) if group}
         found = [rows.get(place) for place in range(len(examples))]
         self.demonstrated += [row for row in found if row is not None]
         return found
 
     def _give(self, wanted: Sequence[Wanted]) -> list[Row]:
         """Return judged rows that the policy wrote nothing of."""
-        policy = self._rollouts.policy
+        policy = self._opened.policy
         rows = []
         for example, tokens, index in wanted:
             row = self._row(example, index, policy.encode_example(example))
@@ -95,9 +161,9 @@ class StepSampler:
             row.sampler_logprobs = [0.0] * len(row.tokens)
             cut = len(tokens) > len(row.tokens)
             row.stop_reason = StopReason.LENGTH if cut else StopReason.STOP
-            row.text = policy.decode(row.tokens)
+            row.text = policy.answer_text(row.tokens, example, row.stop_reason)
             rows.append(row)
-        self._rollouts.verify(rows)
+        self._opened.verify(rows)
         return rows
 
     def taught(self, example: Example) -> Row | None:
@@ -108,31 +174,33 @@ class StepSampler:
         text = self.text(example)
         if text is None:
             return None
-        return demonstration_row(self._rollouts.policy, example, text, limit=self._limit)
+        return demonstration_row(self._opened.policy, example, text, limit=self._limit)
 
     def text(self, example: Example) -> str | None:
         """Return the text of the example's demonstration, None when it has none."""
-        return self._rollouts.stream.demonstrations.of(example)
+        return self._opened.stream.demonstrations.of(example)
 
     def beginning(self, text: str, share: float) -> str:
         """Return the beginning of a text: that share of the policy's tokens, rounded."""
-        tokens = self._tokens(text)
-        return self._rollouts.policy.decode(tokens[: round(share * len(tokens))])
+        return self._opened.policy.wording.beginning(text, share)
 
     def context(self, example: Example) -> tuple[int, ...]:
         """Return the tokens of the example's prompt."""
-        return self._rollouts.policy.encode_example(example)
+        return self._opened.policy.encode_example(example)
+
+    def fits(self, example: Example) -> bool:
+        """Return whether the model's positions leave room to answer the example's prompt."""
+        room = self._opened.limit.room
+        return room is None or len(self.context(example)) <= room
 
     @property
     def _limit(self) -> int:
-        return self._plan.max_new_tokens or self._rollouts.max_new_tokens
+        return self._opened.max_new_tokens
 
-    def _tokens(self, text: str) -> tuple[int, ...]:
-        return self._rollouts.policy.encode_response(text)[:-1]
-
-    def _index(self, example: Example) -> int:
-        self._next[example.id] += 1
-        return self._next[example.id] - 1
+    def _index(self, example: Example, count: int = 1) -> int:
+        """Return the number of the next answer to an example, of which ``count`` are begun."""
+        self._next[example.id] += count
+        return self._next[example.id] - count
 
     def _row(self, example: Example, index: int, prompt: tuple[int, ...]) -> Row:
         return Row(
@@ -143,50 +211,95 @@ class StepSampler:
             tokens=(),
             loss_mask=[],
             example=example,
+            role=self._opened.role,
         )
 
-    def _answer(self, wanted: Sequence[Wanted]) -> list[Row]:
-        """Return judged answers that begin with the given tokens."""
-        policy, seed = self._rollouts.policy, self._rollouts.seed
-        contexts = {(e.prompt, e.system, e.messages): self.context(e) for e, _, _ in wanted}
-        requests = [
-            Request(
-                example.id,
-                index,
-                contexts[example.prompt, example.system, example.messages],
-                row_seed(seed, self.step, example.id, index),
-                self._limit,
-                prefix=head[: self._limit],
+    def _begun(self, groups: int) -> int:
+        """Return the place of the first of so many groups that are begun."""
+        self._places += groups
+        return self._places - groups
+
+    def _played(self, wishes: Sequence[Wish], places: Sequence[int]) -> list[list[Row]]:
+        """Return the judged group of each wish; what was sampled beside them is kept as well.
+
+        ``places`` tell which group of the step each belongs to.
+        """
+        found = shared(wishes, _id, partial(self._play, self._next.copy()))
+        for played, place in zip(found, places, strict=True):
+            for role, rows in played.written.items():
+                if rows:
+                    self._written.setdefault(role, {}).setdefault(place, []).extend(rows)
+            learned = (row for rows in played.written.values() for row in rows)
+            for row in (*played.group, *played.beside, *learned):
+                self._next[row.prompt_id] = max(self._next[row.prompt_id], row.index + 1)
+            self.beside += played.beside
+        return [played.group for played in found]
+
+    def _play(self, numbered: Counter[str], wishes: Sequence[Wish]) -> list[Played]:
+        """Play the episode for some wishes, and have its rows judged; ranks do so apart."""
+        opened, seed, step = self._opened, self._opened.seed, self.step
+        texts = {(w.example.prompt, w.example.system, w.example.messages): w for w in wishes}
+        prompts = {text: self.context(wish.example) for text, wish in texts.items()}
+        contexts = [
+            Context(
+                wish.example,
+                wish.index + number,
+                prompts[wish.example.prompt, wish.example.system, wish.example.messages],
+                head=wish.head,
+                asked=False,
             )
-            for example, head, index in wanted
+            for wish in wishes
+            for number in range(wish.size)
         ]
-        answers = self._rollouts.engine.sample(requests, temperature=self._plan.temperature)
-        rows = []
-        for (example, head, index), request, answer in zip(wanted, requests, answers, strict=True):
-            row = self._row(example, index, request.prompt)
-            row.tokens = answer.tokens
-            row.loss_mask = [1] * len(answer.tokens)
-            row.off_policy = [int(t < len(head)) for t in range(len(answer.tokens))]
-            row.sampler_logprobs = list(answer.logprobs)
-            row.stop_reason = answer.stop_reason
-            row.text = policy.decode(answer.tokens)
-            rows.append(row)
-        self._rollouts.verify(rows)
-        return rows
+        stage = Playing(
+            opened,
+            Keys(seed, step, partial(row_seed, seed, step)),
+            contexts,
+            numbered,
+            limit=self._limit,
+            temperature=self._plan.temperature,
+        )
+        groups = play(
+            opened.episode,
+            [wish.example for wish in wishes],
+            [wish.size for wish in wishes],
+            stage,
+        )
+        mine = [[row for row in group if row.role == POLICY] for group in groups]
+        written = [
+            {role: [row for row in group if row.role == role] for role in opened.writers}
+            for group in groups
+        ]
+        for group, wish in zip(mine, wishes, strict=True):
+            _refuse_other_numbers(opened.episode, group, wish)
+        rows = [row for group in mine for row in group]
+        rows += [row for each in written for some in each.values() for row in some]
+        opened.verify([row for row in rows if row.verdict is None])
+        others: dict[str, list[Row]] = {wish.example.id: [] for wish in wishes}
+        for row in stage.beside(rows):
+            others[row.prompt_id].append(row)
+        # Of several wishes for one prompt the first has what was sampled beside all of them.
+        return [
+            Played(group, others.pop(wish.example.id, []), theirs)
+            for group, wish, theirs in zip(mine, wishes, written, strict=True)
+        ]
 
 
 def _prompt(wanted: Wanted) -> str:
     return wanted[0].id
 
 
-def candidate_of(row: Row) -> Candidate:
-    """Return what a verifier sees of a row."""
-    return Candidate(
-        id=row.prompt_id,
-        index=row.index,
-        prompt=row.example.prompt,
-        response=row.text,
-        columns=row.example.columns,
-        stop_reason=row.stop_reason,
-        length=len(row.tokens),
-    )
+def _id(wish: Wish) -> str:
+    return wish.example.id
+
+
+def _refuse_other_numbers(episode: Episode, group: Sequence[Row], wish: Wish) -> None:
+    """Raise StageError where a group has other numbers of rows than asked, and none declares it."""
+    own = sum(row.role == POLICY for row in group)
+    provided = {need.what for need in episode.declaration.provides}
+    if own != wish.size and UNEQUAL_SIZES not in provided:
+        raise StageError(
+            f"rollout.episode={episode.declaration.name} returned {own} rows of the policy for "
+            f"{wish.example.id}, and {wish.size} were asked for; an episode of such groups is a "
+            f"class that declares it: @component(provides=[{UNEQUAL_SIZES!r}])"
+        )

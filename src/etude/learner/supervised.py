@@ -2,66 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from etude.distributed.dealing import cut, deal, merged
 from etude.errors import DataError, ModelError
+from etude.feedback import RowRecord, Told
 from etude.learner.clock import Clock
+from etude.learner.dealing import cut, deal, merged
 from etude.learner.drawing import draw_usable
+from etude.learner.fitting import DemonstrationLimit
 from etude.learner.forward import forward
 from etude.learner.interface import StepResult, Tree
-from etude.learner.make import StageContext
 from etude.learner.microbatch import MicroBatch, collate
-from etude.learner.packing import TokenRow, bins
-from etude.learner.parts import StageParts
-from etude.learner.trainee import Trainee
+from etude.learner.open_stage import OpenStage, StageLearner
+from etude.learner.packing import Piece, TokenRow, bins
+from etude.learner.sample_weights import samples_of, scales_of
+from etude.learner.traits import learner
 from etude.model.policy import Policy
 from etude.objective.batch import SupervisedBatch, Totals
 from etude.objective.loss import Metrics
 from etude.objective.supervised import loss_mask_of
-from etude.rows import Example, Row
+from etude.rows import POLICY, Example, Row
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A demonstration, or a part of one that packing cut: what goes into a line of tokens."""
-
-    prompt: tuple[int, ...]
-    tokens: tuple[int, ...]
-    loss_mask: Sequence[int]
-    weights: Sequence[float]
-
-    @classmethod
-    def of(cls, row: TokenRow) -> Piece:
-        """Return a packed piece as a context of one token and the tokens that follow it.
-
-        Mask and weights of a :class:`TokenRow` stand at the position that predicts; here they stand
-        at the predicted token.
-        """
-        return cls(
-            tuple(row.tokens[:1]), tuple(row.tokens[1:]), list(row.mask[:-1]), row.weights[:-1]
-        )
-
-    @property
-    def weight(self) -> float:
-        """Return the summed weights of the tokens that are taught."""
-        return sum(w for w, taught in zip(self.weights, self.loss_mask, strict=True) if taught)
-
-
-class Demonstrations:
+class SupervisedForward:
     """A forward pass over demonstrations, with other models' beside it when they are asked for."""
 
-    def __init__(
-        self, policy: Policy, batch: MicroBatch, reference: Policy | None, teacher: Policy | None
-    ) -> None:
+    def __init__(self, policy: Policy, batch: MicroBatch, others: Mapping[str, Policy]) -> None:
         self._pass = forward(policy, batch)
-        self._others = {"reference": reference, "teacher": teacher}
+        self._others = others
         self._batch = batch
 
     @property
@@ -94,33 +65,29 @@ class Demonstrations:
         return self._logits_of("teacher")
 
     def _logits_of(self, role: str) -> Tensor:
-        model = self._others[role]
-        if model is None:
-            raise ModelError(f"a loss asks for the model {role} and models.{role} is null")
+        if role not in self._others:
+            raise ModelError(f"a loss reads the model {role}, and no part of the objective asks it")
         with torch.no_grad():
-            return forward(model, self._batch).logits()
+            return forward(self._others[role], self._batch).logits()
 
 
-class SupervisedLearner:
+@learner(
+    row="demonstration", example="recipe=sft objective={objective}", next=("recipe=sft_then_rl",)
+)
+class SupervisedLearner(StageLearner):
     """Trains a policy on demonstrations."""
 
-    def __init__(self, parts: StageParts, context: StageContext) -> None:
-        self.parts = parts
-        self.context = context
-        self.objective = parts.objective
-        self.training = parts.training
-        self.policy = parts.policy(context.start, context.seed)
-        self.reference = parts.reference(context)
-        self.teacher = _of_one_tokenizer(parts.frozen("teacher", context), self.policy)
-        self.stream = parts.data_mix.open(parts.sources, context.seed, context.data)
-        self.steps: int = parts.training.steps_over(self.stream.size)
-        self.trainee = Trainee(
-            self.policy,
-            parts.optimizer,
-            self.steps,
-            parts.training.gradient_clip,
-            context.seed,
-        )
+    def __init__(self, stage: OpenStage) -> None:
+        super().__init__(stage)
+        self.objective = stage.parts.objective
+        self.training = stage.parts.training
+        self.policy = stage.policy
+        if self.training.packing != "none":
+            self.policy.reading.allow_packing(self.training.max_length)
+        limit = DemonstrationLimit(self.policy, self.training)
+        stream = stage.open_stream(limit.fits)
+        stage.steps = self.training.steps_over(stream.size)
+        stage.open_trainee()
         self.dropped = 0
         self.anchor: list[Tensor] = []
         if self.objective.anchor_coef > 0:
@@ -129,11 +96,12 @@ class SupervisedLearner:
     def step(self, step: int) -> StepResult:
         """Teach the next ``rows_per_step`` demonstrations with one update."""
         clock = Clock()
+        dropped = self.dropped
         with clock.phase("data"):
             rows = self._draw(step)
         lines = self._lines(rows)
         lengths = [sum(len(piece.prompt) + len(piece.tokens) for piece in line) for line in lines]
-        micro = cut(lengths, self.parts.execution.micro_batch_tokens)
+        micro = cut(lengths, self.stage.execution.micro_batch_tokens)
         pieces = [piece for line in lines for piece in line]
         trained = sum(sum(piece.loss_mask) for piece in pieces)
         weighted = any(piece.weights for piece in pieces)
@@ -147,17 +115,26 @@ class SupervisedLearner:
         )
         metrics: Metrics = {}
         with clock.phase("update"):
-            done = self.trainee.update(self._losses(lines, micro, totals, metrics), step)
+            scales, weighed = self._scales(rows, pieces, step)
+            losses = self._losses(lines, micro, totals, scales, metrics)
+            done = self.stage.trainee.update(losses, step)
         values = {name: metric.value() for name, metric in merged(metrics).items()}
+        self.stage.after_update(step, 0, done | values)
         counts = {"tokens": float(trained), "rows/dropped": float(self.dropped)}
-        counts |= self.stream.findings.filtered
+        counts |= self.stage.stream.findings.filtered
+        counts |= weighed
         tokens = sum(len(row.prompt) + len(row.tokens) for row in rows)
-        return StepResult({**done, **values, **counts}, [], clock.timing(tokens))
+        told = Told(
+            rows=[RowRecord.given(row.example, len(row.tokens)) for row in rows],
+            trained=len(rows),
+            dropped=self.dropped - dropped,
+        )
+        return StepResult({**done, **values, **counts}, [], clock.timing(tokens), told)
 
     def _draw(self, step: int) -> list[Row]:
         """Return the next demonstrations as rows; those too long are treated as configured."""
         rows, left_out = draw_usable(
-            self.stream,
+            self.stage.stream,
             self.training.rows_per_step,
             self._row,
             f"step {step}: no demonstration fits in training.max_length="
@@ -175,7 +152,7 @@ class SupervisedLearner:
                 "data_mix.response_template='{solution}' (or another column)"
             )
         prompt = self.policy.encode_example(example)
-        response = self.policy.encode_response(example.response)
+        response = self.policy.encode_response(example.response, example)
         room = self.training.max_length - len(prompt)
         if len(response) > room:
             if self.training.too_long == "drop" or (self.training.too_long == "cut" and room < 1):
@@ -187,6 +164,8 @@ class SupervisedLearner:
                     "training.too_long=drop or training.too_long=cut"
                 )
             response = response[:room]
+        if self.objective.learn_prompt:
+            prompt, response = prompt[:1], (*prompt[1:], *response)
         return Row(
             prompt_id=example.id,
             index=0,
@@ -201,16 +180,17 @@ class SupervisedLearner:
         weights = self._weights(rows)
         if self.training.packing == "none":
             return [
-                [Piece(row.prompt, row.tokens, row.loss_mask, own)]
-                for row, own in zip(rows, weights, strict=True)
+                [Piece(row.prompt, row.tokens, row.loss_mask, own, number)]
+                for number, (row, own) in enumerate(zip(rows, weights, strict=True))
             ]
         whole = [
             TokenRow(
                 (*row.prompt, *row.tokens),
                 loss_mask_of(len(row.prompt), len(row.tokens)),
                 (*[1.0] * (len(row.prompt) - 1), *own, 1.0) if own else (),
+                number,
             )
-            for row, own in zip(rows, weights, strict=True)
+            for number, (row, own) in enumerate(zip(rows, weights, strict=True))
         ]
         return [
             [Piece.of(piece) for piece in line]
@@ -228,11 +208,34 @@ class SupervisedLearner:
             for row, weights in zip(rows, found, strict=True)
         ]
 
+    def _scales(
+        self, rows: Sequence[Row], pieces: Sequence[Piece], step: int
+    ) -> tuple[Tensor | None, dict[str, float]]:
+        """Return what multiplies the tokens of each demonstration, and numbers for the log.
+
+        None where demonstrations count as the denominator says. A demonstration without a token
+        that is trained counts nowhere.
+        """
+        part = self.objective.sample_weights
+        if not part.active:
+            return None, {}
+        sizes = torch.zeros(len(rows), dtype=torch.float64)
+        divides = self.objective.weights_divide
+        for piece in pieces:
+            weighed = divides and piece.weights
+            sizes[piece.number] += piece.weight if weighed else sum(piece.loss_mask)
+        state = self.stage.live.get("objective.sample_weights")
+        budget = self.stage.execution.micro_batch_tokens
+        keys = (self.stage.seed, step, self.stage.steps)
+        samples = samples_of(rows, self.policy, keys, part.reads_losses and budget)
+        return scales_of(part.weigh(samples, state), sizes)
+
     def _losses(
         self,
         lines: list[list[Piece]],
         micro: list[list[int]],
         totals: Totals,
+        scales: Tensor | None,
         metrics: Metrics,
     ) -> Iterator[Tensor]:
         """Yield the loss of each micro-batch of this rank; all ranks' sum is that of the step."""
@@ -244,39 +247,25 @@ class SupervisedLearner:
             packed = self.training.packing != "none"
             batch = collate(pieces, pad_id=self.policy.pad_id, lines=shared if packed else None)
             batch = batch.to(self.policy.device)
-            passed = Demonstrations(self.policy, batch, self.reference, self.teacher)
-            taught = SupervisedBatch(batch.targets, batch.mask, totals, _placed(pieces, batch))
+            passed = SupervisedForward(self.policy, batch, self.stage.roles.scored(POLICY))
+            scale = None
+            if scales is not None:
+                scale = scales[[piece.number for piece in pieces]].to(batch.targets.device)
+            own = _placed(pieces, batch)
+            taught = SupervisedBatch(batch.targets, batch.mask, totals, own, scale)
             loss = self.objective.loss(taught, passed)
             yield turn.loss(loss.total, loss.metrics, metrics)
         if self.objective.anchor_coef > 0:
             yield self.objective.anchor(self.policy.own_parameters(), self.anchor)
 
-    def evaluate(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Measure the policy as it stands on the held-out rows; changes no state."""
-        return self.parts.evaluate(self.policy.replica(), self.context)
-
     def state_dict(self) -> Tree:
-        """Return all that a resumed stage needs."""
-        return {
-            "trainee": self.trainee.state_dict(),
-            "stream": self.stream.state_dict(),
-            "dropped": self.dropped,
-            "anchor": self.policy.mark(self.anchor),
-        }
+        """Return how many rows were left out, and where the weights began."""
+        return {"dropped": self.dropped, "anchor": self.policy.mark(self.anchor)}
 
     def load_state_dict(self, state: Tree) -> None:
         """Restore what :meth:`state_dict` returned, to the bit."""
-        self.trainee.load_state_dict(state["trainee"])
-        self.stream.load_state_dict(state["stream"])
         self.dropped = state["dropped"]
         self.anchor = self.policy.unmark(state["anchor"])
-
-    def export(self, folder: Path) -> None:
-        """Write the trained model in Hugging Face format to ``folder/model``."""
-        self.policy.save(folder / "model")
-
-    def close(self) -> None:
-        """Nothing outlives a supervised stage."""
 
 
 def _placed(pieces: Sequence[Piece], batch: MicroBatch) -> Tensor | None:
@@ -287,14 +276,3 @@ def _placed(pieces: Sequence[Piece], batch: MicroBatch) -> Tensor | None:
     for row, piece in enumerate(pieces):
         weights[row, : len(piece.weights)] = torch.tensor(piece.weights)
     return weights.to(batch.targets.device)
-
-
-def _of_one_tokenizer(teacher: Policy | None, policy: Policy) -> Policy | None:
-    """Return the teacher; raises ModelError where its tokens mean something else."""
-    if teacher is not None and teacher.tokenizer.get_vocab() != policy.tokenizer.get_vocab():
-        raise ModelError(
-            f"models.teacher={teacher.name} has another tokenizer than {policy.name}, so their "
-            "distributions cannot be compared; sample its answers instead (objective=generate) and "
-            "learn those (objective.token_loss.alpha=0)"
-        )
-    return teacher

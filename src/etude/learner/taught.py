@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from etude.distributed.dealing import cut, deal
+from etude.learner.dealing import cut, deal
 from etude.learner.forward import forward
 from etude.learner.microbatch import collate
+from etude.learner.opened import Opened
 from etude.learner.tensors import micro_batch, taught_batch
 from etude.model.policy import Policy
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import Loss, Metrics
 from etude.primitives.ending import ended
 from etude.rows import Example, Row
-
-if TYPE_CHECKING:
-    from etude.learner.rollouts import Rollouts
 
 TaughtLoss = Callable[[LossBatch, Forward], Loss]
 
@@ -31,7 +28,7 @@ def demonstration_row(
     Of more than ``limit`` tokens the first are kept, and the last of them ends the text.
     """
     prompt = policy.encode_example(example)
-    *words, end = policy.encode_response(text)
+    *words, end = policy.encode_response(text, example)
     tokens = ended(words, end, limit)
     return Row(
         prompt_id=example.id,
@@ -46,12 +43,12 @@ def demonstration_row(
     )
 
 
-def demonstration_rows(rollouts: Rollouts, count: int) -> list[Row]:
+def demonstration_rows(opened: Opened, count: int) -> list[Row]:
     """Return the next ``count`` demonstrations of the data mix."""
     if not count:
         return []
-    examples = rollouts.stream.demonstrations.next(count)
-    return [demonstration_row(rollouts.policy, e, e.response or "") for e in examples]
+    examples = [opened.limit.cut(e) for e in opened.stream.demonstrations.next(count)]
+    return [demonstration_row(opened.policy, e, e.response or "") for e in examples]
 
 
 def taught_losses(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from etude.objective.batch import LossBatch, RolloutBatch, place_outcome, totals_of
+from etude.errors import StageError
+from etude.objective.batch import LossBatch, RolloutBatch, ends_of, place_outcome, totals_of
 from etude.randomness import seed_of
 from etude.rows import Row, StopReason
 
@@ -21,10 +23,38 @@ def pad(
     return torch.tensor([[*row, *([0] * (width - len(row)))] for row in values], dtype=dtype)
 
 
+def named_tensors(rows: Sequence[Row], width: int) -> dict[str, Tensor]:
+    """Return the numbers of each token that rows have under names, each ``[N, width, …]``.
+
+    Raises StageError where rows differ in how the numbers of a name become a tensor.
+    """
+    found: dict[str, Tensor] = {}
+    for name in sorted({name for row in rows for name in row.tensors}):
+        own = [row.tensors.get(name) for row in rows]
+        given = [each for each in own if each is not None]
+        shapes = {np.shape(each.values)[1:] for each in given if len(each.values)}
+        kinds = {(each.missing, each.whole) for each in given}
+        if len(shapes) > 1 or len(kinds) > 1:
+            raise StageError(
+                f"the rows of a step have numbers of each token named {name!r} of several kinds: "
+                f"{sorted(shapes)} numbers a token, (missing, whole) {sorted(kinds)}"
+            )
+        [(missing, whole)] = kinds
+        shape = next(iter(shapes), ())
+        tensor = torch.full(
+            (len(rows), width, *shape), missing, dtype=torch.int64 if whole else torch.float32
+        )
+        for line, each in zip(tensor, own, strict=True):
+            if each is not None and len(each.values):
+                line[: len(each.values)] = torch.as_tensor(each.values, dtype=tensor.dtype)
+        found[name] = tensor
+    return found
+
+
 def rollout_batch(
     groups: Sequence[Sequence[Row]], width: int, *, seed: int = 0, step: int = 0, steps: int = 1
 ) -> RolloutBatch:
-    """Return the rows of a step as tensors; ``width`` is the configured longest response.
+    """Return the rows of a step as tensors; ``width`` is the longest the step allows.
 
     ``step`` of ``steps`` is the step's number in its stage. Old log-probs are the rows' own where a
     trainer pass filled them in, the engine's otherwise.
@@ -36,21 +66,23 @@ def rollout_batch(
     parts = [row.verdict.parts if row.verdict is not None else {} for row in rows]
     names = sorted(set.intersection(*(set(part) for part in parts)))
     moved = [float(row.prompt != (row.sampled_prompt or row.prompt)) for row in rows]
-    references = [row.reference_logprobs for row in rows if row.reference_logprobs is not None]
+    roles = sorted(set.intersection(*(set(row.role_logprobs) for row in rows)))
     return RolloutBatch(
         groups=torch.tensor([g for g, group in enumerate(groups) for _ in group]),
         rewards=rewards,
-        token_rewards=place_outcome(rewards, lengths, mask.shape[1]),
+        token_rewards=place_outcome(rewards, ends_of(mask, lengths), mask.shape[1]),
         mask=mask,
         old_logprobs=pad([row.old_logprobs or row.sampler_logprobs for row in rows]),
         lengths=lengths,
         truncated=torch.tensor([row.stop_reason is StopReason.LENGTH for row in rows]),
         width=width,
+        tokens=pad([row.tokens for row in rows], torch.long),
         parts={name: torch.tensor([part[name] for part in parts]) for name in names},
-        reference_logprobs=pad(references) if len(references) == len(rows) else None,
+        role_logprobs={role: pad([row.role_logprobs[role] for row in rows]) for role in roles},
         sampler_logprobs=pad([row.sampler_logprobs for row in rows]),
         off_policy=pad([row.off_policy or [0] * len(row.tokens) for row in rows]),
         moved=torch.tensor(moved) if any(moved) else None,
+        tensors=named_tensors(rows, mask.shape[1]),
         row_seeds=row_seeds(rows, seed, step),
         step=step,
         steps=steps,

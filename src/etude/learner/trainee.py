@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from torch import nn
 
 from etude.distributed.world import current
 from etude.errors import StageError
+from etude.learner.gradient import LossGradient
 from etude.model.policy import Policy
 from etude.optimizer.adamw import AdamW
 from etude.randomness import seed_of
@@ -42,6 +43,7 @@ class Trainee:
         seed: int = 0,
         head: nn.Module | None = None,
     ) -> None:
+        _ = policy.reading  # refuses what cannot be trained, before anything is
         policy.shard(current())
         self.policy = policy
         self.head = head
@@ -49,10 +51,14 @@ class Trainee:
         self._seed = seed
         self._recipe = optimizer
         self._clip = gradient_clip
+        self._rate: float | None = None
         own = [] if head is None else list(head.parameters())
         self._trained = [*policy.trainable_parameters(), *own]
         self._moved = _moved(self._trained, policy)
-        self._optimizer = optimizer.make(self._trained if self._moved is None else self._moved.own)
+        self._optimizer = self._made()
+
+    def _made(self) -> torch.optim.Optimizer:
+        return self._recipe.make(self._trained if self._moved is None else self._moved.own)
 
     def update(self, losses: Iterable[torch.Tensor], step: int, part: int = 0) -> dict[str, float]:
         """Add the gradients of ``losses``, clip them, and step; return what a log wants.
@@ -60,6 +66,41 @@ class Trainee:
         ``part`` numbers the updates of a step. Raises StageError when the gradient is not finite:
         such a step would spoil the model.
         """
+        total, norm, parameters = self._backward(losses, step, part)
+        if self._clip is not None and parameters:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self._clip, torch.tensor(norm))
+        rate = self._recipe.rate(step, self.steps)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self._rate = rate
+        self.policy.updates += 1
+        return {"loss": total, "gradient_norm": norm, "learning_rate": rate}
+
+    def gradient(
+        self, losses: Iterable[torch.Tensor], step: int, layers: Sequence[int] | None = None
+    ) -> LossGradient:
+        """Return the gradient of ``losses``, clipped like that of an update, and move nothing.
+
+        ``layers`` are the numbers of the layers it is kept of, every parameter where it is None.
+        Raises ModelError where no trained parameter lies in one of them.
+        """
+        _, norm, parameters = self._backward(losses, step, 0)
+        if self._clip is not None and parameters:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self._clip, torch.tensor(norm))
+        names = {id(p): name for name, p in self.policy.model.named_parameters()}
+        own = self._trained if self._moved is None else self._moved.own
+        found = LossGradient.of(
+            [names.get(id(p), "") for p in self._trained], self._trained, own, layers
+        )
+        for parameter in (*self._trained, *own):
+            parameter.grad = None
+        return found
+
+    def _backward(
+        self, losses: Iterable[torch.Tensor], step: int, part: int
+    ) -> tuple[float, float, list[nn.Parameter]]:
+        """Return the sum of losses, the norm of its gradient, and the parameters that have it."""
         for parameter in self._trained:
             parameter.grad = None
         total = 0.0
@@ -78,17 +119,39 @@ class Trainee:
             total, norm = self._moved.sum_over_ranks(total)
             parameters = [p for p in self._moved.own if p.grad is not None]
         if not math.isfinite(norm):
-            raise StageError(
-                f"the gradient of step {step} is not finite (loss {total:g}, norm {norm}); "
-                "a smaller optimizer.lr or training.gradient_clip often helps"
+            raise StageError(self._why_not_finite(step, total, norm))
+        return total, norm, parameters
+
+    def _why_not_finite(self, step: int, loss: float, norm: float) -> str:
+        """Return what is known of why a gradient is not finite."""
+        head = f"the gradient of step {step} is not finite (loss {loss:g}, norm {norm})"
+        moved = step > 0 or self.policy.updates > 0
+        since = (
+            "" if self._rate is None else f" (the last one had the learning rate {self._rate:g})"
+        )
+        broken = self.policy.not_finite()
+        if broken and moved:
+            return (
+                f"{head}: the weights {broken} are no finite numbers any more, so an update has "
+                f"spoiled them{since}; a smaller optimizer.lr makes smaller updates"
             )
-        if self._clip is not None and parameters:
-            torch.nn.utils.clip_grads_with_norm_(parameters, self._clip, torch.tensor(norm))
-        rate = self._recipe.rate(step, self.steps)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        self._optimizer.step()
-        return {"loss": total, "gradient_norm": norm, "learning_rate": rate}
+        if broken:
+            return (
+                f"{head}: the weights {broken} are no finite numbers, and no update was made "
+                "before: the model that the stage starts from is broken"
+            )
+        what = (
+            "the loss is, so its gradient overflows" if math.isfinite(loss) else "the loss is not"
+        )
+        if moved:
+            return (
+                f"{head}: the weights are finite, {what}. If the loss or the gradient's norm rose "
+                f"over the steps before{since}, a smaller optimizer.lr helps (metrics.jsonl)"
+            )
+        return (
+            f"{head}: the weights are finite, {what}, and no update was made before, so it is the "
+            "rows of this step or the objective's arithmetic, and not optimizer.lr"
+        )
 
     @contextmanager
     def _drawing(self, step: int, part: int) -> Iterator[None]:
@@ -102,6 +165,10 @@ class Trainee:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed_of("update", self._seed, *key) % 2**63)
             yield
+
+    def reset(self) -> None:
+        """Begin with an optimizer that has moved nothing yet."""
+        self._optimizer = self._made()
 
     def optimizer_state(self) -> dict[str, Any]:
         """Return the optimizer's state alone, for a second trainee of the same policy."""

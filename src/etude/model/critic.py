@@ -1,12 +1,13 @@
 """The value head: from a decoder's last hidden states to m numbers a token, kept in safetensors.
 
-A folder ``critic/`` that a stage hands on is a model in Hugging Face format with
+What a stage hands on of a critic is a model in Hugging Face format with
 ``value_head.safetensors`` in it (weight, bias, and the places the outputs stand for); under a
 shared trunk it holds the head alone.
 """
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from etude.errors import ModelError
+from etude.model.folder import header
 from etude.model.policy import Policy
+from etude.plan.published import check_published
 from etude.primitives.masked import as_float
 
 HEAD = "value_head.safetensors"
@@ -55,7 +58,11 @@ class ValueHead(nn.Module):
         """
         from safetensors.torch import load_file
 
+        if fault := header(folder / HEAD)[1]:
+            raise ModelError(f"the value head in {folder} cannot be used: {fault}")
         found = load_file(folder / HEAD)
+        if not bool(torch.isfinite(found["weight"]).all()):
+            raise ModelError(f"the value head in {folder / HEAD} is nan or infinite")
         fits = found["weight"].shape == self.weight.shape and torch.equal(
             found["places"], self.places.cpu()
         )
@@ -81,8 +88,21 @@ def value_head(policy: Policy, places: Tensor, folder: Path | None = None) -> Va
     hidden = policy.causal_lm.config.get_text_config().hidden_size
     head = ValueHead(hidden, places, torch.float64 if stored is torch.float64 else torch.float32)
     if folder is not None and (folder / HEAD).is_file():
+        if not (folder / "config.json").is_file():  # else it was checked with the model it lies in
+            check_published(folder)
         head.load(folder)
     return head.to(policy.device)
+
+
+def leave_head(folder: Path) -> None:
+    """Warn where a model that is used for its tokens lies in a folder with a value head."""
+    if (folder / HEAD).is_file():
+        warnings.warn(
+            f"{folder} is a model that was trained to predict values; its head ({HEAD}) is left "
+            "aside, and its decoder is used with the output layer it has",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def hidden_states(policy: Policy, **inputs: Any) -> Tensor:

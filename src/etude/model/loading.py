@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from etude.distributed.world import current
 from etude.errors import ModelError
-from etude.model.lora import Lora, attach
+from etude.execute.watchdog import progress
+from etude.model.folder import ADAPTER, check_folder
+from etude.model.hub import place_of
+from etude.model.lora import Lora, attach, unmergeable, untied
 from etude.model.policy import Policy, no_bars
+from etude.model.weights import refuse_infinite, refuse_other
+from etude.plan.published import check_published
 
 _DTYPES = {
     "float32": torch.float32,
@@ -35,6 +42,7 @@ class Settings:
     compile: bool = False
     chat_template: str | None = None
     chat_options: Mapping[str, Any] = field(default_factory=dict)
+    control_tokens_in_text: bool = False
     padding_side: str | None = None
     trust_remote_code: bool = False
     lora: Lora | None = None
@@ -49,25 +57,28 @@ def load_policy(path: str, device: torch.device, settings: Settings) -> Policy:
     """
     from transformers import AutoTokenizer
 
-    folder = Path(path).expanduser()
-    where = str(folder) if folder.is_dir() else path
-    if folder.is_file() or (not folder.is_dir() and path.startswith((".", "/", "~"))):
-        raise ModelError(
-            f"there is no model folder at {folder}; model.path names a folder with config.json "
-            "and weights, or a model on the hub (model.path=Qwen/Qwen3-0.6B)"
-        )
-    options = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
-    adapter = folder if (folder / "adapter_config.json").is_file() else None
+    where, only_here = place_of(path, settings.revision)
+    folder = Path(where)
+    weights: Mapping[str, str] = checked(folder, settings) if folder.is_dir() else {}
+    options = {
+        "revision": settings.revision,
+        "trust_remote_code": settings.trust_remote_code,
+        "local_files_only": only_here,
+    }
+    adapter = folder if (folder / ADAPTER).is_file() else None
     if adapter is not None:
         model = _adapted(adapter, settings, options)
     else:
         model = _causal_lm(where, settings, options)
+    refuse_infinite(model, where, weights)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where, **options)
-    except (OSError, ValueError) as error:
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(where, **options)
+    except Exception as error:  # the tokenizers library raises Exception itself
         raise ModelError(
-            f"the tokenizer of {where} cannot be loaded: {_first_line(error)}; a model folder also "
-            "holds tokenizer.json (save it there with tokenizer.save_pretrained)"
+            _needs_code(where, error)
+            or f"the tokenizer of {where} cannot be loaded: {_first_line(error)}; a model folder "
+            "also holds tokenizer.json (save it there with tokenizer.save_pretrained)"
         ) from error
     return policy_of(model, tokenizer, device, settings, adapted=adapter is not None)
 
@@ -102,7 +113,10 @@ def policy_of(
         compute,
         settings.chat_options,
         "adapter" if settings.lora is not None and settings.lora.hand_on == "adapter" else "merged",
+        settings.control_tokens_in_text,
     )
+    policy.wording.check(rows)
+    _ends_as_taught(policy)
     if settings.gradient_checkpointing:
         lm = policy.causal_lm
         enable = getattr(lm, "activation_checkpointing_enable", lm.gradient_checkpointing_enable)
@@ -113,6 +127,13 @@ def policy_of(
         policy.causal_lm.get_decoder().compile(dynamic=True)
     policy.model.train()
     return policy
+
+
+def _ends_as_taught(policy: Policy) -> None:
+    """Have the generation config that is handed on name the token that ends a turn, too."""
+    generation = policy.causal_lm.generation_config
+    if generation is not None and policy.wording.end not in policy.named_ends():
+        generation.eos_token_id = sorted(policy.eos_ids)
 
 
 def read_template(value: str) -> str:
@@ -128,13 +149,26 @@ def read_template(value: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def checked(folder: Path, settings: Settings) -> dict[str, str]:
+    """Return tensor → file of a local model's weights, the folder looked at before it is loaded.
+
+    What a stage published has its hashes checked, by one rank. Raises CheckpointError and
+    ModelError naming the file.
+    """
+    if current().is_main:
+        check_published(folder, progress)
+    return check_folder(folder, custom_code=settings.trust_remote_code)
+
+
 def _causal_lm(where: str, settings: Settings, options: dict[str, Any]) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    local = Path(where).is_dir()
     try:
-        config = AutoConfig.from_pretrained(where, **options)
-    except (OSError, ValueError) as error:
-        raise ModelError(_not_found(where, error)) from error
+        with _quiet():
+            config = AutoConfig.from_pretrained(where, **options)
+    except Exception as error:  # a config's own checks raise anything
+        raise ModelError(_needs_code(where, error) or _not_found(where, error)) from error
     architectures = getattr(config, "architectures", None) or []
     if architectures and not any(name.endswith(_CAUSAL) for name in architectures):
         raise ModelError(
@@ -144,26 +178,32 @@ def _causal_lm(where: str, settings: Settings, options: dict[str, Any]) -> Any:
     dtype = torch.float32 if settings.dtype == "auto" else _DTYPES[settings.dtype]
     extra = {} if settings.attention is None else {"attn_implementation": settings.attention}
     try:
-        with no_bars() if Path(where).is_dir() else nullcontext():  # a download may show its own
+        # A download may show its own bar; what is wrong with weights is told below.
+        with no_bars() if local else nullcontext(), _quiet():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
-                where, config=config, dtype=dtype, output_loading_info=True, **extra, **options
+                where,
+                config=config,
+                dtype=dtype,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                use_safetensors=True,
+                **extra,
+                **options,
             )
     except ImportError as error:
+        if settings.attention is None:
+            raise ModelError(f"{where} needs a package: {_first_line(error)}") from error
         raise ModelError(
             f"{where} cannot be used with model.attention={settings.attention}: "
             f"{_first_line(error)}; model.attention=sdpa needs nothing more"
         ) from error
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a model's constructor raises anything for a config it cannot be of
         raise ModelError(
-            f"{where} cannot be loaded as a causal language model: {_first_line(error)}"
+            _needs_code(where, error)
+            or f"{where} cannot be loaded as a causal language model: {_first_line(error)}"
         ) from error
     model, report = loaded
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise ModelError(
-            f"{where} lacks {len(missing)} of the weights its config.json asks for "
-            f"({missing[0]}, …); the files are incomplete or belong to another model"
-        )
+    refuse_other(model, report, where)
     return model
 
 
@@ -181,19 +221,38 @@ def _adapted(folder: Path, settings: Settings, options: dict[str, Any]) -> nn.Mo
             f"{folder} holds adapters and does not say of which model; train with "
             "model.lora.hand_on=merged to hand on a whole one"
         )
-    model = PeftModel.from_pretrained(
-        _causal_lm(base, settings, options), str(folder), is_trainable=settings.lora is not None
-    )
+    where, only_here = place_of(base)
+    if Path(where).is_dir():
+        checked(Path(where), settings)
+    with warnings.catch_warnings():
+        # What it warns of is put right.
+        warnings.filterwarnings("ignore", message=".*tie_word_embeddings=True.*")
+        model: Any = untied(
+            PeftModel.from_pretrained(
+                _causal_lm(where, settings, {**options, "local_files_only": only_here}),
+                str(folder),
+                is_trainable=settings.lora is not None,
+            )
+        )
+    if unmergeable(model):
+        raise ModelError(
+            f"{folder} holds adapters with a bias (lora_bias) on layers that have none, so they "
+            "cannot be merged, and nothing could sample from them; train them without lora_bias"
+        )
     return model if settings.lora is not None else model.merge_and_unload()
 
 
 def _disable_dropout(model: nn.Module) -> None:
-    """Switch dropout off: log-probs of one set of weights must be one set of numbers."""
+    """Switch dropout and noise off: log-probs of one set of weights must be one set of numbers.
+
+    Most models drop in a module; some in a function, by a share that they keep as a number.
+    """
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0  # type: ignore[assignment]
+        for name, value in vars(module).items():
+            if isinstance(value, float) and ("drop" in name or "jitter" in name):
+                setattr(module, name, 0.0)
 
 
 def _not_found(where: str, error: Exception) -> str:
@@ -206,5 +265,29 @@ def _not_found(where: str, error: Exception) -> str:
     )
 
 
+def _needs_code(where: str, error: Exception) -> str | None:
+    """Return what to type where a model comes with Python code that nobody said may run."""
+    if "trust_remote_code" not in str(error):
+        return None
+    return (
+        f"{where} comes with Python code of its own, which its config needs (auto_map) and which "
+        "is not run unasked; read it, and type model.trust_remote_code=true"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the warnings of transformers about what is judged here, and told in our words."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")
+    said = str(error).strip().split("\n")[0].rstrip(".")
+    return said or type(error).__name__

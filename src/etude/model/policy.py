@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from etude.distributed.world import World, current
-from etude.errors import ModelError
 from etude.model import lora
-from etude.rows import Example, Message
+from etude.model.reading import Reading
+from etude.model.wording import Wording
+from etude.rows import Example, Message, StopReason
 
 if TYPE_CHECKING:
     from etude.distributed.sharding import Shards
@@ -56,8 +57,10 @@ class Policy:
 
     ``model`` is a transformers causal LM, or a peft wrapper of one; ``compute_dtype`` is the dtype
     forward passes run in (the parameters may be wider); ``chat_options`` are variables handed to
-    the chat template; ``hand_on`` says whether an adapter is merged when the model is saved.
+    the chat template; ``hand_on`` says whether an adapter is merged when the model is saved;
+    ``control_tokens_in_text`` has text that spells a control token read as that token.
     ``shards`` are there where the ranks of a world hold the model together (:meth:`shard`).
+    ``updates`` counts those that this process has made.
     """
 
     model: nn.Module
@@ -66,9 +69,31 @@ class Policy:
     compute_dtype: torch.dtype = torch.float32
     chat_options: Mapping[str, Any] = field(default_factory=dict)
     hand_on: HandOn = "merged"
+    control_tokens_in_text: bool = False
     shards: Shards | None = None
+    updates: int = 0
+
+    def not_finite(self) -> str:
+        """Return the name of a parameter that holds nan or inf (this rank's part); empty: none."""
+        for name, parameter in self.model.named_parameters():
+            values = parameter.detach()
+            own = values.to_local() if hasattr(values, "to_local") else values
+            if not bool(torch.isfinite(own).all()):
+                return name
+        return ""
 
     # Text ----------------------------------------------------------------------------------
+
+    @cached_property
+    def wording(self) -> Wording:
+        """Return how this model's prompts and answers become tokens and back."""
+        return Wording(
+            self.tokenizer,
+            self.name,
+            self.named_ends,
+            self.chat_options,
+            self.control_tokens_in_text,
+        )
 
     def encode_example(self, example: Example) -> tuple[int, ...]:
         """Return the tokens that a response to an example follows."""
@@ -80,62 +105,44 @@ class Policy:
         """Return the tokens a response follows: the chat template's, or plain text without one.
 
         ``messages`` are a conversation that is gone on with, in the place of ``prompt``. There is
-        always at least one token. Raises ModelError when a system prompt or a conversation is given
-        and the tokenizer has no chat template, or the template refuses the messages.
+        always at least one token, and no end-of-text token after plain text. A control token that
+        the texts spell is text (``control_tokens_in_text``). Raises ModelError when a system prompt
+        or a conversation is given and the tokenizer has no chat template, or the template refuses
+        the messages.
         """
-        if self.tokenizer.chat_template is None:
-            if system is not None:
-                raise ModelError(
-                    f"{self.name} has no chat template, so the system prompt {system[:40]!r} has "
-                    "no place; give one (model.chat_template=FILE) or leave the system prompt out"
-                )
-            if messages:
-                raise ModelError(
-                    f"{self.name} has no chat template, so a conversation of {len(messages)} "
-                    "messages cannot be told apart; give one (model.chat_template=FILE)"
-                )
-            return tuple(self.tokenizer(prompt)["input_ids"]) or (self._first_token(),)
-        said = [Message("system", system)] if system is not None else []
-        said += messages or [Message("user", prompt)]
-        roles = " and ".join(dict.fromkeys(message.role for message in said))
-        from jinja2 import TemplateError
+        return self.wording.encode_prompt(prompt, system, messages)
 
-        try:
-            tokens = self.tokenizer.apply_chat_template(
-                [asdict(message) for message in said],
-                add_generation_prompt=True,
-                return_dict=False,
-                **self.chat_options,
-            )
-        except TemplateError as error:
-            raise ModelError(
-                f"the chat template of {self.name} refuses messages of {roles}: {error}; "
-                "give another (model.chat_template=FILE) or leave the system prompt out"
-            ) from error
-        return tuple(tokens)
+    def encode_response(self, text: str, example: Example | None = None) -> tuple[int, ...]:
+        """Return the tokens of ``text`` and the token that ends a turn in the chat template.
 
-    def encode_response(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of ``text`` and the end-of-text token; raise ModelError without one."""
-        end = self.tokenizer.eos_token_id
-        if end is None:
-            raise ModelError(
-                f"the tokenizer of {self.name} names no end-of-text token, so a response cannot "
-                "end; set eos_token in its tokenizer_config.json"
-            )
-        return (*self.tokenizer(text, add_special_tokens=False)["input_ids"], end)
+        Without a template that is the end-of-text token. A thought (``<think>``) that the prompt of
+        ``example`` opens already is not repeated. Raises ModelError where nothing ends a response.
+        """
+        return self.wording.encode_response(text, example)
+
+    def encode_text(self, text: str, example: Example | None = None) -> tuple[int, ...]:
+        """Return the tokens of ``text`` at the head of a response, which goes on."""
+        return self.wording.encode_text(text, example)
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Return the text of ``tokens``, special tokens skipped."""
-        return self.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        """Return the text of ``tokens``, special tokens too, without the end and padding after."""
+        return self.wording.decode(tokens)
 
-    @cached_property
+    def answer_text(
+        self, tokens: Sequence[int], example: Example, stop_reason: StopReason = StopReason.STOP
+    ) -> str:
+        """Return what a response to an example says, with the thought that its prompt opens."""
+        stopped = stop_reason is StopReason.STOP
+        return self.wording.text_of(tokens, example, stopped=stopped)
+
+    def rendered(self, tokens: Iterable[int]) -> str:
+        """Return ``tokens`` as text with every special token written out."""
+        return self.tokenizer.decode(list(tokens), skip_special_tokens=False)
+
+    @property
     def eos_ids(self) -> frozenset[int]:
-        """Return every token that ends a text, of the tokenizer and of the generation config."""
-        found = {self.tokenizer.eos_token_id}
-        generation = getattr(self.causal_lm, "generation_config", None)
-        named = getattr(generation, "eos_token_id", None)
-        found.update(named if isinstance(named, (list, tuple)) else [named])
-        return frozenset(token for token in found if token is not None)
+        """Return every token that ends a response: of template, tokenizer, generation config."""
+        return self.wording.stops
 
     @property
     def pad_id(self) -> int:
@@ -144,9 +151,12 @@ class Policy:
             return self.tokenizer.pad_token_id
         return min(self.eos_ids, default=0)
 
-    def _first_token(self) -> int:
-        first = self.tokenizer.bos_token_id
-        return first if first is not None else self.pad_id
+    def named_ends(self) -> frozenset[int]:
+        """Return the tokens that the generation config says end a text."""
+        generation = getattr(self.causal_lm, "generation_config", None)
+        named = getattr(generation, "eos_token_id", None)
+        found = named if isinstance(named, (list, tuple)) else [named]
+        return frozenset(token for token in found if token is not None)
 
     # Weights -------------------------------------------------------------------------------
 
@@ -197,7 +207,7 @@ class Policy:
         model = cast(lora.merged(model, copied=False), self.compute_dtype)
         if "flash" in (model.config._attn_implementation or ""):
             model.set_attn_implementation("sdpa")
-        twin = Policy(model, self.tokenizer, self.device, self.compute_dtype, self.chat_options)
+        twin = replace(self._like(model), hand_on="merged")
         return twin.freeze()
 
     @torch.no_grad()
@@ -206,6 +216,24 @@ class Policy:
         if self.shards is not None:
             self.shards.settle()
         lora.copy_merged(self.model, twin.model)
+
+    def whole(self) -> dict[str, Tensor]:
+        """Return every parameter by name, all of its rows, without gradient.
+
+        All ranks of a sharded model ask together. What is not sharded is the model's own memory.
+        """
+        if self.shards is not None:
+            return dict(self.shards.gathered())
+        return {name: each.detach() for name, each in self.model.named_parameters()}
+
+    @torch.no_grad()
+    def take(self, weights: Mapping[str, Tensor]) -> None:
+        """Give every parameter what :meth:`whole` gave for a model of the same architecture."""
+        if self.shards is not None:
+            self.shards.take(weights)
+            return
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(weights[name])
 
     # Several ranks -------------------------------------------------------------------------
 
@@ -219,7 +247,7 @@ class Policy:
         from etude.distributed.sharding import Shards
 
         lm = self.causal_lm
-        _ = self.plain_head  # found by a pass of its own, which needs whole weights
+        self.reading.settle()  # found by passes of its own, which need whole weights
         kinds = set(lm._no_split_modules or ())
         blocks = [module for module in lm.modules() if type(module).__name__ in kinds]
         self.shards = Shards(self.model, blocks, world, self.device, self.compute_dtype)
@@ -257,14 +285,7 @@ class Policy:
         return self.shards.whole_model()
 
     def _like(self, model: nn.Module) -> Policy:
-        return Policy(
-            model,
-            self.tokenizer,
-            self.device,
-            self.compute_dtype,
-            self.chat_options,
-            self.hand_on,
-        )
+        return replace(self, model=model, shards=None)
 
     # Forward -------------------------------------------------------------------------------
 
@@ -282,11 +303,21 @@ class Policy:
         token = torch.arange(min(8, lm.config.get_text_config().vocab_size), device=self.device)
         token = token.unsqueeze(0)
         with torch.no_grad(), self.measuring():
-            states = lm.get_decoder()(input_ids=token, use_cache=False)
-            states = getattr(states, "last_hidden_state", states[0])
             full = lm(input_ids=token, use_cache=False).logits
-            mine = head(states)
+            try:
+                mine = head(lm.get_decoder()(input_ids=token, use_cache=False).last_hidden_state)
+            except (AttributeError, RuntimeError, TypeError):
+                # There is more between the two than a product, or no decoder apart from the head.
+                return False
         return mine.shape == full.shape and torch.equal(mine, full)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """Return how rows of several lengths are read together.
+
+        Found by trying it at the first question. Raises ModelError for a model that is not causal.
+        """
+        return Reading(self)
 
     def states(self, **inputs: Any) -> Tensor:
         """Return what :meth:`logits_of` turns into logits, for every position ``[N, S, ·]``.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from etude.component import component, option
+from etude.component import Rule, component, option
 from etude.errors import ModelError
 from etude.model.lora import Lora
 from etude.randomness import seed_of
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Pretrained:
     """A causal language model from a local folder or the Hugging Face hub."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "attention not in ('flash_attention_2', 'flash_attention_3')"
+            " or dtype not in ('float32', 'float64')",
+            "is {dtype}, and {attention} computes in bfloat16 or float16 alone: {path}.dtype=auto, "
+            "or {path}.attention=sdpa",
+            key="dtype",
+        ),
+    )
 
     path: str = option("", "folder of a model, or its name on the hub (Qwen/Qwen3-0.6B)")
     revision: str | None = option(None, "branch, tag or commit on the hub; null: the newest")
@@ -49,6 +59,10 @@ class Pretrained:
     )
     chat_options: dict[str, Any] = option(
         {}, "variables handed to the chat template, such as {enable_thinking: false}"
+    )
+    control_tokens_in_text: bool = option(
+        False,
+        "read control tokens that prompts and responses spell (<|im_end|>) as such; false: as text",
     )
     padding_side: Literal["left", "right"] | None = option(
         None, "padding side written into the tokenizer that is handed on; null: as it is"
@@ -93,6 +107,7 @@ class Pretrained:
             compile=self.compile,
             chat_template=self.chat_template,
             chat_options=self.chat_options,
+            control_tokens_in_text=self.control_tokens_in_text,
             padding_side=self.padding_side,
             trust_remote_code=self.trust_remote_code,
             lora=self.lora,

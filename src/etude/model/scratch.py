@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from etude.component import component, option
-from etude.errors import ModelError
+from etude.component import Rule, component, option
 from etude.randomness import seed_of
 
 if TYPE_CHECKING:
@@ -22,21 +21,38 @@ if TYPE_CHECKING:
 class Scratch:
     """A small Llama-like model with random weights and a character or byte tokenizer."""
 
-    hidden_size: int = option(128, "width of the residual stream", ge=8)
-    layers: int = option(4, "decoder layers", ge=1)
-    heads: int = option(4, "attention heads; hidden_size ÷ heads is even", ge=1)
-    kv_heads: int = option(
-        1, "key and value heads, shared by groups of attention heads; divides heads", ge=1
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "hidden_size % (2 * heads) == 0",
+            "is {hidden_size}, which does not split into {path}.heads={heads} heads of even width.",
+        ),
+        Rule(
+            "heads % kv_heads == 0",
+            "is {kv_heads}, which does not divide {path}.heads={heads}.",
+            key="kv_heads",
+        ),
     )
-    intermediate_size: int = option(384, "width of the feed-forward layer", ge=8)
-    max_position_embeddings: int = option(2048, "longest sequence, prompt and response", ge=16)
+
+    hidden_size: int = option(128, "width of the residual stream", ge=8, le=1_000_000)
+    layers: int = option(4, "decoder layers", ge=1, le=10_000)
+    heads: int = option(4, "attention heads; hidden_size ÷ heads is even", ge=1, le=10_000)
+    kv_heads: int = option(
+        1,
+        "key and value heads, shared by groups of attention heads; divides heads",
+        ge=1,
+        le=10_000,
+    )
+    intermediate_size: int = option(384, "width of the feed-forward layer", ge=8, le=10_000_000)
+    max_position_embeddings: int = option(
+        2048, "longest sequence, prompt and response", ge=16, le=100_000_000
+    )
     tokenizer: Literal["characters", "bytes"] = option(
         "characters",
         "characters: printable ASCII, newline and tab, the rest unknown; bytes: any UTF-8 text",
     )
     tie_embeddings: bool = option(True, "use the embedding as the output matrix too")
     initializer_range: float | None = option(
-        None, "standard deviation of the random weights; null: 1 ÷ √hidden_size", gt=0
+        None, "standard deviation of the random weights; null: 1 ÷ √hidden_size", gt=0, le=1000
     )
     dtype: Literal["float32", "float64", "bfloat16"] = option(
         "float32", "dtype of parameters; on a GPU float32 parameters compute in bfloat16"
@@ -53,10 +69,7 @@ class Scratch:
     )
 
     def create(self, seed: int, device: torch.device) -> Policy:
-        """Return a new model whose weights depend on ``seed`` alone, on ``device``.
-
-        Raises ModelError when the sizes do not fit each other.
-        """
+        """Return a new model whose weights depend on ``seed`` alone, on ``device``."""
         import torch
         from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
@@ -64,7 +77,6 @@ class Scratch:
         from etude.model.policy import cast
         from etude.model.tokenizer import make_tokenizer
 
-        self._check()
         tokenizer = make_tokenizer(self.tokenizer, self.max_position_embeddings)
         tokens = {
             "bos_token_id": tokenizer.bos_token_id,
@@ -103,15 +115,3 @@ class Scratch:
             compile=self.compile,
             gradient_checkpointing=self.gradient_checkpointing,
         )
-
-    def _check(self) -> None:
-        if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:
-            raise ModelError(
-                f"model.hidden_size={self.hidden_size} does not split into model.heads="
-                f"{self.heads} heads of even width; try model.hidden_size={self.heads * 32}"
-            )
-        if self.heads % self.kv_heads:
-            raise ModelError(
-                f"model.kv_heads={self.kv_heads} does not divide model.heads={self.heads}; "
-                f"try model.kv_heads={self.heads}"
-            )

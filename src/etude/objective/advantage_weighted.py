@@ -17,16 +17,18 @@ from torch import Tensor
 
 from etude.component import component, slot
 from etude.objective.batch import SupervisedBatch
-from etude.objective.supervised import SUPERVISED_NEEDS, Supervised
+from etude.objective.supervised import Supervised
 from etude.objective.token_weights.kind import TokenWeights
 
 
-@component(source="arXiv 2406.14532", requires=SUPERVISED_NEEDS)
+@component(source="arXiv 2406.14532")
 @dataclass(frozen=True)
 class AdvantageWeighted(Supervised):
     """Cross-entropy weighted by what each step adds to the chance of a right answer."""
 
     example: ClassVar[str] = "recipe=per_step_negatives/weighted"
+
+    weights_divide: ClassVar[bool] = False
 
     token_weights: TokenWeights = slot("step_advantages", "how much each demonstrated token counts")
 

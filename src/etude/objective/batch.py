@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from etude.errors import DataError
 from etude.primitives.masked import as_float, keep
 
 
@@ -27,8 +28,9 @@ class Totals:
     """The denominators of an update batch.
 
     ``tokens`` trained tokens; ``rows`` rows with at least one of them; ``all_rows`` rows with or
-    without; ``groups`` prompt groups; ``width`` the configured maximum response length;
+    without; ``groups`` prompt groups; ``width`` the longest response the step allows;
     ``micro_batches`` into how many parts the update batch is cut (fidelity options only);
+    ``group_tokens`` trained tokens of each prompt group, by its id;
     ``weight`` the summed weights of the trained tokens, where tokens of demonstrations have some.
     Totals of parts that share no group add up (``+``).
     """
@@ -40,6 +42,7 @@ class Totals:
     all_rows: int = 0
     micro_batches: int = 1
     weight: float = 0.0
+    group_tokens: Mapping[int, int] = field(default_factory=dict)
 
     def __add__(self, other: Totals) -> Totals:
         """Return the totals of two parts of one update batch that share no group."""
@@ -51,7 +54,12 @@ class Totals:
             all_rows=self.all_rows + other.all_rows,
             micro_batches=self.micro_batches + other.micro_batches,
             weight=self.weight + other.weight,
+            group_tokens={**self.group_tokens, **other.group_tokens},
         )
+
+
+#: The totals of rows that are not yet cut into update batches.
+NOT_COUNTED = Totals(tokens=0, rows=0, width=0)
 
 
 def totals_of(
@@ -59,24 +67,39 @@ def totals_of(
 ) -> Totals:
     """Return the totals of the update batch with ``mask [N, T]`` and group ids ``groups [N]``."""
     per_row = mask.sum(-1)
+    group_tokens: dict[int, int] = {}
+    if groups is not None:
+        for group, tokens in zip(groups.tolist(), per_row.tolist(), strict=True):
+            group_tokens[group] = group_tokens.get(group, 0) + int(tokens)
     return Totals(
         tokens=int(per_row.sum()),
         rows=int((per_row > 0).sum()),
         width=width,
-        groups=int(torch.unique(groups).numel()) if groups is not None else 0,
+        groups=len(group_tokens),
         all_rows=mask.shape[0],
         micro_batches=micro_batches,
+        group_tokens=group_tokens,
     )
 
 
 def place_outcome(outcome: Tensor, lengths: Tensor, width: int) -> Tensor:
     """Return token rewards ``[N, width]``: ``outcome [N]`` on each row's last token, 0 elsewhere.
 
-    A row of length 0 has no token to hold its outcome.
+    ``lengths [N]`` say which that is; a row of length 0 has no token to hold its outcome.
     """
     columns = torch.arange(width, device=outcome.device)
     last = columns == (lengths.unsqueeze(-1) - 1)
     return last.to(outcome.dtype) * outcome.unsqueeze(-1)
+
+
+def ends_of(mask: Tensor, lengths: Tensor) -> Tensor:
+    """Return how far each row is trained, ``[N]``: up to its last token of ``mask [N, T]``.
+
+    A row of which nothing is trained ends where its response does.
+    """
+    columns = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    ends = ((mask > 0) * columns).amax(-1) if mask.shape[1] else torch.zeros_like(lengths)
+    return torch.where(ends > 0, ends, lengths)
 
 
 @dataclass(frozen=True)
@@ -84,14 +107,18 @@ class RolloutBatch:
     """The rows of a step, as advantages and reward shaping see them; nothing has a gradient.
 
     ``groups [N]`` prompt-group ids; ``rewards [N]`` outcome of each row; ``parts`` the named raw
-    rewards, each ``[N]``; ``token_rewards [N, T]`` the same reward spread over tokens (the outcome
-    on the last token unless shaped); ``mask``, ``old_logprobs`` (trainer, at sampling),
-    ``reference_logprobs``, ``sampler_logprobs`` (engine), ``values`` (critic) and ``off_policy``
-    (1 on tokens the policy did not sample) ``[N, T]``; ``lengths [N]`` response lengths;
-    ``truncated [N]`` whether the limit ended the row; ``width`` the configured maximum response
-    length. ``moved [N]`` is 1 on rows trained in another context than they were sampled in, None
-    where no row is. ``row_seeds [N]`` and the step's number ``step`` (of ``steps``) key random
-    choices.
+    rewards, each ``[N]``, 0 where ``applies`` says that one does not apply to a row
+    (:meth:`metric`); ``token_rewards [N, T]`` the same reward spread over tokens (the outcome on
+    the last trained token unless shaped); ``mask``, ``old_logprobs`` (trainer, at sampling),
+    ``sampler_logprobs`` (engine), ``values`` (critic; those of parts with a head of their own are
+    ``part_values``), ``off_policy`` (1 on tokens the policy did
+    not sample) and every tensor of ``role_logprobs`` (of frozen models, by role) ``[N, T]``;
+    ``lengths [N]`` response lengths; ``truncated [N]`` whether the limit ended the row; ``width``
+    the longest response the step allows. ``tokens [N, T]`` are the responses' ids, None where
+    nobody knows them. ``moved [N]`` is 1 on rows trained in another context than they were sampled
+    in, None where no row is. ``tensors`` are numbers of each token that an episode left under names
+    (:class:`etude.rows.PerToken`), ``[N, T, …]``. ``row_seeds [N]`` and the step's number ``step``
+    (of ``steps``) key random choices.
     """
 
     groups: Tensor
@@ -102,19 +129,46 @@ class RolloutBatch:
     lengths: Tensor
     truncated: Tensor
     width: int
+    tokens: Tensor | None = None
     parts: Mapping[str, Tensor] = field(default_factory=dict)
-    reference_logprobs: Tensor | None = None
+    role_logprobs: Mapping[str, Tensor] = field(default_factory=dict)
     sampler_logprobs: Tensor | None = None
     values: Tensor | None = None
     off_policy: Tensor | None = None
     moved: Tensor | None = None
     row_seeds: Tensor | None = None
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    applies: Mapping[str, Tensor] = field(default_factory=dict)
+    part_values: Mapping[str, Tensor] = field(default_factory=dict)
     step: int = 0
     steps: int = 1
 
+    def metric(self, name: str) -> tuple[Tensor, Tensor]:
+        """Return a part, or the reward for ``reward``, and which rows it applies to, both ``[N]``.
+
+        Raises DataError for a part that no row has.
+        """
+        if name == "reward":
+            return self.rewards, torch.ones_like(self.rewards, dtype=torch.bool)
+        if name not in self.parts:
+            given = ", ".join(sorted(self.parts)) or "none"
+            raise DataError(f"the part '{name}' is read, and the rows of this step have: {given}")
+        values = self.parts[name]
+        return values, self.applies.get(name, torch.ones_like(values, dtype=torch.bool))
+
+    def select(self, rows: Tensor) -> RolloutBatch:
+        """Return some rows of the batch, by number or boolean mask."""
+        changed = {
+            f.name: _take(value, rows)
+            for f in dataclasses.fields(self)
+            if isinstance(value := getattr(self, f.name), (Tensor, Mapping))
+        }
+        return dataclasses.replace(self, **changed)
+
     def add_outcome(self, change: Tensor) -> RolloutBatch:
-        """Return the batch with ``change [N]`` added to every outcome and its last token."""
-        placed = place_outcome(change, self.lengths, self.token_rewards.shape[1])
+        """Return the batch with ``change [N]`` on every outcome and its last trained token."""
+        ends = ends_of(self.mask, self.lengths)
+        placed = place_outcome(change, ends, self.token_rewards.shape[1])
         return dataclasses.replace(
             self, rewards=self.rewards + change, token_rewards=self.token_rewards + placed
         )
@@ -139,14 +193,16 @@ def _take(value: Any, rows: Tensor) -> Any:
 class LossBatch:
     """A micro-batch of rows, as the policy loss and the regularisers see it.
 
-    ``old_logprobs``, ``advantages``, ``mask``, ``reference_logprobs``, ``off_policy`` (1 on tokens
-    the policy did not sample), ``rollout_weights`` (constant weights of the token losses),
-    ``values`` (the critic's, before the update), ``returns`` and every tensor of
-    ``old_statistics`` (of the sampling policy, by name) are ``[N, T]``; ``groups``, ``rewards``,
-    ``lengths``, ``moved`` (1 on rows trained in another context than they were sampled in) and
-    every tensor of ``parts`` (the named raw rewards) are ``[N]``. ``row_seeds [N]`` and the step's
-    number ``step`` (of ``steps``) key every random choice. ``marks`` are what parts found out about
-    the whole update batch (:meth:`mark`); ``totals`` are those of the update batch.
+    ``old_logprobs``, ``advantages``, ``mask``, ``off_policy`` (1 on tokens the policy did not
+    sample), ``rollout_weights`` (constant weights of the token losses), ``values`` (the critic's,
+    before the update), ``returns`` and every tensor of ``role_logprobs`` (of frozen models, by
+    role) and ``old_statistics`` (of the sampling policy, by name) are ``[N, T]``, those of
+    ``tensors`` (an episode's, by name) may be ``[N, T, …]``; ``groups``,
+    ``rewards``, ``lengths``, ``moved`` (1 on rows trained in another context than they were sampled
+    in) and every tensor of ``parts`` (the named raw rewards) and ``applies`` (who has them) are
+    ``[N]``. ``row_seeds [N]`` and the step's number ``step`` (of ``steps``) key every random
+    choice. ``marks`` are what parts found out about the whole update batch (:meth:`mark`);
+    ``totals`` are those of the update batch.
     """
 
     old_logprobs: Tensor
@@ -157,7 +213,7 @@ class LossBatch:
     step: int
     totals: Totals
     steps: int = 1
-    reference_logprobs: Tensor | None = None
+    role_logprobs: Mapping[str, Tensor] = field(default_factory=dict)
     off_policy: Tensor | None = None
     moved: Tensor | None = None
     rollout_weights: Tensor | None = None
@@ -167,8 +223,17 @@ class LossBatch:
     rewards: Tensor | None = None
     lengths: Tensor | None = None
     parts: Mapping[str, Tensor] = field(default_factory=dict)
+    applies: Mapping[str, Tensor] = field(default_factory=dict)
     old_statistics: Mapping[str, Tensor] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
     marks: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, batch: RolloutBatch, **more: Any) -> LossBatch:
+        """Return the rows of a step as losses see them; ``more`` is what the step lacks of it."""
+        given = {f.name for f in dataclasses.fields(batch)}
+        own = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{name: getattr(batch, name) for name in own & given}, **more)
 
     def map(self, change: Callable[[Any], Any]) -> LossBatch:
         """Return the batch with ``change`` applied to every field that holds tensors."""
@@ -205,9 +270,7 @@ class LossBatch:
             mask=mask,
             old_logprobs=tokens(self.old_logprobs),
             advantages=tokens(self.advantages),
-            reference_logprobs=None
-            if self.reference_logprobs is None
-            else tokens(self.reference_logprobs),
+            role_logprobs={role: tokens(x) for role, x in self.role_logprobs.items()},
             rollout_weights=None if self.rollout_weights is None else tokens(self.rollout_weights),
             old_statistics={name: tokens(x) for name, x in self.old_statistics.items()},
         )
@@ -312,18 +375,12 @@ class SupervisedBatch:
 
     ``labels`` and ``mask`` are ``[N, T]``; ``totals`` are those of the update batch. ``weights
     [N, T]`` say how much a token counts, in loss and denominator alike; None: all tokens alike.
+    ``scale [N]`` is what multiplies the tokens of each row in the place of a denominator; None:
+    rows count as denominators say.
     """
 
     labels: Tensor
     mask: Tensor
     totals: Totals
     weights: Tensor | None = None
-
-    @classmethod
-    def of_sequences(cls, input_ids: Tensor, loss_mask: Tensor, totals: Totals) -> SupervisedBatch:
-        """Return the batch of whole sequences ``[N, S]``: T = S − 1, labels are the next tokens.
-
-        ``loss_mask`` is in the form of :func:`~etude.objective.supervised.loss_mask_of`. The
-        forward pass must give positions ``0 … S−2``.
-        """
-        return cls(input_ids[:, 1:], loss_mask[:, :-1], totals)
+    scale: Tensor | None = None

@@ -17,7 +17,7 @@ from etude.objective.parts import Sampler
 from etude.rows import Row
 
 
-@component(source="arXiv 2304.06767")
+@component(source="arXiv 2304.06767", provides=["written:solution", "written:reward"])
 @dataclass(frozen=True)
 class Generate(Generation):
     """Samples answers, verifies them and keeps some as rows for another stage."""
@@ -28,7 +28,9 @@ class Generate(Generation):
         "the first)",
         choices=("all", "correct", "best"),
     )
-    max_per_prompt: int | None = option(None, "most rows one prompt may give; null: no limit", ge=1)
+    max_per_prompt: int | None = option(
+        None, "most rows one prompt may give; null: no limit", ge=1, le=100_000
+    )
 
     def harvest(self, groups: Sequence[Sequence[Row]], sampler: Sampler) -> Harvest:
         """Return the kept answers: prompts in their order, and their answers in theirs."""

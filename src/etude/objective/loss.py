@@ -85,12 +85,25 @@ def aggregate(loss: Tensor, weights: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class PartEstimate:
+    """What is known of one part alone: its rewards ``[N]`` and ``[N, T]``, returns for a critic."""
+
+    rewards: Tensor
+    token_rewards: Tensor
+    returns: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """Advantages ``[N, T]`` (0 off the mask), returns for a critic, and numbers for the log."""
+    """Advantages ``[N, T]`` (0 off the mask), returns for a critic, and numbers for the log.
+
+    ``parts`` are those of single parts, where a critic values them one by one.
+    """
 
     advantages: Tensor
     returns: Tensor | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, PartEstimate] = field(default_factory=dict)
 
 
 def spread(advantages: Tensor, mask: Tensor) -> Tensor:

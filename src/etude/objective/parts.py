@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from etude.component import Need
 from etude.objective.batch import Forward, KnownLogprobs, LossBatch, RolloutBatch, Totals
 from etude.objective.loss import Estimate, Loss, ScalarLoss, TokenLoss
+from etude.objective.sizes import Size
 from etude.rows import Example, Row
 
 if TYPE_CHECKING:
     from etude.optimizer.adamw import AdamW
+
+
+#: What a part requires that compares an answer with the other answers to its prompt.
+SEVERAL = Need("answers:several", why="to compare an answer with the others")
 
 
 class PartState(Protocol):
@@ -55,9 +61,9 @@ class Sampler(Protocol):
         """Return the run's seed, to key random choices by, with the step and the row."""
 
     def sample(
-        self, examples: Sequence[Example], size: int, *, prefixes: Sequence[str] | None = None
+        self, examples: Sequence[Example], size: Size, *, prefixes: Sequence[str] | None = None
     ) -> list[list[Row]]:
-        """Return ``size`` new answers to each example's prompt.
+        """Return ``size`` new answers to each example's prompt: so many, or one number for each.
 
         Asked again for the same example id, it gives other answers, numbered on. ``prefixes`` are
         forced heads of the responses, one an example; their tokens are marked ``off_policy``.
@@ -86,6 +92,9 @@ class Sampler(Protocol):
 
     def context(self, example: Example) -> tuple[int, ...]:
         """Return the tokens of the example's prompt."""
+
+    def fits(self, example: Example) -> bool:
+        """Return whether the model's positions leave room to answer the example's prompt."""
 
 
 class Part:
@@ -147,38 +156,105 @@ class Advantage(Part, ABC):
 class GroupFilter(Part, ABC):
     """Drops prompt groups before the update; ``refill`` says whether others are sampled instead.
 
-    ``metric`` is the number groups are judged by: ``reward`` or the name of a verifier part.
-    ``max_batches`` bounds how many batches are sampled for one step (0: no bound).
+    ``metric`` says what groups are judged by. ``max_batches`` bounds how many batches are sampled
+    for one step (0: no bound).
     """
 
     refill: ClassVar[bool] = False
+    #: What groups did that were kept, before the name of the metric: "only 3 groups differed in …".
+    passed: ClassVar[str] = "differed in"
     metric: str
     max_batches: int
+
+    @property
+    def reads_rewards(self) -> bool:
+        """Return whether rewards are read: those that a group has by itself.
+
+        One that reads them ``conflicts`` with ``reward:of_batch``.
+        """
+        return True
+
+    @abstractmethod
+    def keep_groups(self, groups: Sequence[Sequence[Row]]) -> list[bool]:
+        """Return for each group of judged rows whether it is kept."""
+
+    def choose(self, kept: int, wanted: int, *keys: int) -> list[int]:
+        """Return which of ``kept`` groups are trained on where refilling kept more than wanted.
+
+        They are the first ones. ``keys`` (seed and step) key what is drawn at random instead.
+        """
+        return list(range(min(kept, wanted)))
+
+    def prompts(self, wanted: int) -> int:
+        """Return how many prompts are sampled at a time for so many that are trained on."""
+        return wanted
+
+    def among(self, groups: Sequence[list[Row]], wanted: int) -> list[list[Row]]:
+        """Return those of a batch of groups that a step of ``wanted`` prompts may train on."""
+        kept = self.keep_groups(groups)
+        return [group for group, keep in zip(groups, kept, strict=True) if keep]
+
+
+class MetricFilter(GroupFilter):
+    """A filter that sees one number of each row: ``reward``, or the verifier part ``metric``."""
 
     @abstractmethod
     def keep(self, groups: Sequence[Sequence[float]]) -> list[bool]:
         """Return for each group (the metric of each of its rows) whether it is kept."""
 
+    def keep_groups(self, groups: Sequence[Sequence[Row]]) -> list[bool]:
+        """Return for each group of judged rows whether it is kept.
+
+        Rows that a part does not apply to are not looked at.
+        """
+        return self.keep([self._values(group) for group in groups])
+
+    @property
+    def reads_rewards(self) -> bool:
+        """Return whether the metric is the reward, and no part."""
+        return self.metric == "reward"
+
+    def _values(self, group: Sequence[Row]) -> list[float]:
+        if self.metric == "reward":
+            return [row.reward for row in group]
+        known = [row.verdict.parts for row in group if row.verdict is not None]
+        return [parts[self.metric] for parts in known if self.metric in parts]
+
 
 class Guidance(Part, ABC):
     """Decides how the judged groups of a step come about: hints, demonstrations, more rollouts."""
 
+    @property
+    def taken(self) -> int:
+        """Return how many places of a group are filled with something else than own answers."""
+        return 0
+
     @abstractmethod
     def groups(
-        self, examples: Sequence[Example], size: int, sampler: Sampler, state: Any
+        self, examples: Sequence[Example], size: Size, sampler: Sampler, state: Any
     ) -> Groups:
         """Return the judged groups of the examples, in order, with numbers for the log.
 
-        An example may have several groups: rows are compared with those of their group.
+        ``size`` is the number of answers of each, or a sequence of one number for each of them.
+        Where a budget decides in rounds it grows while :meth:`Sampler.sample` is asked for it: ask
+        with it for the policy's own answers. An example may have several groups: rows are compared
+        with those of their group.
         """
 
 
 class Selection(Part, ABC):
-    """Takes rows or tokens out of the loss once their advantages are known."""
+    """Says which rows and tokens are learned from, and how often, once advantages are known."""
+
+    #: True where dropped rows leave before the step is cut into updates, so that there are fewer.
+    before_updates: bool = False
 
     @abstractmethod
     def select(self, batch: RolloutBatch, advantages: Tensor, state: Any) -> Tensor:
-        """Return the mask of what is trained on, ``[N, T]``; what is dropped counts nowhere."""
+        """Return the mask of what is trained on, ``[N, T]``, or how often each row is, ``[N]``.
+
+        What is dropped counts nowhere. A row that counts twice is there twice, in the loss and in
+        all that divides it, within its prompt's group; advantages stay those of the rows sampled.
+        """
 
 
 class PolicyLoss(Part, ABC):
@@ -212,10 +288,11 @@ class Aggregation(Part, ABC):
     """Turns a matrix of token losses into one number: how much each token weighs."""
 
     @abstractmethod
-    def weights(self, mask: Tensor, totals: Totals) -> Tensor:
+    def weights(self, mask: Tensor, totals: Totals, groups: Tensor | None = None) -> Tensor:
         """Return the weight of every token, ``[N, T]``; the loss is the sum of weight × loss.
 
-        ``mask`` is that of a micro-batch and ``totals`` are those of the update batch.
+        ``mask`` and ``groups [N]`` (the prompt group of each row) are those of a micro-batch and
+        ``totals`` those of the update batch.
         """
 
 
@@ -263,9 +340,10 @@ class Imitation(Part, ABC):
 class ExtraUpdate(Part, ABC):
     """Updates of the policy after the main one of a step, with an optimizer of their own."""
 
+    @property
     @abstractmethod
     def optimizer(self) -> AdamW:
-        """Return the optimizer's settings; its state is kept apart from the policy's."""
+        """Return the optimizer, whose state is kept apart from the policy's."""
 
     @property
     @abstractmethod

@@ -5,7 +5,7 @@ micro-batch and the totals of its update batch, and adds over micro-batches:
 
     L = Σ_{i,t} w_it · rollout_weight_it · policy_loss_it  +  Σ_regularizers Σ_{i,t} w_it · term_it
 
-with the weights w of the aggregation. A preset is a subclass that chooses other parts.
+with the weights w of the aggregation. A preset chooses other parts.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from etude.component import option, slot, slots
-from etude.errors import ConfigError, DataError, Fault
+from etude.component import Need, Rule, component, option, slot, slots
+from etude.errors import ConfigError, DataError, Fault, StageError
 from etude.objective.batch import Forward, LossBatch, MaskedForward, RolloutBatch, totals_of
 from etude.objective.critic.kind import Critic
 from etude.objective.loss import (
@@ -60,20 +60,18 @@ class ObjectiveState:
 
     parts: dict[str, PartState] = field(default_factory=dict)
 
+    @classmethod
+    def among(cls, live: Mapping[str, Any], path: str = "objective") -> ObjectiveState:
+        """Return the states of an objective's parts among all that a stage keeps, by path."""
+        head = f"{path}."
+        return cls({key.removeprefix(head): live[key] for key in live if key.startswith(head)})
+
     def of(self, key: str) -> PartState | None:
         """Return the state of one part, None when it has none."""
         return self.parts.get(key)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state of every part that has one."""
-        return {key: part.state_dict() for key, part in self.parts.items()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned; raises KeyError when the parts differ."""
-        for key, part in self.parts.items():
-            part.load_state_dict(state[key])
-
-
+@component()
 @dataclass(frozen=True)
 class PolicyGradient:
     """Samples answers, rewards them, and raises the probability of the better ones."""
@@ -90,6 +88,38 @@ class PolicyGradient:
         "rollout",
         "optimizer",
         "training",
+    )
+    base_requires: ClassVar[tuple[Need, ...]] = (
+        Need(
+            "loss:tokenwise",
+            when="rollout_correction > 0",
+            why="because objective.rollout_correction weighs single tokens",
+        ),
+    )
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "stage.rollout.temperature > 0",
+            "is {stage.rollout.temperature}: answers that are learned from are drawn, and their "
+            "log-probs need a temperature above 0 (1.0 is usual). Greedy answers to held-out "
+            "problems: evaluation.greedy=true",
+        ),
+        Rule(
+            "stage.training.updates_per_step <= stage.training.prompts_per_step",
+            "is {stage.training.updates_per_step}: the {stage.training.prompts_per_step} prompts "
+            "of a rollout batch (training.prompts_per_step) cannot be cut into so many updates.",
+        ),
+        Rule(
+            "rollout_correction_low == null or rollout_correction != null",
+            "is {rollout_correction_low}, and {path}.rollout_correction is null: there are no "
+            "weights to keep. Type {path}.rollout_correction=5.0",
+            key="rollout_correction_low",
+        ),
+        Rule(
+            "rollout_correction_low < rollout_correction",
+            "is {rollout_correction_low}, and weights are kept between it and "
+            "{path}.rollout_correction={rollout_correction}, which has to be above it.",
+            key="rollout_correction_low",
+        ),
     )
 
     guidance: Guidance = slot("none", "how a step's groups come about: hints, demonstrations")
@@ -112,6 +142,12 @@ class PolicyGradient:
         "trainer's (2.0 is usual); null: no weights",
         gt=0,
     )
+    rollout_correction_low: float | None = option(
+        None,
+        "with it, tokens whose weight is not between it and the cap have weight 0 (ProRL v2: 0.5 "
+        "and a cap of 5.0); null: weights above the cap are the cap",
+        gt=0,
+    )
 
     def parts(self) -> dict[str, Part]:
         """Return every part by ``slot`` or ``slot.part``."""
@@ -128,6 +164,11 @@ class PolicyGradient:
     def whole_groups(self) -> bool:
         """Return whether micro-batches must hold all rows of a prompt."""
         return any(part.whole_groups for part in self.parts().values())
+
+    @property
+    def drops_before_updates(self) -> bool:
+        """Return whether what selections drop leaves before the step is cut into updates."""
+        return any(part.before_updates for part in self.selection.values())
 
     @property
     def reads_old_logprobs(self) -> bool:
@@ -164,21 +205,45 @@ class PolicyGradient:
         for key, shaping in self.shaping.items():
             batch, numbers = shaping.shape(batch, state.of(f"shaping.{key}"))
             metrics |= numbers
+        return self._masked(batch, metrics), metrics
+
+    def terms(
+        self, batch: RolloutBatch, state: ObjectiveState | None = None
+    ) -> tuple[RolloutBatch, dict[str, RolloutBatch], dict[str, float]]:
+        """Return the masked batch, what each shaping adds to it alone, and numbers for the log.
+
+        A term is the batch with that shaping's rewards and no others. Like :meth:`shape` it moves
+        stateful parts on.
+        """
+        state = state or self.make_state()
+        metrics: dict[str, float] = {}
+        empty = dataclasses.replace(
+            batch,
+            rewards=torch.zeros_like(batch.rewards),
+            token_rewards=torch.zeros_like(batch.token_rewards),
+        )
+        found = {}
+        for key, shaping in self.shaping.items():
+            term, numbers = shaping.shape(empty, state.of(f"shaping.{key}"))
+            found[key] = term
+            metrics |= numbers
+        masked = self._masked(batch, metrics)
+        found = {key: dataclasses.replace(term, mask=masked.mask) for key, term in found.items()}
+        return masked, found, metrics
+
+    def _masked(self, batch: RolloutBatch, metrics: dict[str, float]) -> RolloutBatch:
+        """Return a batch without what is masked, and say in ``metrics`` how many rows are."""
         for masking in self.masking.values():
             batch = dataclasses.replace(batch, mask=masking.mask(batch))
         if self.masking:
             metrics["objective/masked_rows"] = float((batch.mask.sum(-1) == 0).float().mean())
-        return batch, metrics
+        return batch
 
     def estimate(self, batch: RolloutBatch, state: ObjectiveState | None = None) -> Estimate:
         """Return advantages ``[N, T]`` with returns and metrics, of a batch that was shaped."""
         state = state or self.make_state()
         estimate = self.advantage.estimate(batch, state.of("advantage"))
-        counted = estimate.advantages[batch.mask > 0]
-        extremes = {
-            "objective/advantage_min": float(counted.min()) if counted.numel() else 0.0,
-            "objective/advantage_max": float(counted.max()) if counted.numel() else 0.0,
-        }
+        extremes = advantage_extremes(estimate.advantages, batch.mask)
         return dataclasses.replace(estimate, metrics=extremes | dict(estimate.metrics))
 
     def advantages(self, batch: RolloutBatch, state: ObjectiveState | None = None) -> Tensor:
@@ -188,16 +253,24 @@ class PolicyGradient:
     def select(
         self, batch: RolloutBatch, advantages: Tensor, state: ObjectiveState | None = None
     ) -> tuple[Tensor, dict[str, float]]:
-        """Return the mask of what is trained on, ``[N, T]``, and numbers for the log."""
+        """Return how often each token is trained on, ``[N, T]``, and numbers for the log."""
         state = state or self.make_state()
         before = batch.mask
         for key, selection in self.selection.items():
             chosen = selection.select(batch, advantages, state.of(f"selection.{key}"))
+            if chosen.dim() == 1:
+                chosen = _counts(chosen, key, len(before)).to(before.dtype).unsqueeze(-1)
             batch = dataclasses.replace(batch, mask=batch.mask * chosen)
         if not self.selection:
             return batch.mask, {}
+        counts = batch.mask.amax(-1) if batch.mask.numel() else batch.mask.sum(-1)
+        repeated = {}
+        if bool((counts > 1).any()):
+            repeated["objective/repeated_rows"] = float((counts - 1).clamp(min=0).sum()) / float(
+                counts.sum()
+            )
         rows = (batch.mask.sum(-1) > 0).double().mean()
-        return batch.mask, {
+        return batch.mask, repeated | {
             "objective/selected_tokens": float(batch.mask.sum()) / max(float(before.sum()), 1.0),
             "objective/selected_rows": float(rows),
             "objective/advantage_variance": _row_variance(advantages, before),
@@ -255,7 +328,10 @@ class PolicyGradient:
                 "have none; type objective.rollout_correction=null"
             )
         weights = mismatch_weights(
-            batch.old_logprobs, batch.sampler_logprobs, self.rollout_correction
+            batch.old_logprobs,
+            batch.sampler_logprobs,
+            self.rollout_correction,
+            self.rollout_correction_low,
         )
         if batch.off_policy is None:
             return weights
@@ -266,7 +342,7 @@ class PolicyGradient:
         state = state or self.make_state()
         batch = batch.clean()
         forward = MaskedForward(forward, batch.mask)
-        weights = self.aggregation.weights(batch.mask, batch.totals)
+        weights = self.aggregation.weights(batch.mask, batch.totals, batch.groups)
         policy = self.policy_loss.loss(batch, forward)
         metrics = dict(policy.metrics)
         metrics["objective/approx_kl"] = token_metric(
@@ -324,6 +400,25 @@ class PolicyGradient:
             )
         if faults:
             raise ConfigError(faults)
+
+
+def _counts(counts: Tensor, key: str, rows: int) -> Tensor:
+    """Return how often rows count; raises StageError where that is no whole number for each."""
+    if counts.shape != (rows,) or bool((counts < 0).any() | (counts != counts.round()).any()):
+        raise StageError(
+            f"objective.selection.{key} returned {counts.tolist()} for {rows} rows; it returns how "
+            f"often each row counts, a tensor [{rows}] of 0, 1, 2, …, or a mask of tokens"
+        )
+    return counts
+
+
+def advantage_extremes(advantages: Tensor, mask: Tensor) -> dict[str, float]:
+    """Return the least and the greatest advantage of a token that is trained."""
+    counted = advantages[mask > 0]
+    return {
+        "objective/advantage_min": float(counted.min()) if counted.numel() else 0.0,
+        "objective/advantage_max": float(counted.max()) if counted.numel() else 0.0,
+    }
 
 
 def moved_metrics(tokens: TokenLoss, batch: LossBatch, forward: Forward) -> Metrics:

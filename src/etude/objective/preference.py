@@ -2,7 +2,8 @@
 
     L = 1/pairs Σ_pairs pair_loss          pairs of the whole update batch
 
-A preset is a subclass that chooses another pair loss.
+A preset chooses another pair loss. A row may also say with ``chosen_open`` and ``rejected_open``
+that an answer is cut and no end-of-text token follows.
 """
 
 from __future__ import annotations
@@ -10,20 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from etude.component import Need, slot
+from etude.component import Need, component, slot
 from etude.objective.loss import Loss, Metrics, ScalarLoss, row_metric
 from etude.objective.pair_loss.kind import PairLoss
 from etude.objective.pairs import PairBatch, Side
 from etude.objective.parts import PartState
 
-#: The columns of a row of pairs; a preset hands them to ``component``. A row may also say with
-#: ``chosen_open`` and ``rejected_open`` that an answer is cut and no end-of-text token follows.
-PREFERENCE_NEEDS = (
-    Need("column:chosen", why="for the better answer"),
-    Need("column:rejected", why="for the worse answer"),
-)
 
-
+@component()
 @dataclass(frozen=True)
 class Preference:
     """Teaches which of two answers is better."""
@@ -36,6 +31,10 @@ class Preference:
         "data_mix",
         "optimizer",
         "training",
+    )
+    base_requires: ClassVar[tuple[Need, ...]] = (
+        Need("column:chosen", why="for the better answer"),
+        Need("column:rejected", why="for the worse answer"),
     )
     words: ClassVar[str] = "mean over {rows} pairs of {pair_loss}"
 

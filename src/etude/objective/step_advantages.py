@@ -19,7 +19,15 @@ from etude.objective.step_values import StepScoring, value_metrics
 from etude.rows import Row
 
 
-@component(source="arXiv 2406.14532")
+@component(
+    source="arXiv 2406.14532",
+    provides=[
+        "written:solution",
+        "written:step_ends",
+        "written:step_advantages",
+        "written:reward",
+    ],
+)
 @dataclass(frozen=True)
 class StepAdvantages(StepScoring):
     """Writes sampled answers with the advantage of each of their steps."""

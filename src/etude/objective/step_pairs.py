@@ -16,14 +16,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from etude.component import component, option
+from etude.component import Need, component, option
 from etude.objective.generation import Harvest, distinct, is_correct, record
 from etude.objective.parts import Sampler
 from etude.objective.step_values import StepScoring, StepValues, value_metrics
 from etude.rows import Row, StopReason
 
 
-@component(source="arXiv 2406.14532")
+@component(
+    source="arXiv 2406.14532",
+    requires=[
+        Need(
+            "column:solution",
+            when="positives == 'demonstrations'",
+            why="which is the right answer of a pair",
+        )
+    ],
+    provides=[
+        "written:chosen",
+        "written:chosen_open",
+        "written:rejected",
+        "written:rejected_open",
+        "written:pit",
+        "written:step_values",
+    ],
+)
 @dataclass(frozen=True)
 class StepPairs(StepScoring):
     """Writes pairs of a right answer and a wrong one that ends with the step that ruins it."""

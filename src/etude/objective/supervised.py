@@ -4,7 +4,8 @@
       (+ anchor_coef · Σ (θ − θ₀)², added once an update by the learner through :meth:`anchor`)
 
 The KL is over the whole vocabulary, the student first. The weights w come from ``token_weights``,
-divided by their sum as ``denominator`` says.
+divided by their sum as ``denominator`` says; with ``sample_weights`` each demonstration's mean
+counts as much as these say, by the losses of all demonstrations of the step.
 """
 
 from __future__ import annotations
@@ -16,18 +17,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from etude.component import Need, option, slot
+from etude.component import Need, Rule, component, option, slot
 from etude.objective.batch import SupervisedBatch, SupervisedForward
 from etude.objective.loss import Loss, Metrics, aggregate, token_metric
+from etude.objective.sample_weights.kind import SampleWeights
 from etude.objective.token_loss.kind import DemonstrationLoss, Taught
 from etude.objective.token_weights.kind import TokenWeights
 from etude.primitives.kl import full_kl
 from etude.primitives.masked import as_float
-
-#: What the two optional terms need; a preset hands them to ``component``.
-SUPERVISED_NEEDS = (
-    Need("model:reference", when="kl_coef > 0", why="whose distributions it stays close to"),
-)
 
 #: What :attr:`Supervised.denominator` may be, and what it means.
 DENOMINATORS = ("global_tokens", "per_sequence", "micro")
@@ -51,6 +48,7 @@ def loss_mask_of(prompt_length: int, response_length: int) -> list[int]:
     return [int(first <= t <= last) for t in range(prompt_length + response_length)]
 
 
+@component()
 @dataclass(frozen=True)
 class Supervised:
     """Teaches demonstrations token by token."""
@@ -65,9 +63,39 @@ class Supervised:
         "training",
     )
 
+    base_requires: ClassVar[tuple[Need, ...]] = (
+        Need("model:reference", when="kl_coef > 0", why="whose distributions it stays close to"),
+        Need(
+            "component:objective/token_weights=uniform",
+            when="learn_prompt == true",
+            why="because others weigh the tokens of a response",
+        ),
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(  # a mix without templates says itself what it teaches
+            "stage.data_mix.prompt_template == null or stage.data_mix.response_template != null",
+            "is null, so there is nothing to teach.\n"
+            "  data_mix.response_template='\"{solution}\"'  teaches the column solution",
+            "stage.data_mix.response_template",
+        ),
+        Rule(
+            "sample_weights.name == 'none' or denominator == 'global_tokens'",
+            "is {denominator}, and with sample weights it is these that demonstrations are averaged"
+            " by: leave it at global_tokens.",
+            "denominator",
+        ),
+    )
+    #: Whether a demonstration's mean is over the weights of its tokens, or over their number.
+    weights_divide: ClassVar[bool] = True
+
     token_loss: DemonstrationLoss = slot("standard", "what one demonstrated token costs")
     token_weights: TokenWeights = slot("uniform", "how much each demonstrated token counts")
+    sample_weights: SampleWeights = slot("none", "how much each demonstration of a step counts")
     denominator: str = option("global_tokens", DENOMINATOR, choices=DENOMINATORS)
+    learn_prompt: bool = option(
+        False, "teach the tokens of the prompt too, all but the first, as language modelling does"
+    )
     kl_coef: float = option(
         0.0, "weight of the full-vocabulary KL to the reference model (0.05 is usual)", ge=0
     )
@@ -102,6 +130,8 @@ class Supervised:
         """Return what multiplies the loss of every token, ``[N, T]``."""
         totals = batch.totals
         own = mask if batch.weights is None else mask * batch.weights.to(mask.dtype)
+        if batch.scale is not None:
+            return own * batch.scale.to(mask.dtype).unsqueeze(-1)
         if self.denominator == "per_sequence":
             return own / (_or_one(own.sum(-1, keepdim=True)) * max(totals.rows, 1))
         if self.denominator == "micro":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -16,7 +17,9 @@ from etude.optimizer.schedule.shape import Schedule
 class AdamW:
     """Adam with decoupled weight decay."""
 
-    lr: float = option(1e-4, "peak learning rate", gt=0)
+    words: ClassVar[str] = "adamw, learning rate {lr}, {schedule}"
+
+    lr: float = option(1e-4, "peak learning rate", gt=0, le=100)
     beta1: float = option(0.9, "decay of the mean of gradients", ge=0, lt=1)
     beta2: float = option(0.95, "decay of the mean of squared gradients", ge=0, lt=1)
     epsilon: float = option(1e-8, "added to the root of the mean square", gt=0)

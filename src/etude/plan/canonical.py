@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etude.config import environment
+from etude.config.settings import STAGE_EXTRAS
 from etude.plan.digest import LONGEST_PATH, FileHashes
+from etude.plan.places import WANTS
 from etude.schema import ComponentInfo, FieldInfo, Schema, structs
 
 _LIST = re.compile(r"list\[(.+)\]")
@@ -18,8 +21,8 @@ _DICT = re.compile(r"dict\[str,(.+)\]")
 #: Keys whose value may name a file or folder on this machine; the content counts, not the place.
 _PATH_KEY = re.compile(r"(.*_)?(path|paths|file|files|folder)")
 
-#: Keys of a node that the plan resolves to fingerprints itself.
-_PLANNED = frozenset({"model_from"})
+#: Keys of references, which count as inputs, by what they lead to.
+_PLANNED = frozenset(key for keys in STAGE_EXTRAS.values() for key in keys)
 
 
 def to_json(value: Any) -> str:
@@ -56,8 +59,8 @@ class Fragment:
 class Canonicaliser:
     """Turns config nodes into canonical values and collects the modules of their components.
 
-    ``learner`` drops fields that other learners read; None keeps them all. ``stages`` maps the
-    stages named by ``from_stage`` to fingerprints. ``components`` grows as nodes are read.
+    ``learner`` drops fields that other learners read; None keeps them all. ``components`` grows as
+    nodes are read.
     """
 
     def __init__(
@@ -65,12 +68,10 @@ class Canonicaliser:
         schema: Schema,
         hashes: FileHashes,
         learner: str | None = None,
-        stages: Mapping[str, str] | None = None,
     ) -> None:
         self._schema = schema
         self._hashes = hashes
         self._learner = learner
-        self._stages = stages or {}
         self.components: dict[tuple[str, str], ComponentInfo] = {}
 
     def node(self, node: Any, group: str) -> Any:
@@ -81,25 +82,30 @@ class Canonicaliser:
         if info is None:
             return self._loose(node, "")
         self.components[group, info.name] = info
-        value: dict[str, Any] = {"name": info.name}
-        for key, described in info.fields.items():
+        # Of a component by path its code counts, and not where it lies.
+        place = info.place
+        value: dict[str, Any] = {
+            "name": info.name if place is None else {"by_path": place.attribute, "says": place.says}
+        }
+        for described in info.fields_in(node):
             if self._counts(described):
-                value[key] = self.field(node.get(key, described.default), described)
+                given = node.get(described.name, described.default)
+                value[described.name] = self.field(given, described)
         value.update(self._extra_keys(node, info))
         return value
 
     def _counts(self, described: FieldInfo) -> bool:
-        if described.kind != "result":
+        if described.kind != "result" or described.form in WANTS:
             return False
-        return (
-            self._learner is None or not described.learners or self._learner in described.learners
-        )
+        if self._learner is None:
+            return not described.read_by
+        return self._schema.learner(self._learner).reads(described)
 
     def _extra_keys(self, node: Mapping[str, Any], info: ComponentInfo) -> dict[str, Any]:
         return {
             key: self._loose(value, key)
             for key, value in node.items()
-            if key != "name" and key not in info.fields and key not in _PLANNED
+            if info.field_of(key) is None and key not in ("name", "preset") and key not in _PLANNED
         }
 
     def field(self, value: Any, described: FieldInfo) -> Any:
@@ -116,8 +122,6 @@ class Canonicaliser:
         if "slots" in kind:
             parts = {name: {"name": name} for name in value} if isinstance(value, list) else value
             return {name: self.node(part, kind["slots"]) for name, part in parts.items()}
-        if "dict_of" in kind:
-            return {name: self.node(part, kind["dict_of"]) for name, part in value.items()}
         if "list" in kind:
             return [self._typed(item, kind["list"], key) for item in value]
         if "dict" in kind:
@@ -187,8 +191,8 @@ class Canonicaliser:
         if isinstance(value, Path):
             value = str(value)
         if isinstance(value, str):
-            if key == "from_stage" and value in self._stages:
-                return {"stage": self._stages[value]}
+            # Results depend on what a variable holds, and a digest does not give it away.
+            value = str(environment.read(value))
             content = self._content(value, key)
             return value if content is None else {"files": content}
         return value

@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from etude.plan.estimate import device_of, free_space
 from etude.plan.kinds import Kinds
 from etude.plan.lines import shown, span, wrapped
 from etude.plan.lookup import State
-from etude.plan.nodes import Graph, StageNode
+from etude.plan.nodes import EvaluationNode, Graph, StageNode
 from etude.plan.quantities import counted, duration, size
+from etude.plan.references import each_of, stage_of
+from etude.plan.room import memory
 from etude.plan.summary import MOST_STAGES, group_lines
 from etude.schema import Schema
 
@@ -48,7 +50,7 @@ def start_lines(graph: Graph, schema: Schema, width: int = 100) -> Iterator[str]
     yield from wrapped(headline(graph), 0, width)
     yield ""
     kinds = Kinds(graph, graph.outputs, schema)
-    labels = ("batch", "loss", "reward")
+    labels = ("batch", "loss", "reward", "measured")
     if len(graph.stages) > MOST_STAGES:
         yield from group_lines(kinds, width, *labels, full=False)
         yield ""
@@ -99,6 +101,24 @@ def wanted_by(kinds: Kinds, node: StageNode) -> str:
     return f"{text} ({' '.join(own)})" if own else text
 
 
+def _judge_lines(measured: Sequence[EvaluationNode]) -> Iterator[str]:
+    """Yield each role by which a model is measured that is trained beside that model.
+
+    Other models are measured by another one under the same name, so their numbers do not compare.
+    """
+    found: dict[tuple[str, str], None] = {}
+    for node in measured:
+        for path, value in node.inputs.items():
+            own = node.stage is not None and any(stage_of(v) == node.stage for v in each_of(value))
+            if own and path.startswith("models."):
+                found[node.name, path.split(".")[1]] = None
+    for name, role in found:
+        yield (
+            f" warning      {name} is measured with the model '{role}' as it is trained there, "
+            "what comes before with an earlier one: their numbers do not compare"
+        )
+
+
 def total_lines(kinds: Kinds) -> Iterator[str]:
     """Yield what is left to do in all, the evaluations, and the disk against its free space."""
     graph = kinds.graph
@@ -107,6 +127,7 @@ def total_lines(kinds: Kinds) -> Iterator[str]:
     done = sum(kinds.state(node).kind == "done" for node in measured)
     if measured:
         yield f" evaluations  {counted(len(measured), 'model')} measured, {done:,} done already"
+        yield from _judge_lines(measured)
     if not waiting and graph.stages:
         yield " nothing to train: every stage is done"
     if not waiting:
@@ -119,10 +140,31 @@ def total_lines(kinds: Kinds) -> Iterator[str]:
     if all(seconds is not None for seconds in times):
         total = sum(seconds or 0.0 for seconds in times)
         yield f" time         ~{duration(total)} one stage after the other, evaluations aside"
+    yield from _memory_line(kinds, waiting)
     written, free = sum(need.disk for need in needs), free_space(kinds.outputs)
     warning = "   ← warning: more than is free" if written > free else ""
-    yield f" disk         ~{size(written)} in {kinds.outputs} ({size(free)} free){warning}"
+    yield f" disk         ~{size(written)} in {shown(kinds.outputs)} ({size(free)} free){warning}"
     yield " figures marked ~ are estimates"
+
+
+def _memory_line(kinds: Kinds, waiting: Sequence[StageNode]) -> Iterator[str]:
+    """Yield the most memory a stage needs against what this machine has, where it runs here."""
+    root = kinds.graph.runs[0].root if kinds.graph.runs else {}
+    if (root.get("launcher") or {}).get("name") == "slurm":
+        return
+    needed: dict[str, float] = {}
+    for node in waiting:
+        found = kinds.needs(node).memory
+        if found is not None:
+            device = device_of({**node.config, "resources": node.resources})
+            needed[device] = max(needed.get(device, 0.0), found.peak)
+    for device, most in needed.items():
+        has = memory(device)
+        if has is None:
+            continue
+        where = "a GPU here has" if device == "cuda" else "there are"
+        warning = "   ← warning: more than there is" if most > has else ""
+        yield f" memory       ~{size(most)} for the largest stage ({where} {size(has)}){warning}"
 
 
 def counts(graph: Graph) -> str:

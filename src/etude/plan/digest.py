@@ -13,10 +13,11 @@ import importlib.util
 import json
 import os
 import time
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from etude.component import GROUPS
+from etude.plan.syntax import syntax_hash
 
 _CHUNK = 1 << 20
 
@@ -36,6 +37,11 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _is_entry(value: object) -> bool:
+    """Tell whether a remembered value is size, time of change and hash."""
+    return isinstance(value, list) and list(map(type, value)) == [int, int, str]
+
+
 class FileHashes:
     """Content hashes, remembered in ``<outputs>/.hashes.json`` by path, size and time of change."""
 
@@ -45,9 +51,11 @@ class FileHashes:
         self._changed = False
         if self._store is not None and self._store.is_file():
             # A torn or foreign cache only costs hashing again.
-            with contextlib.suppress(json.JSONDecodeError, UnicodeDecodeError, OSError):
+            with contextlib.suppress(ValueError, RecursionError, OSError):
                 content = json.loads(self._store.read_text(encoding="utf-8"))
-                self._known = content if isinstance(content, dict) else {}
+                if isinstance(content, dict):
+                    entries = content.items()
+                    self._known = {key: each for key, each in entries if _is_entry(each)}
 
     def of(self, path: Path) -> str:
         """Return a file's SHA-256, from memory when path, size and time of change are the same."""
@@ -128,21 +136,66 @@ def module_file(module: str) -> Path | None:
     return None
 
 
-def _is_component_code(module: str, owner: str) -> bool:
-    """Tell whether an import is part of a component: in etude only the folders of groups are.
+#: Of etude, what can change no result: how commands are read, judged, planned, run, shown and told.
+_NEVER_COUNTS = frozenset(
+    {
+        "build",
+        "cli",
+        "component",
+        "config",
+        "entries",
+        "errors",
+        "events",
+        "execute",
+        "fields",
+        "launch",
+        "launcher",
+        "plan",
+        "schema",
+        "tracker",
+        "view",
+    }
+)
 
-    The rest of etude is covered by its declared version; a plug-in's whole package is its own.
+#: Of what makes components of a person's files: what they become, and how they are imported and
+#: called. The rest reads and judges them.
+_BY_PATH = frozenset(
+    f"by_path.{name}"
+    for name in (
+        "call",
+        "fields",
+        "load",
+        "local_names",
+        "objective",
+        "rollout",
+        "rows",
+        "verifier",
+    )
+)
+
+#: Counts where an evaluation is identified, or chooses or feeds what is trained.
+_EVALUATION = "evaluation"
+
+
+def _counts(module: str, owner: str, *, evaluation: bool) -> bool:
+    """Tell whether an import belongs to what a module computes: its package's, and etude's.
+
+    Of etude the frame does not count. What other packages hold is known by their versions, which
+    are recorded and not hashed.
     """
     top, _, below = module.partition(".")
-    if top != owner.partition(".")[0]:
-        return False
-    return top != "etude" or below.partition(".")[0] in GROUPS
+    if top != "etude":
+        return top == owner.partition(".")[0]
+    part = below.partition(".")[0]
+    if part == "by_path":
+        return below in _BY_PATH
+    return bool(part) and part not in _NEVER_COUNTS and (evaluation or part != _EVALUATION)
 
 
-def _imports(file: Path, module: str) -> set[str]:
+def _imports(tree: ast.Module, file: Path, module: str) -> set[str]:
     found: set[str] = set()
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(file.read_bytes(), filename=str(file))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -155,11 +208,23 @@ def _imports(file: Path, module: str) -> set[str]:
     return found
 
 
-def code_hashes(modules: set[str]) -> dict[str, str | None]:
-    """Return module → hash of its source, for components and what they import from their kind.
+def counted_modules(imports: Iterable[Iterable[str]]) -> set[str]:
+    """Return the modules of etude among what files outside of it import, as far as they count."""
+    return {
+        name
+        for names in imports
+        for name in names
+        if _counts(name, "etude", evaluation=True) and module_file(name) is not None
+    }
 
-    A module whose file cannot be found has the hash None. Raises SyntaxError for a file that is
-    not Python.
+
+def code_hashes(modules: set[str], *, evaluation: bool = False) -> dict[str, str | None]:
+    """Return module → hash of what its source says, for modules and what they import.
+
+    Imports are followed within a module's own package and into etude. Of etude, what can change no
+    result is left out, and so is how models are measured unless ``evaluation`` asks for it. A
+    module whose file cannot be found has the hash None. Raises SyntaxError for a file that is not
+    Python.
     """
     found: dict[str, str | None] = {}
     waiting = sorted(modules)
@@ -174,7 +239,7 @@ def code_hashes(modules: set[str]) -> dict[str, str | None]:
             continue
         digest, imports = _scan(file, module)
         found[module] = digest
-        waiting.extend(name for name in imports if _is_component_code(name, module))
+        waiting.extend(name for name in imports if _counts(name, module, evaluation=evaluation))
     return found
 
 
@@ -182,9 +247,10 @@ _SCANNED: dict[tuple[Path, int, int], tuple[str, frozenset[str]]] = {}
 
 
 def _scan(file: Path, module: str) -> tuple[str, frozenset[str]]:
-    """Return a source file's hash and imports, read once for each state of the file."""
+    """Return what a source file says as a hash, and its imports; read once for each state of it."""
     stat = file.stat()
     key = (file, stat.st_size, stat.st_mtime_ns)
     if key not in _SCANNED:
-        _SCANNED[key] = sha256_of(file), frozenset(_imports(file, module))
+        tree = ast.parse(file.read_bytes(), filename=str(file))
+        _SCANNED[key] = syntax_hash(tree), frozenset(_imports(tree, file, module))
     return _SCANNED[key]

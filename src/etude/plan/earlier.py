@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from etude.plan.records import parsed
 
 _ALIKE = ("objective", "model", "rollout")
 
@@ -49,8 +51,7 @@ class EarlierStages:
 
     @cached_property
     def _configs(self) -> list[tuple[Path, Mapping[str, Any]]]:
-        written = list((self._outputs / "stages").glob("*/config.yaml"))
-        newest = sorted(written, key=lambda path: path.stat().st_mtime, reverse=True)
+        newest = _newest_first((self._outputs / "stages").glob("*/config.yaml"))
         read = [(path.parent, _read(path)) for path in newest[: self._most]]
         return [(folder, config) for folder, config in read if config is not None]
 
@@ -61,7 +62,7 @@ def _read(path: Path) -> Mapping[str, Any] | None:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-    except (OSError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError):
         return None
     return loaded if isinstance(loaded, Mapping) else None
 
@@ -79,13 +80,22 @@ def _device(config: Mapping[str, Any]) -> Any:
 def _step_seconds(folder: Path, most: int = 200) -> Iterator[float]:
     """Yield the seconds of the last steps, without the first one, which warms up."""
     written = [*folder.glob("attempts/*/timing.jsonl"), *folder.glob("timing.jsonl")]
-    if not written:
-        return
-    newest = max(written, key=lambda path: path.stat().st_mtime)
-    for line in newest.read_text(encoding="utf-8").splitlines()[1:][-most:]:
+    for newest in _newest_first(written)[:1]:
         try:
-            seconds = json.loads(line).get("seconds")
-        except ValueError:  # the last line of an attempt that was killed
-            continue
-        if isinstance(seconds, (int, float)) and seconds > 0:
-            yield float(seconds)
+            lines = newest.read_bytes().splitlines()
+        except OSError:
+            return
+        for line in lines[1:][-most:]:
+            # The last line of an attempt that was killed may be torn.
+            found, _ = parsed(line, {"seconds": float})
+            if found is not None and found["seconds"] > 0:
+                yield float(found["seconds"])
+
+
+def _newest_first(paths: Iterable[Path]) -> list[Path]:
+    """Return the files among some paths, the one changed last first."""
+    times = {}
+    for path in paths:
+        with suppress(OSError):  # a dangling link, or out of reach
+            times[path] = path.stat().st_mtime
+    return sorted(times, key=lambda path: times[path], reverse=True)

@@ -8,19 +8,29 @@ one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from etude.config.needs import Used, active, used_by
+from etude.config import environment
+from etude.config.needs import walk
 from etude.errors import ModelError
+from etude.plan.answers import answers
 from etude.plan.earlier import EarlierStages
+from etude.plan.others import Other, others_of, parameters
 from etude.plan.quantities import duration, size
-from etude.plan.shape import Shape, shape_of_config, shape_of_folder, size_in_name
-from etude.schema import Schema
+from etude.plan.shape import (
+    Shape,
+    shape_of_config,
+    shape_of_folder,
+    size_in_name,
+    stored_parameters,
+)
+from etude.schema import LearnerInfo, Schema
 
 Config = Mapping[str, Any]
 
@@ -30,15 +40,17 @@ ASSUMED_RATE = {"cpu": 3.0e10, "cuda": 1.0e14}
 DECODE_OVERHEAD = {"cpu": 4e-4, "cuda": 3e-4}
 #: Tokens of a prompt where nothing says how long prompts are; answers cut shorter go with shorter.
 LONGEST_ASSUMED_PROMPT = 128
-#: Learners that read the rows they train on and sample none.
-_READERS = ("supervised", "preference")
+_NOWHERE = "nowhere: "
 #: Bytes of one line of samples.jsonl beside its text.
 _SAMPLE_LINE = 400
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes at the largest moment of a step, by what holds them."""
+    """Bytes at the largest moment of a step, by what holds them.
+
+    ``weights`` are those of every model; ``others`` is the part of each model beside the policy.
+    """
 
     weights: float
     gradients: float
@@ -46,6 +58,7 @@ class Memory:
     activations: float
     logits: float
     cache: float
+    others: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def peak(self) -> float:
@@ -73,10 +86,11 @@ class StageEstimate:
         """Return the estimate in one line."""
         parts = []
         if not self.parameters:
-            parts.append("memory and time unknown: the model is not on this machine")
+            parts.append(f"memory and time unknown: {self.origin.removeprefix(_NOWHERE)}")
         if self.memory is not None:
             held = self.memory
-            inner = [("weights", held.weights), ("optimizer", held.optimizer)]
+            inner = [("weights", held.weights - sum(held.others.values())), *held.others.items()]
+            inner += [("optimizer", held.optimizer)]
             inner += [("activations", held.activations), ("logits", held.logits)]
             inner += [("cache", held.cache)] if held.cache else []
             shown = ", ".join(f"{name} {size(value)}" for name, value in inner if value)
@@ -89,28 +103,51 @@ class StageEstimate:
 
 def shape_of(model: Config) -> Shape | None:
     """Return the shape of a config's ``model`` node: scratch fields, a local folder, a cached hub
-    model; None when nothing of it lies on this machine.
+    model; None when nothing of it lies on this machine, or its config cannot be read.
     """
-    path = model.get("path")
-    if not path:
-        try:
-            return shape_of_config(_as_transformers(model), "the config")
-        except ModelError:
-            return None
-    folder = Path(str(path)).expanduser()
-    for candidate in (folder, *_cached(str(path))):
-        if (candidate / "config.json").is_file():
-            return shape_of_folder(candidate)
-    return None
+    try:
+        return _shape(model)
+    except ModelError:
+        return None
 
 
 def parameters_of(model: Config) -> tuple[int | None, str]:
-    """Return the number of parameters of a ``model`` node, and where it was read."""
-    shape = shape_of(model)
-    if shape is not None:
-        return shape.parameters, shape.origin
+    """Return the number of parameters of a ``model`` node, and where it was read.
+
+    They are counted in the model's files where its config does not say its shape, and taken from
+    its name where there are none; the second text says why where neither is to be had.
+    """
+    why = "the model is not on this machine"
+    try:
+        shape = _shape(model)
+        if shape is not None:
+            return shape.parameters, shape.origin
+    except ModelError as error:
+        why = str(error)
+        folder = _folder(model)
+        if folder is not None:
+            with contextlib.suppress(ModelError):
+                counted = stored_parameters(folder)
+                if counted:
+                    return counted, str(folder)
     claimed = size_in_name(str(model.get("path", "")))
-    return claimed, "its name" if claimed else "nowhere: the model is not on this machine"
+    return claimed, "its name" if claimed else f"{_NOWHERE}{why}"
+
+
+def _shape(model: Config) -> Shape | None:
+    if not model.get("path"):
+        return shape_of_config(_as_transformers(model), "the config")
+    folder = _folder(model)
+    return None if folder is None else shape_of_folder(folder)
+
+
+def _folder(model: Config) -> Path | None:
+    """Return where the files of a model lie on this machine, None where they do not."""
+    path = str(environment.read(model.get("path")) or "")
+    for candidate in (Path(path).expanduser(), *_cached(path)):
+        if path and (candidate / "config.json").is_file():
+            return candidate
+    return None
 
 
 def estimate(
@@ -124,40 +161,31 @@ def estimate(
 
     Whoever estimates several gives the ``earlier`` ones of ``outputs``, so that they are read once.
     """
+    about = schema.learner(learner)
     earlier = earlier or EarlierStages(outputs)
-    used = used_by({"sources": {}, **config}, schema)
-    config = {**config, "models": _models_needed(config, used)}
     model = config.get("model") or {}
     shape = shape_of(model)
     total, origin = parameters_of(model)
     total = total or 0
-    models = 1 + _models_trained_beside(used)
-    trained = models * _trained_parameters(model, shape, total) if learner != "generate" else 0
-    memory = _memory(config, learner, shape, total, trained) if total else None
-    seconds, rate_from = _time(config, learner, shape, earlier) if shape is not None else (None, "")
-    return StageEstimate(
-        total, origin, memory, seconds, rate_from, _disk(config, learner, total, trained)
-    )
+    others = {o: parameters(o, total, parameters_of) for o in others_of(config, schema) if o.opened}
+    own = _trained_parameters(model, shape, total) if about.trains else 0
+    trained = own + sum(many for other, many in others.items() if other.trained)
+    moved = trained + own * _optimizers_beside(config, schema)
+    memory = _memory(config, about, shape, total, trained, moved, others, schema) if total else None
+    seconds: float | None = None
+    rate_from = ""
+    if shape is not None:
+        seconds, rate_from = _time(config, about, shape, earlier, schema)
+    handed_on = total + sum(many for other, many in others.items() if other.trained)
+    kept = sum(many for other, many in others.items() if other.changing and not other.trained)
+    disk = _disk(config, about, handed_on, trained + kept, moved, schema)
+    return StageEstimate(total, origin, memory, seconds, rate_from, disk)
 
 
-def _models_needed(config: Config, used: list[Used]) -> Config:
-    """Return the other models that a component of the stage asks for, as it is configured."""
-    needed = {
-        need.what.partition(":")[2]
-        for each in used
-        for need in active(each.info.requires, each)
-        if need.what.startswith("model:")
-    }
-    return {role: node for role, node in _node(config, "models").items() if role in needed}
-
-
-def _models_trained_beside(used: list[Used]) -> int:
-    """Return how many other models the stage trains (``trained:critic``)."""
-    return sum(
-        need.what.startswith("trained:")
-        for each in used
-        for need in active(each.info.provides, each)
-    )
+def _optimizers_beside(config: Config, schema: Schema) -> int:
+    """Return how many optimizers move the policy beside the stage's own."""
+    inside = walk(config.get("objective"), "objective", "objective", schema)
+    return sum(each.info.group == "optimizer" for each in inside)
 
 
 def free_space(outputs: Path) -> int:
@@ -168,17 +196,27 @@ def free_space(outputs: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def _memory(config: Config, learner: str, shape: Shape | None, total: int, trained: int) -> Memory:
+def _memory(
+    config: Config,
+    learner: LearnerInfo,
+    shape: Shape | None,
+    total: int,
+    trained: int,
+    moved: int,
+    models: Mapping[Other, int],
+    schema: Schema,
+) -> Memory:
     # Master weights are float32; on a GPU the forward pass works on a 16-bit copy of them.
     on_gpu = device_of(config) == "cuda"
     wide = 2 if on_gpu else 4
-    others = total * wide * len(_node(config, "models"))
-    weights = 4.0 * total + (2.0 * total if on_gpu else 0.0) + others
+    held = 6.0 if on_gpu else 4.0
+    others = {o.name: (held if o.trained else wide) * many for o, many in models.items()}
+    weights = held * total + sum(others.values())
     if shape is None:  # a size from a name: what passes through the layers is unknown
-        return Memory(weights, 4.0 * trained, 8.0 * trained, 0.0, 0.0, 0.0)
-    training, execution = _node(config, "training"), _node(config, "execution")
+        return Memory(weights, 4.0 * trained, 8.0 * moved, 0.0, 0.0, 0.0, others)
+    execution = _node(config, "execution")
     budget = int(execution.get("micro_batch_tokens") or 16384)
-    tokens = min(budget, _tokens_of_a_step(config, learner)) if learner != "generate" else 0
+    tokens = min(budget, _tokens_of_a_step(config, learner, schema)) if learner.trains else 0
     kept = 8 * shape.hidden + 4 * shape.feed_forward + 2 * shape.kv_width
     layers = shape.layers
     if _node(config, "model").get("gradient_checkpointing"):
@@ -186,34 +224,37 @@ def _memory(config: Config, learner: str, shape: Shape | None, total: int, train
     else:
         activations = tokens * wide * layers * kept
     cache = 0.0
-    if learner not in _READERS:
-        rows = _rows(training, learner)
+    if learner.samples:
+        rows = _rows(config, learner, schema)
         budget = int(_node(config, "rollout").get("token_budget") or rows * _longest_row(config))
         held = min(rows * _longest_row(config), budget)
         cache = float(held * 2 * layers * shape.kv_width * wide)
     return Memory(
         weights=weights,
         gradients=4.0 * trained,
-        optimizer=8.0 * trained,
+        optimizer=8.0 * moved,
         activations=float(activations),
         # Logits and their gradient in float32.
         logits=8.0 * tokens * shape.vocabulary,
         cache=cache,
+        others=others,
     )
 
 
-def _time(config: Config, learner: str, shape: Shape, stages: EarlierStages) -> tuple[float, str]:
+def _time(
+    config: Config, learner: LearnerInfo, shape: Shape, stages: EarlierStages, schema: Schema
+) -> tuple[float, str]:
     steps = int(_node(config, "training").get("steps") or 0)
-    operations = _operations_of_a_step(config, learner, shape)
+    operations = _operations_of_a_step(config, learner, shape, schema)
     for earlier in stages.like(config):
         known = shape_of(_node(earlier.config, "model"))
         if known is not None:
-            before = _operations_of_a_step(earlier.config, learner, known)
+            before = _operations_of_a_step(earlier.config, learner, known, schema)
             return steps * earlier.seconds * operations / before, f"at the rate of {earlier.name}"
     device = device_of(config)
     rate = ASSUMED_RATE[device] * _workers(config, device)
     seconds = operations / rate
-    if learner not in _READERS:
+    if learner.samples:
         seconds += _new_tokens(config) * shape.layers * DECODE_OVERHEAD[device]
     return steps * seconds, f"assuming {rate / 1e9:,.0f} Gflop/s; no earlier stage to measure"
 
@@ -225,28 +266,36 @@ def _workers(config: Config, device: str) -> int:
     return int(asked.get("gpus_per_node") or 1) * int(asked.get("nodes") or 1)
 
 
-def _operations_of_a_step(config: Config, learner: str, shape: Shape) -> float:
-    tokens = _tokens_of_a_step(config, learner)
+def _operations_of_a_step(
+    config: Config, learner: LearnerInfo, shape: Shape, schema: Schema
+) -> float:
+    tokens = _tokens_of_a_step(config, learner, schema)
     work = float(shape.parameters)
     again = 8 if _node(config, "model").get("gradient_checkpointing") else 6
-    if learner in _READERS:
+    if not learner.samples:
         return again * work * tokens
     sampled = 2.0 * work * tokens
-    if learner == "generate":
+    if not learner.trains:
         return sampled
     epochs = int(_node(config, "training").get("epochs_per_step") or 1)
-    scored = 2.0 * work * tokens * (1 + len(_node(config, "models")))
-    return sampled + scored + again * work * tokens * epochs
+    others = [other for other in others_of(config, schema) if other.opened]
+    scored = 2.0 * work * tokens * (1 + len(others))
+    trained = 1 + sum(other.trained for other in others)
+    return sampled + scored + again * work * tokens * epochs * trained
 
 
-def _disk(config: Config, learner: str, total: int, trained: int) -> float:
+def _disk(
+    config: Config, learner: LearnerInfo, total: int, trained: int, moved: int, schema: Schema
+) -> float:
     execution, training = _node(config, "execution"), _node(config, "training")
     steps = int(training.get("steps") or 0)
-    written = min(int(execution.get("samples") or 0), _rows(training, learner))
+    written = min(int(execution.get("samples") or 0), _rows(config, learner, schema))
     samples = steps * written * (_SAMPLE_LINE + 4 * _new_tokens(config))
-    if learner == "generate":
-        return float(steps * _rows(training, learner) * (_SAMPLE_LINE + 4 * _new_tokens(config)))
-    checkpoint = 4.0 * trained + 8.0 * trained
+    if not learner.trains:
+        return float(
+            steps * _rows(config, learner, schema) * (_SAMPLE_LINE + 4 * _new_tokens(config))
+        )
+    checkpoint = 4.0 * trained + 8.0 * moved
     return int(execution.get("keep") or 1) * checkpoint + 4.0 * total + samples
 
 
@@ -265,12 +314,11 @@ def _trained_parameters(model: Config, shape: Shape | None, total: int) -> int:
     return min(total, shape.layers * int(adapter.get("rank") or 1) * ends)
 
 
-def _tokens_of_a_step(config: Config, learner: str) -> int:
+def _tokens_of_a_step(config: Config, learner: LearnerInfo, schema: Schema) -> int:
     row = _prompt_tokens(config) + max(1, _new_tokens(config) // 2)
-    if learner in _READERS:
+    if not learner.samples:
         row = min(row, int(_node(config, "training").get("max_length") or row))
-    sides = 2 if learner == "preference" else 1
-    return sides * _rows(_node(config, "training"), learner) * row
+    return learner.sequences * _rows(config, learner, schema) * row
 
 
 def _longest_row(config: Config) -> int:
@@ -281,11 +329,11 @@ def _prompt_tokens(config: Config) -> int:
     return min(LONGEST_ASSUMED_PROMPT, _new_tokens(config) or LONGEST_ASSUMED_PROMPT)
 
 
-def _rows(training: Config, learner: str) -> int:
-    if learner == "policy_gradient":
-        return int(training.get("prompts_per_step") or 1) * int(
-            training.get("rollouts_per_prompt") or 1
-        )
+def _rows(config: Config, learner: LearnerInfo, schema: Schema) -> int:
+    training = _node(config, "training")
+    if learner.groups:
+        prompts = int(training.get("prompts_per_step") or 1)
+        return prompts * (answers(config, schema).most or 1)
     return int(training.get("rows_per_step") or 1)
 
 

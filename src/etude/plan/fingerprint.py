@@ -7,68 +7,53 @@ counts and what does not.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from etude.config.asked_evaluations import Asked as AskedFor
+from etude.config.asked_evaluations import AskedEvaluations
+from etude.config.evaluations import MAIN, view
+from etude.config.handed_on import chosen_by, plainly
+from etude.config.needs import evaluation_reads, trained_groups
+from etude.config.role_stages import TRAIN
+from etude.config.roles import Asking
 from etude.config.sharing import ByIdentity
+from etude.plan import layout
 from etude.plan.canonical import Canonicaliser, Fragment, to_json
-from etude.plan.digest import FileHashes, code_hashes
+from etude.plan.digest import FileHashes, code_hashes, counted_modules
+from etude.plan.references import Folder, Input, as_json, stage_of
+from etude.plan.sources_read import HELD_OUT, SourcesRead
 from etude.schema import ComponentInfo, Schema
 
-#: Raised when the arithmetic shared by components, or a learner's loop, changes what is computed.
-PRIMITIVES_VERSION = 1
-
 #: Groups that never change what a stage computes (evaluation counts where it chooses the model).
-_NEVER = frozenset({"tracker", "launcher", "execution", "evaluation", "recipe", "sources", "seed"})
-
-#: Groups that every learner reads.
-_ALWAYS = ("model", "objective", "training")
-
-_STAGE_GROUPS = (
-    *_ALWAYS,
-    "models",
-    "data_mix",
-    "verifier",
-    "reward_weighting",
-    "curriculum",
-    "rollout",
-    "optimizer",
+_NEVER = frozenset(
+    {"tracker", "launcher", "execution", "evaluation", "evaluations", "recipe", "sources", "seed"}
 )
 
-#: Keys of a data mix: the rows that are measured on, the form every row is given, and what a
-#: demonstration says, which only adds a loss to an evaluation.
-_HELD_OUT = "held_out"
+#: Keys of a data mix: the form every row is given, and what a demonstration says, which only adds a
+#: loss to an evaluation.
 _FORM = ("prompt_template", "system", "response_template")
 DEMONSTRATION = "response_template"
-
-#: What an evaluation reads when its component does not say: how to measure, judge and decode.
-_EVALUATION_GROUPS = ("evaluation", "verifier", "rollout")
 
 _NO_MIX: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a stage is given by others, as canonical values.
-
-    ``start`` and ``rollout_from`` come from :func:`model_identity`; ``stages`` maps the stages
-    whose data it reads to their fingerprints.
-    """
-
-    start: Any = "base"
-    rollout_from: Any = None
-    stages: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Identity:
-    """A stage's fingerprint, its lineage (without ``training.steps``) and its components."""
+    """A stage's fingerprint, its lineage (without ``training.steps``) and its components.
+
+    ``plain`` is the fingerprint without code, ``code`` the hashes of that code by module and
+    ``code_digest`` one of them all.
+    """
 
     fingerprint: str
     lineage: str
     components: tuple[ComponentInfo, ...]
+    plain: str
+    code: Mapping[str, str | None]
+    code_digest: str
 
 
 def digest(document: Any) -> str:
@@ -76,13 +61,23 @@ def digest(document: Any) -> str:
     return hashlib.sha256(to_json(document).encode()).hexdigest()[:16]
 
 
-def model_identity(model: str | Path | None, hashes: FileHashes) -> Any:
-    """Return what identifies a model: a stage's fingerprint, a folder's files, or ``base``."""
-    if model is None:
-        return "base"
-    if isinstance(model, Path):
-        return {"files": hashes.model(model)}
-    return {"stage": model}
+#: A condition that may put an earlier model in the place of a stage's own: the fingerprint of its
+#: evaluation, the metric and what decides.
+Gate = tuple[Any, ...]
+
+
+def identity(value: Input, gates: Mapping[str, Gate] | None = None) -> Any:
+    """Return what identifies an input: a stage's output, the files of a folder, a name, ``base``.
+
+    ``gates`` maps stages to the gates that may put an earlier model in the place of their own.
+    """
+    if isinstance(value, tuple):
+        return [identity(each, gates) for each in value]
+    if isinstance(value, Folder):
+        return {"files": dict(value.files)}
+    found = as_json(value)
+    gate = (gates or {}).get(stage_of(value) or "")
+    return found if gate is None else {**found, "gate": list(gate)}
 
 
 class Fingerprints:
@@ -93,77 +88,125 @@ class Fingerprints:
     """
 
     def __init__(self, schema: Schema, hashes: FileHashes) -> None:
-        self._schema = schema
+        self.schema = schema
         self._hashes = hashes
         self._fragments: ByIdentity[Fragment] = ByIdentity()
-        self._mixes: ByIdentity[Any] = ByIdentity()
-        self._used: ByIdentity[list[str]] = ByIdentity()
-        self._code: dict[frozenset[str], Fragment] = {}
+        self._plain_mixes: ByIdentity[Any] = ByIdentity()
+        self._asking = Asking(schema)
+        self._evaluations = AskedEvaluations(schema)
+        self._models: ByIdentity[Any] = ByIdentity()
+        self.sources = SourcesRead()
+        self._code: dict[Hashable, Fragment] = {}
 
-    def stage(self, config: Mapping[str, Any], learner: str, inputs: Inputs) -> Identity:
-        """Return what identifies a resolved stage config whose parents gave ``inputs``."""
-        read = _Reading(self, learner, inputs.stages)
-        objective = config.get("objective") or {}
-        info = self._schema.find("objective", str(objective.get("name")))
-        reads = info.reads if info is not None else None
-        groups = list(_STAGE_GROUPS if reads is None else dict.fromkeys((*_ALWAYS, *reads)))
-        nodes = {**config, "data_mix": self.training_mix(config)}
+    def stage(
+        self,
+        config: Mapping[str, Any],
+        learner: str,
+        inputs: Mapping[str, Any],
+        plains: Mapping[str, str] | None = None,
+    ) -> Identity:
+        """Return what identifies a resolved stage config.
+
+        ``inputs`` maps the places of its references to their :func:`identity`, ``plains`` the
+        fingerprints in them to the same without code.
+        """
+        read = _Reading(self, learner)
+        groups = trained_groups(config, self.schema)
+        nodes = {
+            **config,
+            "data_mix": self.sources.training_mix(config),
+            "models": self._models_asked(config, tuple(self._asking.of(config))),
+        }
         document: dict[str, Any] = {
-            "primitives": PRIMITIVES_VERSION,
+            "layout": layout.LAYOUT,
             "learner": learner,
             "seed": int(config.get("seed", 0)),
-            "start": inputs.start,
-            "rollout_from": inputs.rollout_from,
+            "inputs": dict(inputs),
             "groups": {
                 group: read.node(nodes.get(group), group) for group in groups if group not in _NEVER
             },
         }
-        used = self.training_sources(config) if "data_mix" in document["groups"] else []
+        used = self.sources.training(config) if "data_mix" in document["groups"] else []
         document["sources"] = read.sources(config, used)
         training = document["groups"]["training"]
-        if (training.value or {}).get("hand_on") == "best":
+        if "hand_on" in (training.value or {}) and (chosen := chosen_by(config)) is not None:
             every = int((config.get("execution") or {}).get("evaluate_every", 0))
-            document["chosen_by"] = {"measured": self._measured(read, config), "every": every}
-        document["code"] = self._code_of(read.components)
+            by = view(config, chosen.evaluation)
+            document["chosen_by"] = {"measured": self._measured(read, by), "every": every}
+            if (plain := plainly(chosen)) != chosen.written:  # the same choice, written at length
+                chooses = partial(_with, training, {"hand_on": plain})
+                training = self._fragments.of(chooses, training, also=plain)
+                document["groups"]["training"] = training
+        if asked := self.asked(config):  # what components hear of evaluations moves them
+            heard = {name: self._measured(read, view(config, name)) for name in asked}
+            document["asked"] = {"every": asked}
+            if MAIN in heard:
+                document["asked"]["measured"] = heard.pop(MAIN)
+            if heard:
+                document["asked"]["others"] = heard
+        counts = "chosen_by" in document or bool(asked)
+        document["code"] = self._code_of(read.components, learner, evaluation=counts)
         without = self._fragments.of(lambda: _without_steps(training), training)
         lineage = {**document, "groups": {**document["groups"], "training": without}}
-        return Identity(digest(document), digest(lineage), tuple(read.components.values()))
+        plain = _plain(document, {**read.says(), **(plains or {})})
+        return Identity(
+            digest(document),
+            digest(lineage),
+            tuple(read.components.values()),
+            plain,
+            document["code"].value,
+            digest(document["code"]),
+        )
 
     def evaluation(
         self,
         config: Mapping[str, Any],
-        model: str | Path | None,
-        stages: Mapping[str, str] | None = None,
+        inputs: Mapping[str, Any],
+        plains: Mapping[str, str] | None = None,
     ) -> str:
-        """Return the fingerprint of measuring ``model`` under a resolved stage config.
+        """Return the fingerprint of measuring a model under a resolved stage config.
 
-        ``model`` is a stage's fingerprint, a folder or None for the base model. ``stages`` maps the
-        stages whose rows are measured on to their fingerprints.
+        ``inputs`` and ``plains`` are as in :meth:`stage`; the model that is measured is among the
+        inputs. With ``plains`` it is the fingerprint without code.
         """
-        read = _Reading(self, None, stages or {})
+        read = _Reading(self, None)
         document = {
-            "primitives": PRIMITIVES_VERSION,
-            "model": model_identity(model, self._hashes),
+            "layout": layout.LAYOUT,
+            "inputs": dict(inputs),
             "loaded_as": read.node(config.get("model"), "model"),
             "seed": int(config.get("seed", 0)),
             "measured": self._measured(read, config),
         }
-        document["code"] = self._code_of(read.components)
-        return digest(document)
+        document["code"] = self._code_of(read.components, None, evaluation=True)
+        return digest(document) if plains is None else _plain(document, {**read.says(), **plains})
 
-    def training_sources(self, config: Mapping[str, Any]) -> list[str]:
-        """Return the sources whose rows a stage trains on."""
-        return self._sources_used(config, self.training_mix(config))
+    def asked(self, config: Mapping[str, Any]) -> AskedFor:
+        """Return the evaluations that components of a stage ask for while it trains."""
+        return self._evaluations.of(config)
 
-    def held_out_sources(self, config: Mapping[str, Any]) -> list[str]:
-        """Return the sources whose rows an evaluation under a config measures on."""
-        mix = config.get("data_mix") or {}
-        return self._sources_used(config, mix.get(_HELD_OUT, mix))
+    def _models_asked(self, config: Mapping[str, Any], roles: tuple[str, ...]) -> Any:
+        """Return the other models of a config without those that nothing asks for."""
+        models = config.get("models")
+        if not isinstance(models, Mapping):
+            return models
+        kept = {"name", *roles}
+        return self._models.of(
+            lambda: {key: node for key, node in models.items() if key in kept}, models, also=roles
+        )
 
-    def training_mix(self, config: Mapping[str, Any]) -> Any:
-        """Return the data mix of a config as far as it can change what is trained on."""
-        mix = config.get("data_mix")
-        return self._mixes.of(lambda: _training_mix(mix), mix)
+    def _untrained(self, models: Any) -> Any:
+        """Return models as who measures by them reads them: not by how they are trained."""
+        if not isinstance(models, Mapping):
+            return models
+        roles = {
+            role: node
+            for role, node in models.items()
+            if isinstance(node, Mapping) and any((node.get(TRAIN) or {}).values())
+        }
+        if not roles:
+            return models
+        plain = {role: {**node, TRAIN: dict.fromkeys(node[TRAIN])} for role, node in roles.items()}
+        return self._models.of(lambda: {**models, **plain}, models, also="untrained")
 
     def without_demonstrations(self, config: dict[str, Any]) -> dict[str, Any]:
         """Return a config whose rows teach nothing: what an evaluation reads of any stage."""
@@ -172,30 +215,21 @@ class Fingerprints:
             return config
         return {
             **config,
-            "data_mix": self._mixes.of(lambda: {**mix, DEMONSTRATION: None}, mix, also="plain"),
+            "data_mix": self._plain_mixes.of(lambda: {**mix, DEMONSTRATION: None}, mix),
         }
-
-    def _sources_used(self, config: Mapping[str, Any], node: Any) -> list[str]:
-        """Return the sources that ``node`` of a stage config mentions; all if it names none."""
-        sources = config.get("sources")
-
-        def used() -> list[str]:
-            names = set(sources or {})
-            return sorted(names & _words(node)) or sorted(names)
-
-        return self._used.of(used, node, sources)
 
     def _measured(self, read: _Reading, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return the canonical values of what an evaluation under this config reads."""
-        node = config.get("evaluation") or {}
-        info = self._schema.find("evaluation", str(node.get("name")))
-        reads = info.reads if info is not None and info.reads is not None else _EVALUATION_GROUPS
+        reads = evaluation_reads(config, self.schema)
         groups = [group for group in dict.fromkeys(("evaluation", *reads)) if group != "sources"]
         document: dict[str, Any] = {
             group: read.node(config.get(group), group) for group in groups if group != "data_mix"
         }
+        if roles := tuple(self._asking.measured(config)):
+            asked = self._models_asked(config, roles)
+            document["models"] = read.node(self._untrained(asked), "models")
         document["held_out"] = read.held_out(config.get("data_mix") or _NO_MIX)
-        document["sources"] = read.sources(config, self.held_out_sources(config))
+        document["sources"] = read.sources(config, self.sources.held_out(config))
         return document
 
     def fragment(
@@ -203,46 +237,58 @@ class Fingerprints:
         node: Any,
         make: Callable[[Canonicaliser], Any],
         learner: str | None,
-        stages: Mapping[str, str],
         form: Hashable,
     ) -> Fragment:
-        """Return a node in canonical form, made once for each learner, input and ``form``."""
+        """Return a node in canonical form, made once for each learner and ``form``."""
 
         def fresh() -> Fragment:
-            canon = Canonicaliser(self._schema, self._hashes, learner, stages)
+            canon = Canonicaliser(self.schema, self._hashes, learner)
             return Fragment.of(make(canon), canon)
 
-        return self._fragments.of(fresh, node, also=(form, learner, frozenset(stages.items())))
+        return self._fragments.of(fresh, node, also=(form, learner))
 
-    def _code_of(self, components: Mapping[tuple[str, str], ComponentInfo]) -> Fragment:
-        modules = frozenset(info.cls.partition(":")[0] for info in components.values())
-        if modules not in self._code:
-            found = code_hashes(set(modules))
-            self._code[modules] = Fragment(found, to_json(found), {})
-        return self._code[modules]
+    def _code_of(
+        self,
+        components: Mapping[tuple[str, str], ComponentInfo],
+        learner: str | None,
+        *,
+        evaluation: bool,
+    ) -> Fragment:
+        """Return what the code of components and of a learner says, as hashes by module."""
+        modules = {info.cls.partition(":")[0] for info in components.values() if info.cls}
+        places = [info.place for info in components.values() if info.place is not None]
+        modules.update(counted_modules(place.modules for place in places))
+        if learner in self.schema.learners:
+            modules.add(self.schema.learners[learner].cls.partition(":")[0])
+        own = files_by_path(place.prints for place in places)
+        key = (frozenset(modules), evaluation, tuple(sorted(own.items())))
+        if key not in self._code:
+            found = code_hashes(modules, evaluation=evaluation)
+            counts: dict[str, Any] = dict(found)
+            if own:  # which of them says what stands in the nodes that name them
+                counts["by_path"] = sorted(own.values())
+            self._code[key] = Fragment({**found, **own}, to_json(counts), {})
+        return self._code[key]
 
     def held_out(self, canon: Canonicaliser, mix: Mapping[str, Any]) -> Any:
         """Return what evaluations read of a mix: stages that train on other rows share it."""
-        info = self._schema.find("data_mix", str(mix.get("name")))
-        if info is None or _HELD_OUT not in info.fields:
+        info = self.schema.find("data_mix", str(mix.get("name")))
+        if info is None or HELD_OUT not in info.fields:
             return canon.node(mix, "data_mix")
         canon.components["data_mix", info.name] = info
         return {
             key: canon.field(mix.get(key, described.default), described)
             for key, described in info.fields.items()
-            if key in (_HELD_OUT, *_FORM)
+            if key in (HELD_OUT, *_FORM)
         }
 
 
 class _Reading:
     """The nodes that one stage or evaluation reads, and the components met in them."""
 
-    def __init__(
-        self, prints: Fingerprints, learner: str | None, stages: Mapping[str, str]
-    ) -> None:
+    def __init__(self, prints: Fingerprints, learner: str | None) -> None:
         self._prints = prints
         self._learner = learner
-        self._stages = stages
         self.components: dict[tuple[str, str], ComponentInfo] = {}
 
     def node(self, node: Any, group: str) -> Fragment:
@@ -253,22 +299,48 @@ class _Reading:
         """Return the named sources in canonical form."""
         return {name: self.node(config["sources"][name], "sources") for name in names}
 
+    def says(self) -> dict[str, str]:
+        """Return what stands in nodes for the code of components by path → what it is without."""
+        places = [info.place for info in self.components.values() if info.place is not None]
+        return {place.says: "code" for place in places}
+
     def held_out(self, mix: Mapping[str, Any]) -> Fragment:
         """Return what an evaluation reads of a data mix."""
         return self._read(mix, lambda canon: self._prints.held_out(canon, mix), "held out")
 
     def _read(self, node: Any, make: Callable[[Canonicaliser], Any], form: Hashable) -> Fragment:
-        found = self._prints.fragment(node, make, self._learner, self._stages, form)
+        found = self._prints.fragment(node, make, self._learner, form)
         self.components.update(found.components)
         return found
 
 
-def _words(value: Any) -> set[str]:
-    if isinstance(value, Mapping):
-        return set().union(*(_words(item) for item in value.values()), {str(key) for key in value})
-    if isinstance(value, (list, tuple)):
-        return set().union(*(_words(item) for item in value))
-    return {value} if isinstance(value, str) else set()
+def _plain(document: Mapping[str, Any], plains: Mapping[str, str]) -> str:
+    """Return the fingerprint of a document without code, its own and that of its inputs."""
+    text = to_json({key: value for key, value in document.items() if key != "code"})
+    for fingerprint, plain in plains.items():
+        text = text.replace(f'"{fingerprint}"', f'"{plain}"')
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def files_by_path(prints: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return the name of each local file of components by path → the hash of what it says.
+
+    Of several files of one name all are there, numbered in the order of their hashes.
+    """
+    named: dict[str, set[str]] = {}
+    for each in prints:
+        for name, digest_ in each.items():
+            named.setdefault(name, set()).add(digest_)
+    return {
+        f"{name} ({number})" if number > 1 else name: found
+        for name, several in named.items()
+        for number, found in enumerate(sorted(several), 1)
+    }
+
+
+def _with(training: Fragment, other: Mapping[str, Any]) -> Fragment:
+    value = {**training.value, **other}
+    return Fragment(value, to_json(value), {})
 
 
 def _without_steps(training: Fragment) -> Fragment:
@@ -276,32 +348,9 @@ def _without_steps(training: Fragment) -> Fragment:
     return Fragment(without, to_json(without), {})
 
 
-def _training_mix(mix: Any) -> Any:
-    """Return a data mix without the held-out rows, where those cannot change what is trained on."""
-    if not isinstance(mix, Mapping) or mix.get("overlap") == "remove":
-        return mix
-    return {**mix, _HELD_OUT: None}
-
-
-def identify_stage(
-    config: Mapping[str, Any],
-    learner: str,
-    inputs: Inputs,
-    *,
-    schema: Schema,
-    hashes: FileHashes,
-) -> Identity:
-    """Return what identifies one stage, as :meth:`Fingerprints.stage` does."""
-    return Fingerprints(schema, hashes).stage(config, learner, inputs)
-
-
 def evaluation_fingerprint(
-    config: Mapping[str, Any],
-    model: str | Path | None,
-    *,
-    schema: Schema,
-    hashes: FileHashes,
-    stages: Mapping[str, str] | None = None,
+    config: Mapping[str, Any], inputs: Mapping[str, Input], *, schema: Schema, hashes: FileHashes
 ) -> str:
     """Return the fingerprint of one evaluation, as :meth:`Fingerprints.evaluation` does."""
-    return Fingerprints(schema, hashes).evaluation(config, model, stages)
+    counted = {place: identity(value) for place, value in inputs.items()}
+    return Fingerprints(schema, hashes).evaluation(config, counted)

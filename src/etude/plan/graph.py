@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from etude.config.evaluations import MAIN, in_view, measuring, metric_of, view
+from etude.config.handed_on import chosen_by
+from etude.config.sharing import ByIdentity
 from etude.errors import ConfigError, Fault
+from etude.plan.by_name import StageLike
+from etude.plan.contents import Contents
 from etude.plan.digest import FileHashes
-from etude.plan.fingerprint import (
-    DEMONSTRATION,
-    Fingerprints,
-    Inputs,
-    model_identity,
+from etude.plan.fingerprint import DEMONSTRATION, Fingerprints, identity
+from etude.plan.inputs import reader_of
+from etude.plan.nodes import (
+    MEASURED,
+    START,
+    EvaluationNode,
+    GateEdge,
+    Graph,
+    Measured,
+    Run,
+    RunStage,
+    StageNode,
+    stages_of,
 )
-from etude.plan.nodes import EvaluationNode, GateEdge, Graph, ModelRef, Run, RunStage, StageNode
+from etude.plan.other_code import OtherCode
+from etude.plan.outputs import Outputs
+from etude.plan.references import MODEL, ROLES, Input, Made, Reference, each_of
 from etude.schema import ComponentInfo, Schema
-
-#: Learners that hand on rows and no model: what comes next starts where they started.
-DATA_LEARNERS = frozenset({"generate"})
 
 
 class MemberLike(Protocol):
@@ -34,32 +47,8 @@ class MemberLike(Protocol):
         """The composed root."""
 
 
-class StageLike(Protocol):
-    """One resolved stage of a member: see ``config.resolve.StageConfig``."""
-
-    @property
-    def name(self) -> str:
-        """The stage's name."""
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The resolved config."""
-
-    @property
-    def learner(self) -> str:
-        """The learner its objective names."""
-
-    @property
-    def after(self) -> Sequence[str]:
-        """The stages it waits for."""
-
-    @property
-    def start_from(self) -> str | None:
-        """What it starts from: base, a stage, a path; None: the predecessor."""
-
-    @property
-    def gate(self) -> Mapping[str, Any] | None:
-        """The condition on its evaluation."""
+class GraphStage(StageLike, Protocol):
+    """One resolved stage of a member, as far as a graph is concerned."""
 
     @property
     def resources(self) -> Mapping[str, Any]:
@@ -67,7 +56,7 @@ class StageLike(Protocol):
 
 
 def build_graph(
-    runs: Sequence[tuple[MemberLike, Sequence[StageLike]]],
+    runs: Sequence[tuple[MemberLike, Sequence[GraphStage]]],
     *,
     outputs: Path | None = None,
     schema: Schema | None = None,
@@ -83,12 +72,12 @@ def build_graph(
         schema = load()
     place = outputs or Path(_outputs(runs[0][0].root))
     graph = Graph({}, {}, [], [], place.expanduser().absolute())
-    hashes = FileHashes(graph.outputs)
-    prints = Fingerprints(schema, hashes)
-    measured: dict[str, str] = {}
+    common = _Common(graph, schema)
     for member, stages in runs:
-        graph.runs.append(_Planner(graph, prints, hashes, member, stages, measured).run())
-    hashes.save()
+        graph.runs.append(_Planner(common, member, stages).run())
+    common.hashes.save()
+    other = common.other
+    graph.changed, graph.accepted, graph.older = other.changed, other.accepted, other.older
     return graph
 
 
@@ -102,6 +91,22 @@ def _outputs(root: dict[str, Any]) -> str:
     return str(OmegaConf.create(root)["outputs"])
 
 
+class _Common:
+    """What the planners of all runs share."""
+
+    def __init__(self, graph: Graph, schema: Schema) -> None:
+        self.graph = graph
+        self.hashes = FileHashes(graph.outputs)
+        self.prints = Fingerprints(schema, self.hashes)
+        self.outputs = Outputs(schema)
+        self.inputs = reader_of(schema, self.prints.sources)
+        self.other = OtherCode(graph.outputs)
+        self.views: ByIdentity[dict[str, Any]] = ByIdentity()
+        #: The print of an evaluation without a loss on demonstrations → the one that serves.
+        self.measured: dict[str, str] = {}
+        self.contents = Contents(self.hashes)
+
+
 @dataclass
 class _Placed:
     """A stage of the run being planned, once its node is known."""
@@ -113,23 +118,18 @@ class _Placed:
 class _Planner:
     """Plans one run into the graph; a stage is planned after the stages it needs."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        prints: Fingerprints,
-        hashes: FileHashes,
-        member: MemberLike,
-        stages: Sequence[StageLike],
-        measured: dict[str, str],
-    ) -> None:
-        self._graph = graph
-        self._prints = prints
-        self._hashes = hashes
+    def __init__(self, common: _Common, member: MemberLike, stages: Sequence[GraphStage]) -> None:
+        self._common = common
+        self._graph = common.graph
+        self._prints = common.prints
         self._member = member
-        self._measured = measured
         self._stages = {stage.name: stage for stage in stages}
+        self._given, misfits = common.inputs.of(stages)
+        if misfits:
+            raise ConfigError(
+                [Fault(f"stages.{each.stage}.{each.path}", each.message) for each in misfits]
+            )
         self._placed: dict[str, _Placed] = {}
-        self._waiting: list[str] = []
         fresh = member.root.get("fresh") or False
         self._fresh = set(self._stages) if fresh is True else set(fresh or ())
 
@@ -148,76 +148,108 @@ class _Planner:
             warnings=tuple(getattr(self._member, "warnings", ())),
         )
 
-    def _place(self, name: str, asked_by: str = "") -> _Placed:
-        if name in self._placed:
-            return self._placed[name]
-        if name not in self._stages:
-            known = ", ".join(self._stages)
-            message = f"names the stage '{name}', which is not in this pipeline ({known})."
-            raise ConfigError([Fault(f"stages.{asked_by}", message)])
-        if name in self._waiting:
-            circle = " → ".join([*self._waiting[self._waiting.index(name) :], name])
-            raise ConfigError([Fault(f"stages.{name}", f"waits for itself: {circle}.")])
-        self._waiting.append(name)
-        placed = self._plan(self._stages[name])
-        self._waiting.pop()
-        self._placed[name] = placed
-        return placed
+    def _place(self, name: str) -> _Placed:
+        """Return a stage's place, planned after the stages it needs; none waits for itself."""
+        if name not in self._placed:
+            self._placed[name] = self._plan(self._stages[name])
+        return self._placed[name]
 
-    def _plan(self, stage: StageLike) -> _Placed:
+    def _plan(self, stage: GraphStage) -> _Placed:
         config = stage.config
-        after = [self._place(name, stage.name) for name in stage.after]
-        start_stage, start = self._start(stage, after)
-        sampler = (config.get("rollout") or {}).get("model_from")
-        rollout_stage, rollout_from = (
-            self._model(stage, sampler, "rollout.model_from") if sampler else (None, None)
+        earlier = [self._place(name) for name in stage.after]
+        given = self._given[stage.name].trained
+        beside = self._given[stage.name].evaluations
+        measured_on = self._given[stage.name].measured
+        for name in stages_of(measured_on):
+            self._place(name)
+        chosen = chosen_by(config)
+        counting = {*self._prints.asked(config), *([chosen.evaluation] if chosen else [])}
+        # What chooses the model counts, and what components hear of.
+        of_those = [beside[name] for name in sorted(counting & beside.keys())]
+        counted = {**given, **{path: each for one in of_those for path, each in one.items()}}
+        often = bool((config.get("execution") or {}).get("evaluate_every"))
+        # Whoever trains opens the held-out rows too, to say which prompts are in both.
+        opened = {place: given for place, given in beside[MAIN].items() if _is_source(place)}
+        given = {**given, **(measured_on if counting or often else opened)}
+        givers = [self._place(name) for name in stages_of(given)]
+        inputs = {place: self._planned(value) for place, value in given.items()}
+        parents = stages_of(inputs)
+        gates = [placed.view.gate for placed in givers]
+        kept = tuple(gate for gate in gates if gate and gate.keeps)
+        identity = self._prints.stage(
+            config,
+            stage.learner,
+            _identities({place: inputs[place] for place in counted}, kept),
+            self._plains(parents, kept),
         )
-        data = self._data(stage)
-        givers = [placed for placed in (start_stage, rollout_stage) if placed is not None]
-        parents = [placed.node.fingerprint for placed in (*givers, *data.values())]
-        inputs = Inputs(
-            start=self._identity(start, start_stage),
-            rollout_from=None if rollout_from is None else self._identity(rollout_from, None),
-            stages={
-                config["sources"][source]["from_stage"]: placed.node.fingerprint
-                for source, placed in data.items()
-            },
-        )
-        identity = self._prints.stage(config, stage.learner, inputs)
-        measured = stage.learner not in DATA_LEARNERS and evaluates(config)
-        before = self._measure(stage, start, start_stage, "base") if measured else None
-        waits = [*parents, *(placed.node.fingerprint for placed in after)]
+        code = identity.code_digest
+        self._graph.codes.setdefault(code, identity.code)
+        outputs = self._common.outputs.of(stage)
+        names = measuring(config) if MODEL in outputs else []
+        start = each_of(inputs[START])[0]
+        before = {name: self._measure(stage, start, name) for name in names}
+        waits = [*parents, *(placed.node.fingerprint for placed in earlier)]
         node = StageNode(
             name=stage.name,
             fingerprint=identity.fingerprint,
             lineage=identity.lineage,
             config=config,
             learner=stage.learner,
-            parents=tuple(dict.fromkeys(parents)),
+            parents=tuple(parents),
             after=tuple(dict.fromkeys(waits)),
-            start=start,
-            rollout_from=rollout_from,
-            data_from={source: placed.node.fingerprint for source, placed in data.items()},
+            inputs=inputs,
+            outputs=outputs,
             gate=stage.gate,
-            kept=_keeps(start_stage),
+            kept=kept,
             resources=stage.resources or {},
-            hands_on_model=stage.learner not in DATA_LEARNERS,
+            plain=identity.plain,
+            code=code,
             extendable=_extendable(identity.components),
             fresh=stage.name in self._fresh,
         )
-        node = self._add(node)
-        own = self._measure(stage, node.fingerprint, None, stage.name) if measured else None
-        gates = [placed.view.gate for placed in [*after, *givers] if placed.view.gate is not None]
-        view = RunStage(
+        accept = bool((config.get("execution") or {}).get("accept_code"))
+        node = self._add(self._common.other.settle(node, identity.code, accept=accept))
+        after = {name: self._measure(stage, Made(node.fingerprint), name, node) for name in names}
+        gates = [placed.view.gate for placed in earlier] + gates
+        same = self._same(node.fingerprint)
+        if same is not None:  # it is trained already when its turn comes
+            waits = list(same.waits_for)
+        seen = RunStage(
             name=stage.name,
             stage=node.fingerprint,
-            before=before,
-            after=own,
+            before=before.get(MAIN),
+            after=after.get(MAIN),
             waits_for=tuple(dict.fromkeys(waits)),
-            gate=self._gate(stage, node.fingerprint, own),
-            gates=tuple(dict.fromkeys(gates)),
+            gate=self._gate(stage, node.fingerprint, before, after),
+            gates=tuple(dict.fromkeys(gate for gate in gates if gate)),
+            others=tuple(Measured(of, before[of], after[of]) for of in names if of != MAIN),
         )
-        return _Placed(node, view)
+        return _Placed(node, seen)
+
+    def _same(self, fingerprint: str) -> RunStage | None:
+        """Return the stage of this run that is the same piece of work, where one came before."""
+        views = (placed.view for placed in self._placed.values())
+        return next((view for view in views if view.stage == fingerprint), None)
+
+    def _planned(self, value: Input) -> Input:
+        """Return an input with the fingerprints of its stages and the hashes of its folders."""
+        if isinstance(value, tuple):
+            return tuple(self._planned_one(each) for each in value)
+        return self._planned_one(value)
+
+    def _planned_one(self, reference: Reference) -> Reference:
+        if isinstance(reference, Made):
+            return Made(self._placed[reference.stage].node.fingerprint, reference.output)
+        return self._common.contents.of(reference)
+
+    def _plains(self, parents: Sequence[str], kept: Sequence[GateEdge]) -> dict[str, str]:
+        """Return the fingerprints that a stage's own counts → the same without code."""
+        found = {parent: self._graph.stages[parent].plain for parent in parents}
+        for gate in kept:
+            node = self._graph.evaluations[gate.evaluation]
+            plain = self._prints.evaluation(node.config, _identities(node.inputs), found)
+            found[gate.evaluation] = plain
+        return found
 
     def _add(self, node: StageNode) -> StageNode:
         """Return the graph's node with this fingerprint, adding it when it is the first."""
@@ -226,116 +258,90 @@ class _Planner:
             self._graph.order.append(node)
         return self._graph.stages[node.fingerprint]
 
-    def _start(self, stage: StageLike, after: list[_Placed]) -> tuple[_Placed | None, ModelRef]:
-        """Return the stage a stage starts from (None: no stage) and the model."""
-        if stage.start_from == "base":
-            return None, None
-        if stage.start_from is not None:
-            return self._model(stage, stage.start_from, "start_from")
-        for placed in reversed(after):
-            if placed.node.hands_on_model:
-                return placed, placed.node.fingerprint
-        if after:
-            return self._through(after[-1])
-        return None, None
+    def _measure(
+        self, stage: GraphStage, model: Reference, of: str, own: StageNode | None = None
+    ) -> str:
+        """Return an evaluation of a model under a stage's config, added to the graph if new.
 
-    def _model(self, stage: StageLike, named: str, key: str) -> tuple[_Placed | None, ModelRef]:
-        """Return what a reference to a model means: the model of a stage, or a folder."""
-        if named in self._stages:
-            placed = self._place(named, f"{stage.name}.{key}")
-            if not placed.node.hands_on_model:
-                return self._through(placed)
-            return placed, placed.node.fingerprint
-        path = Path(named).expanduser()
-        if not path.is_dir():
-            known = ", ".join(self._stages)
-            message = f"is neither a stage of this pipeline ({known}) nor a folder that exists."
-            raise ConfigError([Fault(f"stages.{stage.name}.{key}={named}", message)])
-        return None, path.absolute()
-
-    def _through(self, placed: _Placed) -> tuple[_Placed | None, ModelRef]:
-        """Return the model that a stage without one of its own passes on: the one it was given."""
-        start = placed.node.start
-        if isinstance(start, str):
-            giver = next(p for p in self._placed.values() if p.node.fingerprint == start)
-            return giver, start
-        return None, start
-
-    def _data(self, stage: StageLike) -> dict[str, _Placed]:
-        """Return source → the stage that writes its rows, for the sources a stage reads."""
-        sources = stage.config.get("sources") or {}
-        found = {}
-        for source in self._prints.training_sources(stage.config):
-            writer = (sources[source] or {}).get("from_stage")
-            if writer is not None:
-                found[source] = self._place(writer, f"{stage.name}: sources.{source}.from_stage")
-        return found
-
-    def _identity(self, model: ModelRef, giver: _Placed | None) -> Any:
-        """Return what identifies a model, with the gate that may put an earlier one there."""
-        identity = model_identity(model, self._hashes)
-        gate = _keeps(giver)
-        if gate is None:
-            return identity
-        return {**identity, "gate": [gate.evaluation, gate.metric, gate.at_least]}
-
-    def _measure(self, stage: StageLike, model: ModelRef, giver: _Placed | None, name: str) -> str:
-        """Return the evaluation of a model under a stage's config, added to the graph if new."""
-        if giver is not None:
-            name = giver.node.name
-        elif isinstance(model, Path):
-            name = model.name
-        data = self._held_out_data(stage)
-        without = self._prints.without_demonstrations(stage.config)
-        plain = self._prints.evaluation(without, model, data)
-        if (stage.config.get("data_mix") or {}).get(DEMONSTRATION) is not None:
-            fingerprint = self._prints.evaluation(stage.config, model, data)
+        Roles that the stage trains are measured with as its ``own`` node hands them on.
+        """
+        beside = self._given[stage.name].evaluations[of].items()
+        given = {in_view(place, of): self._planned(value) for place, value in beside}
+        inputs = {MEASURED: model, **given}
+        if own:
+            inputs |= {
+                place: Made(own.fingerprint, output)
+                for output in own.outputs
+                if (place := f"models.{output.removeprefix(ROLES)}.load") in inputs
+            }
+        counted = _identities(inputs)
+        config = self._common.views.of(partial(view, stage.config, of), stage.config, also=of)
+        without = self._prints.without_demonstrations(config)
+        plain = self._prints.evaluation(without, counted)
+        if (config.get("data_mix") or {}).get(DEMONSTRATION) is not None:
+            fingerprint = self._prints.evaluation(config, counted)
         else:
             # One that also has the loss on demonstrations serves where none is asked for.
-            fingerprint = self._measured.get(plain, plain)
+            fingerprint = self._common.measured.get(plain, plain)
         if fingerprint not in self._graph.evaluations:
-            fresh = isinstance(model, str) and self._graph.stages[model].fresh
-            node = EvaluationNode(name, fingerprint, stage.config, model, data, fresh)
+            fresh = isinstance(model, Made) and self._graph.stages[model.stage].fresh
+            name = self._name_of(model) + ("" if of == MAIN else f".{of}")
+            node = EvaluationNode(name, fingerprint, config, inputs, fresh, of)
             self._graph.evaluations[fingerprint] = node
             self._graph.order.append(node)
-        self._measured.setdefault(plain, fingerprint)
+        self._common.measured.setdefault(plain, fingerprint)
         return fingerprint
 
-    def _held_out_data(self, stage: StageLike) -> dict[str, str]:
-        """Return stage name → fingerprint of the stages whose rows are measured on."""
-        sources = stage.config.get("sources") or {}
-        held_out = self._prints.held_out_sources(stage.config)
-        writers = [(sources[name] or {}).get("from_stage") for name in held_out]
-        # A stage that is still to come has no rows to measure on; the evaluation says so.
-        return {
-            name: self._placed[name].node.fingerprint for name in writers if name in self._placed
-        }
+    def _name_of(self, model: Reference) -> str:
+        """Return what the evaluation of a model is called."""
+        return self._graph.named(model).rpartition("/")[2]
 
-    def _gate(self, stage: StageLike, fingerprint: str, evaluation: str | None) -> GateEdge | None:
+    def _gate(
+        self,
+        stage: GraphStage,
+        fingerprint: str,
+        before: Mapping[str, str],
+        measured: Mapping[str, str],
+    ) -> GateEdge | None:
         if not stage.gate:
             return None
-        if evaluation is None:
+        of, metric = metric_of(str(stage.gate.get("metric", "pass@1")), stage.config)
+        if of not in measured:
             message = "needs the stage's evaluation, which is switched off: evaluation.problems=100"
             raise ConfigError([Fault(f"stages.{stage.name}.gate", message)])
         return GateEdge(
             stage=fingerprint,
-            evaluation=evaluation,
-            metric=str(stage.gate.get("metric", "pass@1")),
-            at_least=float(stage.gate.get("at_least", 0.0)),
+            evaluation=measured[of],
+            metric=metric,
+            of=of,
+            at_least=_least(stage.gate),
             on_fail=str(stage.gate.get("on_fail", "stop")),
+            rule=stage.gate.get("rule") or "",
+            delta=float(stage.gate.get("delta", 0.0)),
+            relative=bool(stage.gate.get("relative")),
+            mode=str(stage.gate.get("mode", "max")),
+            patience=stage.gate.get("patience"),
+            before=before[of] if stage.gate.get("rule") else None,
         )
 
 
-def _keeps(giver: _Placed | None) -> GateEdge | None:
-    """Return the gate that may put an earlier model in the place of a stage's own."""
-    gate = giver.view.gate if giver is not None else None
-    return gate if gate is not None and gate.on_fail == "keep_previous" else None
+def _identities(inputs: Mapping[str, Input], kept: Sequence[GateEdge] = ()) -> dict[str, Any]:
+    """Return what identifies inputs, with the gates that may put earlier models in their place."""
+    gates = {gate.stage: gate.identity for gate in kept}
+    return {place: identity(value, gates) for place, value in inputs.items()}
 
 
-def evaluates(config: Mapping[str, Any]) -> bool:
-    """Tell whether a stage config asks for evaluations (null or 0 problems do not)."""
-    node = config.get("evaluation")
-    return bool(node) and (node or {}).get("problems", 1) != 0
+def _least(gate: Mapping[str, Any]) -> float | None:
+    """Return the least value that passes a gate, None where a rule alone decides."""
+    given = gate.get("at_least")
+    if given is None:
+        return None if gate.get("rule") else 0.0
+    return float(given)
+
+
+def _is_source(place: str) -> bool:
+    """Tell whether a place holds what a source of rows reads."""
+    return place.startswith("sources.")
 
 
 def _extendable(components: Sequence[ComponentInfo]) -> bool:

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Hashable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from etude.plan.earlier import EarlierStages
 from etude.plan.estimate import StageEstimate, estimate, parameters_of
 from etude.plan.layout import Folders
 from etude.plan.lookup import State, state_of
 from etude.plan.nodes import EvaluationNode, Graph, StageNode, own_overrides
+from etude.plan.others import alike_loads, with_loads
 from etude.plan.quantities import count
+from etude.plan.references import Base, Hub
 from etude.plan.words import Words
 from etude.schema import Schema
 
@@ -47,7 +50,7 @@ class Kinds:
         """Return what a stage will need."""
         kind = self._kind(node)
         if kind not in self._needs:
-            config = {**node.config, "resources": node.resources}
+            config = {**self._config(node), "resources": node.resources}
             self._needs[kind] = estimate(
                 config, node.learner, self.outputs, self.schema, self._earlier
             )
@@ -57,23 +60,23 @@ class Kinds:
         """Return a stage's arithmetic as label → sentence."""
         kind = self._kind(node)
         if kind not in self._said:
-            self._said[kind] = Words(node.config, node.learner, self.schema).sentences()
-        return self._said[kind]
+            self._said[kind] = Words(self._config(node), node.learner, self.schema).sentences()
+        given = " · ".join(self.graph.given(node, models=False))
+        return {**self._said[kind], "given": given} if given else self._said[kind]
 
     def title(self, node: StageNode) -> tuple[str, str]:
         """Return what a stage is (its learner and objective), and its data."""
         kind = self._kind(node)
         if kind not in self._titles:
-            words = Words(node.config, node.learner, self.schema)
+            words = Words(self._config(node), node.learner, self.schema)
             self._titles[kind] = words.title(), words.data()
         return self._titles[kind]
 
     def origin(self, node: StageNode) -> str:
         """Return what a stage starts from: ``← sft``, a folder, or the base model with its size."""
-        if isinstance(node.start, str) and node.start in self.graph.stages:
-            return f"← {self.graph.stages[node.start].name}"
-        if node.start is not None:
-            return f"← {node.start}"
+        start = node.start
+        if not isinstance(start, Base):
+            return f"← {self.graph.named(start)}" + (" (hub)" if isinstance(start, Hub) else "")
         model = node.config.get("model") or {}
         if id(model) not in self._models:
             total, _ = parameters_of(model)
@@ -102,6 +105,10 @@ class Kinds:
         shared = set.intersection(*(set(self.graph.runs[place].overrides) for place in places))
         return [override for override in self._own[places[0]] if override in shared]
 
+    def _config(self, node: StageNode) -> dict[str, Any]:
+        """Return a stage's config in which roles of one model call it by one text."""
+        return with_loads(node.config, alike_loads(node.config, node.inputs))
+
     def _kind(self, node: StageNode) -> Hashable:
         """Return the same for stages whose configs share every node that words and needs read."""
         # The graph keeps its configs alive, so identities stay theirs.
@@ -110,4 +117,5 @@ class Kinds:
             for key, value in node.config.items()
             if key not in _ASIDE
         )
-        return (node.learner, repr(sorted(node.resources.items())), *config)
+        loads = alike_loads(node.config, node.inputs).items()
+        return (node.learner, repr(sorted(node.resources.items())), *loads, *config)

@@ -5,11 +5,21 @@ docs/stages.md describes the folders. Nothing here writes.
 
 from __future__ import annotations
 
-import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from etude.plan import records
+from etude.plan.records import Report, read_json, unsaid
+
+__all__ = ["read_json"]
+
+#: The version of what is written under ``outputs``. What another version wrote is recognised by it,
+#: named and left alone; it counts in fingerprints, so nothing of another version is ever taken up.
+LAYOUT = 3
 
 STAGES = "stages"
 EVALUATIONS = "evaluations"
@@ -22,6 +32,10 @@ DONE = "DONE.json"
 FAILED = "FAILED.json"
 MANIFEST = "manifest.json"
 
+#: What a stage says of itself, and a run of what it stood on.
+STAGE = "stage.json"
+ENVIRONMENT = "environment.json"
+
 
 @dataclass(frozen=True)
 class CheckpointRef:
@@ -30,15 +44,6 @@ class CheckpointRef:
     step: int
     attempt: int
     path: Path
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object in a file, or None where there is none or it is torn."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 class Folders:
@@ -80,15 +85,56 @@ class Folders:
         return self._names[kind]
 
     @cached_property
+    def _abouts(self) -> dict[Path, dict[str, Any]]:
+        """Return what every stage says of itself, by its folder."""
+        folders = stage_folders(self.outputs)
+        read = ((folder, read_json(folder / STAGE, records.STAGE)) for folder in folders)
+        return {folder: about for folder, about in read if about is not None}
+
+    @cached_property
     def lineages(self) -> dict[str, list[tuple[Path, str]]]:
         """Return lineage → (folder, fingerprint) of every stage that says its own."""
         found: dict[str, list[tuple[Path, str]]] = {}
-        for folder in stage_folders(self.outputs):
-            about = read_json(folder / "stage.json") or {}
-            if about.get("lineage") is not None:
+        for folder, about in self._abouts.items():
+            if about.get("lineage") is not None and said_version(about) == LAYOUT:
                 entry = (folder, str(about.get("fingerprint")))
                 found.setdefault(str(about["lineage"]), []).append(entry)
         return found
+
+    @cached_property
+    def plains(self) -> dict[str, list[Path]]:
+        """Return plain print (the fingerprint without code) → the folders of its stages."""
+        found: dict[str, list[Path]] = {}
+        for folder, about in self._abouts.items():
+            if about.get("plain") is not None and said_version(about) == LAYOUT:
+                found.setdefault(str(about["plain"]), []).append(folder)
+        return found
+
+    @cached_property
+    def of_another_version(self) -> dict[str, list[Path]]:
+        """Return stage name → the folders of that name that another version of etude wrote."""
+        found: dict[str, list[Path]] = {}
+        for folder, about in self._abouts.items():
+            if said_version(about) != LAYOUT:
+                found.setdefault(folder.name.rpartition("-")[0], []).append(folder)
+        return found
+
+
+def said_version(about: Mapping[str, Any]) -> Any:
+    """Return the version of the layout that a record says it has; the first said nothing."""
+    return about.get("layout", 1)
+
+
+def version_of(folder: Path) -> Any:
+    """Return the version of the layout that the folder of a stage, an evaluation or a run has.
+
+    The present one where no record says otherwise.
+    """
+    for name in (STAGE, DONE, ENVIRONMENT):
+        about = read_json(folder / name)
+        if about is not None:
+            return said_version(about)
+    return LAYOUT
 
 
 def stage_folder(outputs: Path, name: str, fingerprint: str) -> Path:
@@ -101,14 +147,22 @@ def evaluation_folder(outputs: Path, name: str, fingerprint: str) -> Path:
     return Folders(outputs).evaluation(name, fingerprint)
 
 
-def finished(folder: Path) -> dict[str, Any] | None:
-    """Return DONE.json of a finished folder; None where it is not there or a size differs."""
-    done = read_json(folder / DONE)
-    if done is None or not isinstance(done.get("files"), dict):
+def finished(folder: Path, report: Report = unsaid) -> dict[str, Any] | None:
+    """Return DONE.json of a finished folder; None where it is not there or a size differs.
+
+    ``report`` is told what is wrong with one that is there.
+    """
+    done = read_json(folder / DONE, records.DONE, report)
+    if done is None:
         return None
     for name, entry in done["files"].items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != entry["size"]:
+        try:
+            found: int | None = (folder / name).stat().st_size
+        except OSError:
+            found = None
+        if found != entry["size"]:
+            has = "cannot be found" if found is None else f"has {found:,} bytes"
+            report(f"{folder / name} {has}; it was published with {entry['size']:,}")
             return None
     return done
 
@@ -128,7 +182,7 @@ def checkpoints(folder: Path) -> list[CheckpointRef]:
     for attempt in attempts(folder):
         for path in (attempt / "checkpoints").glob("step_*"):
             step = path.name.removeprefix("step_")
-            if step.isdecimal() and (path / MANIFEST).is_file():
+            if step.isdecimal() and os.path.lexists(path / MANIFEST):
                 found.append(CheckpointRef(int(step), int(attempt.name), path))
     return sorted(found, key=lambda ref: (ref.step, ref.attempt), reverse=True)
 

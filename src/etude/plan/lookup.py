@@ -41,13 +41,13 @@ def state_of(
         done = None if node.fresh else layout.finished(folder)
         if done is None:
             return State("missing", folder)
-        return State("done", folder, seconds=float(done.get("seconds", 0.0)))
+        return State("done", folder, seconds=float(done.get("seconds") or 0.0))
     folder = folders.stage(node.name, node.fingerprint)
     if node.fresh:
         return State("missing", folder)
     done = layout.finished(folder)
     if done is not None:
-        return State("done", folder, int(done["steps"]), float(done.get("seconds", 0.0)))
+        return State("done", folder, int(done.get("steps") or 0), float(done.get("seconds") or 0.0))
     own = layout.checkpoints(folder)
     if own:
         return State("resumable", folder, own[0].step)

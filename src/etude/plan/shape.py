@@ -101,7 +101,10 @@ def shape_of_config(config: Mapping[str, Any], origin: str) -> Shape:
 
     Raises ModelError when the config names no hidden size, layers, heads or vocabulary.
     """
-    config = config.get("text_config") or config
+    inner = config.get("text_config") if isinstance(config, Mapping) else None
+    config = inner if isinstance(inner, Mapping) else config
+    if not isinstance(config, Mapping):
+        raise ModelError(f"{origin} is no mapping of a model's sizes, so they cannot be read.")
     sizes = {name: _first(config, keys) for name, keys in _KEYS.items()}
     for name in ("hidden", "layers", "heads", "vocabulary"):
         if not sizes[name]:
@@ -156,11 +159,19 @@ def shape_of_folder(folder: Path) -> Shape:
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read as a model's config: {error}") from error
     shape = shape_of_config(config, str(path))
-    counted = sum(_stored_parameters(folder))
+    counted = stored_parameters(folder)
     return replace(shape, parameters=counted, exact=True, origin=str(folder)) if counted else shape
+
+
+def stored_parameters(folder: Path) -> int:
+    """Return the elements of all tensors in a folder's safetensors files; 0 where there are none.
+
+    Raises ModelError where one cannot be read.
+    """
+    return sum(_stored_parameters(folder))
 
 
 def size_in_name(name: str) -> int | None:
@@ -187,18 +198,28 @@ def _feed_forward(family: Family, hidden: int, wide: int) -> int:
     return weights + wide * (2 if family.gated else 1) + hidden
 
 
+def stored_names(folder: Path) -> set[str]:
+    """Return the names of the tensors in a folder's safetensors; raises ModelError."""
+    return {name for name, _ in _stored_tensors(folder)}
+
+
 def _stored_parameters(folder: Path) -> Iterator[int]:
     """Yield the elements of each tensor in the folder's safetensors headers."""
+    yield from (size for _, size in _stored_tensors(folder))
+
+
+def _stored_tensors(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield the name of each tensor in the folder's safetensors headers, and its elements."""
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with path.open("rb") as file:
                 length = struct.unpack("<Q", file.read(8))[0]
                 header = json.loads(file.read(min(length, _LONGEST_HEADER)))
-        except (OSError, ValueError, struct.error) as error:
+            names = [name for name in header if name != "__metadata__"]
+            sizes = [math.prod(map(int, header[name]["shape"])) for name in names]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
             raise ModelError(f"{path} is no whole safetensors file: {error}") from error
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                yield math.prod(tensor["shape"])
+        yield from zip(names, sizes, strict=True)
 
 
 def _first(config: Mapping[str, Any], keys: tuple[str, ...]) -> int | None:

@@ -1,4 +1,4 @@
-"""Log-probs and entropies of tokens from logits, in float32 (float64 stays float64)."""
+"""Entropies and the like of tokens from logits, in float32 (float64 stays float64)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,6 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from etude.primitives.masked import as_float
-
-
-def logprobs_of(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Tensor:
-    """Return the log-prob of each label ``[N, T]`` under logits ``[N, T, V]``, ``[N, T]``."""
-    scaled = as_float(logits) / temperature
-    chosen = scaled.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
-    return chosen - scaled.logsumexp(-1)
 
 
 def entropy_of(logits: Tensor, temperature: float = 1.0) -> Tensor:

@@ -28,6 +28,9 @@ class Start:
 class Decoder(Protocol):
     """Runs one wave at a time; rows are numbered 0 … n−1 and n only falls."""
 
+    def suits(self, wave: Wave) -> bool:
+        """Return whether the places this decoder gives the wave's tokens are all within bounds."""
+
     def begin(self, wave: Wave, prefixes: Sequence[int], temperature: float) -> Start:
         """Read the contexts once each, keep their keys and values for every row, and return both.
 

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from etude.rows import Request, Sampled
 
 if TYPE_CHECKING:
     from etude.model.policy import Policy
+    from etude.rollout.logits.interface import Logits
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What tokens are drawn from where several models have a say: how, and their engines by role.
+
+    The engines are of the same kind as the one that samples.
+    """
+
+    part: Logits
+    engines: Mapping[str, Any]
 
 
 class Engine(Protocol):
     """Turns requests into rollouts, with weights of its own that change only when synced."""
 
     def sample(
-        self, requests: Sequence[Request], *, temperature: float | None = None
+        self,
+        requests: Sequence[Request],
+        *,
+        temperature: float | None = None,
+        logits: Combination | None = None,
     ) -> list[Sampled]:
         """Return one rollout for each request, in the order asked.
 
-        ``temperature`` takes the place of the component's for this call.
+        ``temperature`` takes the place of the component's for this call. With ``logits`` tokens are
+        drawn from a combination of models, and their log-probs are those of it. Forced prefixes
+        were drawn by nobody and have log-probs of 0 then.
         """
 
     def sync(self, policy: Policy) -> None:

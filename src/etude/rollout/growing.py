@@ -1,5 +1,5 @@
-"""The decoder of last resort: transformers' own growing cache, for models whose layers do not all
-attend to everything (sliding windows, linear attention) or that a slot cache does not suit.
+"""Transformers' own growing cache, for models whose layers do not all attend to everything
+(sliding windows, chunks) or that a slot cache does not suit.
 
 Contexts are padded on the left, so that every row's next token lies in the same column.
 """
@@ -7,6 +7,7 @@ Contexts are padded on the left, so that every row's next token lies in the same
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from etude.rollout.waves import Wave
 
 
 class GrowingDecoder:
-    """Decodes with the model's modules and a ``DynamicCache``; suits every model that generates."""
+    """Decodes with the model's modules and one ``DynamicCache``, padded on the left."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -28,6 +29,11 @@ class GrowingDecoder:
     def fits(cls, policy: Policy) -> bool:
         """Return True: this is how transformers itself generates."""
         return True
+
+    def suits(self, wave: Wave) -> bool:
+        """Return whether every column is a position that the model has."""
+        limit = getattr(self._policy.causal_lm.config, "max_position_embeddings", None)
+        return limit is None or wave.columns <= limit
 
     def refresh(self) -> None:
         """Nothing is kept beside the policy's weights."""
@@ -53,9 +59,10 @@ class GrowingDecoder:
             use_cache=True,
         )
         owners = torch.tensor(wave.context_of, device=self._device)
-        self._cache.batch_select_indices(owners)
+        self._select(owners)
         self._mask = mask[owners]
         self._positions = (width - starts)[owners]
+        self._pace = torch.ones_like(self._positions)
         return read_start(self._policy, states, contexts, offsets, prefixes, temperature)
 
     def step(self, tokens: Tensor) -> Tensor:
@@ -68,14 +75,18 @@ class GrowingDecoder:
             past_key_values=self._cache,
             use_cache=True,
         )
-        self._positions = self._positions + 1
+        self._positions = self._positions + self._pace
         return self._policy.logits_of(states[:, -1])
 
     def hold(self, rows: Tensor) -> None:
         """Finished rows run on until they leave; their positions stop, so none is out of range."""
-        self._positions[rows] -= 1
+        self._pace[rows] = 0
 
     def keep(self, rows: Tensor) -> None:
         """See :class:`~etude.rollout.decoder.Decoder`."""
-        self._cache.batch_select_indices(rows)
+        self._select(rows)
         self._mask, self._positions = self._mask[rows], self._positions[rows]
+        self._pace = self._pace[rows]
+
+    def _select(self, rows: Any) -> None:
+        self._cache.reorder_cache(rows)

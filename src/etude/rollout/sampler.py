@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,15 +12,14 @@ from etude.errors import ModelError
 from etude.execute.watchdog import progress
 from etude.model.policy import Policy
 from etude.rollout.decoder import Decoder
+from etude.rollout.engine import Combination
+from etude.rollout.joined import JoinedDecoder
 from etude.rollout.page import Page
-from etude.rollout.probe import choose_decoder
+from etude.rollout.probe import Decoders
 from etude.rollout.sampling import Sampling, draw
 from etude.rollout.stops import StopStrings
 from etude.rollout.waves import Wave, cut, up
 from etude.rows import Request, Sampled
-
-if TYPE_CHECKING:
-    from etude.rollout.transformers import Transformers
 
 
 class TransformersEngine:
@@ -30,73 +29,104 @@ class TransformersEngine:
     is sampled beside it; elsewhere a rounding error can tip a draw that lies on the edge.
     """
 
-    def __init__(self, config: Transformers, policy: Policy) -> None:
-        self._config = config
+    def __init__(
+        self,
+        policy: Policy,
+        usual: Sampling,
+        *,
+        stop: Sequence[str],
+        stop_token_ids: Sequence[int],
+        token_budget: int,
+    ) -> None:
+        self._usual = usual
+        self._token_budget = token_budget
         self._policy = policy.inference_copy()
-        self._decoder: Decoder = choose_decoder(self._policy)
-        self._stops = StopStrings(policy.tokenizer, config.stop)
-        stops = sorted(policy.eos_ids | set(config.stop_token_ids))
+        with torch.inference_mode():
+            self._decoders = Decoders(self._policy)
+        self._stops = StopStrings(policy.tokenizer, stop)
+        stops = sorted(policy.eos_ids | set(stop_token_ids))
         self._stop_tokens = torch.tensor(stops, dtype=torch.long, device=policy.device)
 
     def sync(self, policy: Policy) -> None:
         """Take over the policy's present weights."""
         policy.copy_weights_to(self._policy)
         with torch.inference_mode():
-            self._decoder.refresh()
+            self._decoders.refresh()
 
     def close(self) -> None:
         """Free the copy of the weights and the cache."""
-        del self._decoder, self._policy
+        del self._decoders, self._policy
 
     @torch.inference_mode()
     def sample(
-        self, requests: Sequence[Request], *, temperature: float | None = None
+        self,
+        requests: Sequence[Request],
+        *,
+        temperature: float | None = None,
+        logits: Combination | None = None,
     ) -> list[Sampled]:
         """Return one rollout for each request, in the order asked.
 
-        Raises ModelError when a request does not fit the model's positions.
+        Raises ModelError when a request does not fit the model's positions, or a text would be read
+        in two ways as it grows.
         """
-        heat = self._config.temperature if temperature is None else temperature
-        how = Sampling(heat, self._config.top_k, self._config.top_p)
-        self._check(requests)
+        how = self._usual
+        if temperature is not None:
+            how = dataclasses.replace(how, temperature=temperature)
+        engines = [self, *(logits.engines.values() if logits is not None else ())]
+        for engine in engines:
+            engine._check(requests)
         results: dict[int, Sampled] = {}
-        for wave in cut(requests, self._config.token_budget):
-            mine = [requests[row] for row in wave.rows]
-            results |= zip(wave.rows, self._run(wave, mine, how), strict=True)
+        for part in _alike(requests, engines):
+            some = [requests[i] for i in part]
+            for wave in cut(some, self._token_budget // len(engines)):
+                mine = [some[row] for row in wave.rows]
+                rows = [part[row] for row in wave.rows]
+                if logits is None:
+                    found = self._run(self._decoders.of(wave), wave, mine, how)
+                else:
+                    found = self._together(logits, wave, mine, how)
+                results |= zip(rows, found, strict=True)
         return [results[i] for i in range(len(requests))]
 
-    def _run(self, wave: Wave, requests: Sequence[Request], how: Sampling) -> list[Sampled]:
+    def _together(
+        self, logits: Combination, wave: Wave, requests: Sequence[Request], how: Sampling
+    ) -> list[Sampled]:
+        """Sample one wave from a combination of models."""
+        others = {role: each._decoders.of(wave) for role, each in logits.engines.items()}
+        decoder = JoinedDecoder(self._decoders.of(wave), others, logits.part)
+        found = self._run(decoder, wave, requests, how)
+        return [dataclasses.replace(each, combined=decoder.combined) for each in found]
+
+    def _run(
+        self, decoder: Decoder, wave: Wave, requests: Sequence[Request], how: Sampling
+    ) -> list[Sampled]:
         """Sample one wave: a token a row, and rows that have ended leave a block at a time."""
         forced = [0] * len(wave.contexts)
         for request, context in zip(requests, wave.context_of, strict=True):
             forced[context] = max(forced[context], len(request.prefix))
-        start = self._decoder.begin(wave, forced, how.temperature)
+        start = decoder.begin(wave, forced, how.temperature)
         prefix_logprobs = [start.prefix_logprobs[context] for context in wave.context_of]
         page = Page(requests, prefix_logprobs, self._stop_tokens, self._stops)
         logits = start.logits[torch.tensor(wave.context_of, device=self._policy.device)]
         if not bool(page.live.all()):
             slots = page.survivors()
             logits = logits[slots]
-            self._leave(page, slots)
+            _leave(decoder, page, slots)
         while page.rows.numel():
             tokens, logprobs = draw(logits, page.uniforms(), how)
             ended = page.write(tokens, logprobs)
             if ended is not None:
-                self._decoder.hold(ended)
+                decoder.hold(ended)
                 slots = page.survivors()
                 if up(slots.numel()) < up(tokens.numel()) or not slots.numel():
                     tokens = tokens[slots]
-                    self._leave(page, slots)
+                    _leave(decoder, page, slots)
                 if not slots.numel():
                     break
-            logits = self._decoder.step(tokens)
+            logits = decoder.step(tokens)
             progress()
         return page.sampled()
-
-    def _leave(self, page: Page, slots: Tensor) -> None:
-        """Drop the rows whose slots are not named, in the page and in the cache."""
-        page.keep(slots)
-        self._decoder.keep(slots)
 
     def _check(self, requests: Sequence[Request]) -> None:
         limit = getattr(self._policy.causal_lm.config, "max_position_embeddings", None)
@@ -108,7 +138,32 @@ class TransformersEngine:
                     f"may have {request.max_new_tokens}, more than the {limit} positions of "
                     f"{self._policy.name}; lower rollout.max_new_tokens or leave long prompts out"
                 )
+            broken = self._decoders.lengths.breaks_below(need)
+            if broken and broken[-1] >= len(request.prompt):
+                raise ModelError(
+                    f"{self._policy.name} reads all of a text in another way once it is longer "
+                    f"than {broken[-1]} tokens (its rotary embedding switches), so a response that "
+                    f"grows beyond them has no one log-prob; prompt {request.prompt_id} has "
+                    f"{len(request.prompt)} tokens: type rollout.max_new_tokens="
+                    f"{broken[-1] - len(request.prompt)} or less"
+                )
             if not request.prompt:
                 raise ModelError(
                     f"prompt {request.prompt_id} has no tokens, so there is nothing to continue"
                 )
+
+
+def _alike(requests: Sequence[Request], engines: Sequence[TransformersEngine]) -> list[list[int]]:
+    """Return the numbers of requests that may be sampled together: every model reads them alike."""
+    parts: dict[tuple[int, ...], list[int]] = {}
+    for number, request in enumerate(requests):
+        length = len(request.prompt)
+        beyond = tuple(len(each._decoders.lengths.breaks_below(length)) for each in engines)
+        parts.setdefault(beyond, []).append(number)
+    return list(parts.values())
+
+
+def _leave(decoder: Decoder, page: Page, slots: Tensor) -> None:
+    """Drop the rows whose slots are not named, in the page and in the cache."""
+    page.keep(slots)
+    decoder.keep(slots)

@@ -18,9 +18,7 @@ from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 
 from etude.model.policy import Policy
 from etude.rollout.decoder import Start, read_start
-from etude.rollout.waves import Wave, up
-
-_PREFILL_TOKENS = 16384
+from etude.rollout.waves import PREFILL_TOKENS, Wave, up
 
 
 class SlotDecoder:
@@ -41,6 +39,10 @@ class SlotDecoder:
         """Return whether every layer of the model attends to all that came before."""
         layers = DynamicCache(config=policy.causal_lm.config).layers
         return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+    def suits(self, wave: Wave) -> bool:
+        """Return True: no row takes more cells than it has tokens."""
+        return True
 
     def refresh(self) -> None:
         """Nothing is kept beside the policy's weights."""
@@ -199,7 +201,7 @@ def prefills(lengths: Sequence[int]) -> list[tuple[int, list[int]]]:
         if found:
             together, part = found[-1]
             alike = width == together or width <= 192
-            if alike and (len(part) + 1) * width <= _PREFILL_TOKENS:
+            if alike and (len(part) + 1) * width <= PREFILL_TOKENS:
                 found[-1] = (width, [*part, number])
                 continue
         found.append((width, [number]))

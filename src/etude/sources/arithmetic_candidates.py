@@ -13,12 +13,14 @@ import numpy as np
 from etude.component import component, option
 from etude.errors import DataError
 from etude.randomness import generator
-from etude.sources.arithmetic import Arithmetic, ArithmeticRows
+from etude.sources.arithmetic import GENERATED, Arithmetic, ArithmeticRows
+from etude.sources.arithmetic_levels import LEVELS
+from etude.sources.interface import StageRows
 
 COLUMNS = ("id", "prompt", "solution", "solution_correct", "critique", "answer", "level")
 
 
-@component(provides=[f"column:{name}" for name in COLUMNS])
+@component(provides=[*(f"column:{name}" for name in COLUMNS), "characters:300", *GENERATED])
 @dataclass(frozen=True)
 class ArithmeticCandidates:
     """Generated solutions to arithmetic problems, as several models would give, with critiques.
@@ -30,10 +32,14 @@ class ArithmeticCandidates:
     ``arithmetic``.
     """
 
-    seed: int = option(0, "draws the problems, their solutions and the errors of critics", ge=0)
-    levels: int = option(3, "levels 1 to this number are generated", ge=1)
-    problems: int = option(2_000, "problems of a split; 1 is one-shot critique fine-tuning", ge=1)
-    candidates: int = option(3, "solutions to each problem", ge=1)
+    seed: int = option(
+        0, "draws the problems, their solutions and the errors of critics", ge=0, le=2**63 - 1
+    )
+    levels: int = option(3, "levels 1 to this number are generated", ge=1, le=len(LEVELS))
+    problems: int = option(
+        2_000, "problems of a split; 1 is one-shot critique fine-tuning", ge=1, le=10_000_000
+    )
+    candidates: int = option(3, "solutions to each problem", ge=1, le=1000)
     wrong: float = option(0.5, "share of wrong ones among the solutions", ge=0, le=1)
     stated: float = option(
         0.5, "share of solutions that state an answer without working it out", ge=0, le=1
@@ -46,7 +52,7 @@ class ArithmeticCandidates:
     )
 
     def rows(
-        self, split: str, seed: int, folder: Path | None = None, key: str = "arithmetic_candidates"
+        self, split: str, seed: int, folder: StageRows = None, key: str = "arithmetic_candidates"
     ) -> CandidateRows:
         """Return the solutions to the problems of ``train`` or ``test``, problem by problem."""
         problems = Arithmetic(
@@ -56,6 +62,12 @@ class ArithmeticCandidates:
             test_size=self.problems,
         ).rows(split, seed, folder, key)
         return CandidateRows(self, problems, key)
+
+    def first_look(
+        self, split: str, key: str = "arithmetic_candidates"
+    ) -> tuple[CandidateRows, bool]:
+        """Return all rows of a split: they are made in a moment."""
+        return self.rows(split, 0, None, key), True
 
     def files(self) -> list[Path]:
         """Return nothing: the solutions are made, not read."""

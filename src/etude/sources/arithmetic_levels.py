@@ -76,6 +76,23 @@ class Level:
             operands.append(low + offset)
         return Expression(tuple(operands), tuple(operations))
 
+    def code(self, expression: Expression) -> int | None:
+        """Return the code of an expression, None where it is of no problem of this level."""
+        if len(expression.operations) != len(self.operations):
+            return None
+        code, radix = 0, 1
+        for choices, symbol in zip(self.operations, expression.operations, strict=True):
+            if symbol not in choices:
+                return None
+            code += radix * choices.index(symbol)
+            radix *= len(choices)
+        for (low, high), operand in zip(self.operands, expression.operands, strict=True):
+            if not low <= operand <= high:
+                return None
+            code += radix * (operand - low)
+            radix *= high - low + 1
+        return code
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -187,3 +204,12 @@ LEVELS: tuple[Level, ...] = (
     Level(("*", "+-"), ((10, 99), (2, 9), (10, 99)), "a product, then a sum or a difference"),
     Level(("*",), ((10, 99), (11, 99)), "two digits times two digits"),
 )
+
+
+def level_of(expression: Expression) -> tuple[int, int] | None:
+    """Return (level, code) of an expression, None where it belongs to no level."""
+    for number, level in enumerate(LEVELS, 1):
+        code = level.code(expression)
+        if code is not None:
+            return number, code
+    return None

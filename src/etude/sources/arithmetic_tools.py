@@ -7,8 +7,9 @@ from pathlib import Path
 
 from etude.component import component, option
 from etude.randomness import generator
-from etude.sources.arithmetic import Arithmetic
-from etude.sources.arithmetic_levels import APPLY, Expression
+from etude.sources.arithmetic import GENERATED, Arithmetic
+from etude.sources.arithmetic_levels import APPLY, LEVELS, Expression
+from etude.sources.interface import StageRows
 from etude.sources.turns import COLUMNS, Conversations, TurnRows
 from etude.tool_calls import Call, write_call
 
@@ -23,7 +24,13 @@ TOOLS = [
 SYSTEM = "; ".join(f"{tool['name']}({', '.join(tool['parameters'])})" for tool in TOOLS)
 
 
-@component(provides=[f"column:{name}" for name in (*COLUMNS, "solution", "level")])
+@component(
+    provides=[
+        *(f"column:{name}" for name in (*COLUMNS, "solution", "level")),
+        "characters:480",
+        *GENERATED,
+    ],
+)
 @dataclass(frozen=True)
 class ArithmeticTools:
     """Generated arithmetic worked out with tools, each turn of the assistant a row of its own.
@@ -33,16 +40,20 @@ class ArithmeticTools:
     collected ones do. Problems are those of the source ``arithmetic``.
     """
 
-    seed: int = option(0, "draws the problems and the failures", ge=0)
-    levels: int = option(3, "levels 1 to this number are generated", ge=1)
-    train_size: int = option(1_000, "most problems of each level in the split train", ge=1)
-    test_size: int = option(200, "most problems of each level in the split test", ge=1)
+    seed: int = option(0, "draws the problems and the failures", ge=0, le=2**63 - 1)
+    levels: int = option(3, "levels 1 to this number are generated", ge=1, le=len(LEVELS))
+    train_size: int = option(
+        1_000, "most problems of each level in the split train", ge=1, le=10_000_000
+    )
+    test_size: int = option(
+        200, "most problems of each level in the split test", ge=1, le=10_000_000
+    )
     failures: float = option(
         0.3, "share of training conversations that begin with a failed call", ge=0, le=1
     )
 
     def rows(
-        self, split: str, seed: int, folder: Path | None = None, key: str = "arithmetic_tools"
+        self, split: str, seed: int, folder: StageRows = None, key: str = "arithmetic_tools"
     ) -> TurnRows:
         """Return the assistant's turns of ``train`` or ``test``, conversations in mixed order."""
         problems = Arithmetic(
@@ -58,6 +69,10 @@ class ArithmeticTools:
             messages = conversation(problem, self.seed, failures)
             found.append({"id": str(problem), "messages": messages, "tools": TOOLS, "level": level})
         return TurnRows(found, key)
+
+    def first_look(self, split: str, key: str = "arithmetic_tools") -> tuple[TurnRows, bool]:
+        """Return all rows of a split: they are made in a moment."""
+        return self.rows(split, 0, None, key), True
 
     def files(self) -> list[Path]:
         """Return nothing: the conversations are made, not read."""

@@ -1,4 +1,4 @@
-"""Tables that the library `datasets` reads: hub sets, Parquet and CSV, memory-mapped by it."""
+"""Tables that the library `datasets` reads: hub sets and Parquet, memory-mapped by it."""
 
 from __future__ import annotations
 
@@ -30,21 +30,25 @@ class ArrowTable:
         """Return one column of every row."""
         return list(self._dataset[name])
 
+    def where(self, position: int) -> str:
+        """Return the number of a row."""
+        return f"row {position + 1}"
 
-def load_files(kind: str, paths: Sequence[Path], key: str) -> ArrowTable:
-    """Return local Parquet or CSV files as one table; raises DataError when they cannot be read."""
+
+def load_parquet(paths: Sequence[Path], key: str) -> ArrowTable:
+    """Return local Parquet files as one table; raises DataError when they cannot be read."""
     import datasets
     from datasets.exceptions import DatasetGenerationError
 
     datasets.disable_progress_bars()
     try:
         loaded = datasets.load_dataset(
-            kind, data_files=[str(path.resolve()) for path in paths], split="train"
+            "parquet", data_files=[str(path.resolve()) for path in paths], split="train"
         )
     except (DatasetGenerationError, OSError, ValueError) as error:
         cause = error.__cause__ or error
         names = ", ".join(path.name for path in paths)
-        raise DataError(f"sources.{key}: {names} cannot be read as {kind}: {cause}") from error
+        raise DataError(f"sources.{key}: {names} cannot be read as Parquet: {cause}") from error
     return ArrowTable(loaded)
 
 

@@ -1,19 +1,20 @@
-"""From a file's columns to the names recipes use: mapping, answers inside a text, filters."""
+"""From a file's columns to the names recipes use: mapping, answers inside a text, levels."""
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from etude.component import option
 from etude.errors import DataError
+from etude.sources.messages import read_messages
+from etude.sources.place import Place
+from etude.sources.text import TEXTS, Unreadable, as_text, shown
 
 
 class Table(Protocol):
@@ -28,43 +29,20 @@ class Table(Protocol):
     def column(self, name: str) -> list[Any]:
         """Return one column of every row."""
 
-
-OPERATIONS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "in": lambda value, wanted: value in wanted,
-    "not in": lambda value, wanted: value not in wanted,
-    "contains": lambda value, wanted: wanted in value,
-    "matches": lambda value, wanted: re.search(wanted, str(value)) is not None,
-}
+    def where(self, position: int) -> str:
+        """Return what a person finds a row by: its file and line, or its number."""
 
 
-@dataclass(frozen=True)
-class Condition:
-    """A row is kept where ``<column> <op> <value>`` holds; a row without a value is dropped."""
-
-    column: str = option("", "a column of the file, or a mapped name")
-    op: str = option("==", "how it is compared", choices=tuple(OPERATIONS))
-    value: Any = option(None, "what it is compared with (a list for in and not in)")
-
-    def holds(self, value: Any) -> bool:
-        """Return whether a value passes; raises TypeError where the two cannot be compared."""
-        return value is not None and bool(OPERATIONS[self.op](value, self.value))
-
-
-def resolve(names: str, wanted: str, available: Sequence[str], where: str, key: str) -> str:
-    """Return the file's column for ``wanted``: the first of ``a|b|c`` that is there.
+def resolve(names: str, wanted: str, available: Sequence[str], where: str, key: str) -> Place:
+    """Return where ``wanted`` stands: the first place of ``a|b.c`` whose column is there.
 
     Raises DataError with the near spelling and the override that names the right column.
     """
     choices = [names] if names in available else names.split("|")
     for choice in choices:
-        if choice in available:
-            return choice
+        place = Place.read(choice, available)
+        if place is not None:
+            return place
     near = [
         match
         for choice in [*choices, wanted]
@@ -79,59 +57,64 @@ def resolve(names: str, wanted: str, available: Sequence[str], where: str, key: 
     )
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How values are read: which rule makes text of a column, whose a message is, what is left out.
+
+    ``answer_pattern`` finds the answer inside the answer's text: its last match's first group is
+    the answer, and where solution and answer are one column, what stands before that match is the
+    solution. ``remove`` is deleted from solutions.
+    """
+
+    rules: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+    answer_pattern: re.Pattern[str] | None = None
+    remove: re.Pattern[str] | None = None
+
+
 class MappedRows(Sequence[Mapping[str, Any]]):
     """A table under the names recipes use; rows are mapped when they are read.
 
-    ``positions`` are the table's rows that count (None: all). ``answer_pattern`` finds the answer
-    inside the answer's text: its last match's first group is the answer, and where solution and
-    answer are one column, what stands before that match is the solution.
+    ``positions`` are the table's rows that count (None: all).
     """
 
     def __init__(
         self,
         table: Table,
-        columns: Mapping[str, str],
+        columns: Mapping[str, Place],
+        reading: Reading | None = None,
         *,
         key: str,
         split: str,
         positions: NDArray[np.int64] | None = None,
-        answer_pattern: re.Pattern[str] | None = None,
-        remove: re.Pattern[str] | None = None,
     ) -> None:
         self._table = table
         self._columns = dict(columns)
+        self._reading = reading or Reading()
         self._key = key
         self._split = split
         self._positions = positions
-        self._answer_pattern = answer_pattern
-        self._remove = remove
         self._shared = "solution" in columns and columns["solution"] == columns.get("answer")
 
     def __len__(self) -> int:
         return len(self._table) if self._positions is None else len(self._positions)
 
     def __getitem__(self, position: int) -> Mapping[str, Any]:  # type: ignore[override]
-        """Return one row under its mapped names; raises DataError where it has no prompt."""
+        """Return one row under its mapped names; raises DataError where a value does not fit."""
         if not 0 <= position < len(self):
             raise IndexError(position)
-        place = position if self._positions is None else int(self._positions[position])
+        place = self._place(position)
         raw = self._table[place]
-        row = {name: raw.get(column) for name, column in self._columns.items()}
+        row = {name: self._value(name, raw, position) for name in self._columns}
         row["id"] = f"{self._split}-{place}" if row.get("id") is None else str(row["id"])
-        for name in ("prompt", "solution", "answer"):
-            if name in row:
-                row[name] = as_text(row[name], joined=name == "answer")
-        self._split_answer(row)
+        self._split_answer(row, position)
         solution = row.get("solution")
-        if self._remove is not None and solution:
-            row["solution"] = self._remove.sub("", solution)
-        if "level" in row:
-            row["level"] = as_level(row["level"])
-        if "prompt" in self._columns and not row.get("prompt"):
-            raise DataError(
-                f"sources.{self._key}: row {row['id']} of the split {self._split} has no prompt"
-                f" (column '{self._columns['prompt']}')"
-            )
+        if self._reading.remove is not None and solution:
+            row["solution"] = self._reading.remove.sub("", solution)
+        if "prompt" in self._columns and not (row.get("prompt") or "").strip():
+            state = "null" if row["prompt"] is None else "empty"
+            raise self.refusal(position, "prompt", Unreadable(f"is {state}"))
         return row
 
     def column(self, name: str, positions: Iterable[int] | None = None) -> Sequence[Any]:
@@ -144,31 +127,53 @@ class MappedRows(Sequence[Mapping[str, Any]]):
         places = range(len(self)) if positions is None else positions
         return [self[int(place)][name] for place in places]
 
-    def _split_answer(self, row: dict[str, Any]) -> None:
+    def refusal(self, position: int, name: str, problem: Unreadable) -> DataError:
+        """Return the error for a value of a row: where it stands, and what may be typed."""
+        place = self._columns.get(name)
+        of = "" if place is None else f", column '{place}'"
+        shown_as = "" if place is None or str(place) == name else f" (for {name})"
+        fixes = [
+            f"\n  sources.{self._key}.{fix}".replace("{name}", name).replace("COLUMN", str(place))
+            for fix in problem.fixes
+        ]
+        row = self._table.where(self._place(position))
+        return DataError(f"sources.{self._key}: {row}{of}{shown_as} {problem}{''.join(fixes)}")
+
+    def _place(self, position: int) -> int:
+        return position if self._positions is None else int(self._positions[position])
+
+    def _value(self, name: str, raw: Mapping[str, Any], position: int) -> Any:
+        """Return a column's value as whoever reads it expects it."""
+        try:
+            value = self._columns[name].of(raw)
+            rule = self._reading.rules.get(name)
+            if name == "messages":
+                return (
+                    None
+                    if value is None
+                    else read_messages(value, self._reading.roles, self._reading.left_out)
+                )
+            if name == "level":
+                return as_level(value)
+            if name == "id":
+                return as_text(value)
+            return as_text(value, rule) if name in TEXTS or rule is not None else value
+        except Unreadable as problem:
+            raise self.refusal(position, name, problem) from problem
+
+    def _split_answer(self, row: dict[str, Any], position: int) -> None:
         text = row.get("answer")
-        if self._answer_pattern is None or text is None:
+        pattern = self._reading.answer_pattern
+        if pattern is None or not isinstance(text, str):
             return
-        matches = list(self._answer_pattern.finditer(text))
+        matches = list(pattern.finditer(text))
         if matches:
             row["answer"] = matches[-1].group(1).strip()
             if self._shared:
                 row["solution"] = text[: matches[-1].start()].rstrip()
         elif self._shared:
-            raise DataError(
-                f"sources.{self._key}: row {row['id']} of the split {self._split}: the pattern"
-                f" {self._answer_pattern.pattern!r} finds no answer in its text {text[-60:]!r}:"
-                f" type sources.{self._key}.answer_pattern=REGEX"
-            )
-
-
-def as_text(value: Any, *, joined: bool) -> str | None:
-    """Return a column as text: 51.0 as ``51``, a list joined by commas or its first entry."""
-    if isinstance(value, (list, tuple)):
-        texts = [as_text(item, joined=joined) or "" for item in value]
-        return ", ".join(texts) if joined else (texts[0] if texts else None)
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return None if value is None else str(value)
+            missing = f"holds no answer that {pattern.pattern!r} finds: {text[-60:]!r}"
+            raise self.refusal(position, "answer", Unreadable(missing, "answer_pattern=REGEX"))
 
 
 def as_level(value: Any) -> int | None:
@@ -176,31 +181,9 @@ def as_level(value: Any) -> int | None:
     if isinstance(value, str):
         found = re.search(r"\d+", value)
         return int(found.group()) if found else None
-    return None if value is None else int(value)
-
-
-def kept_positions(
-    table: Table,
-    conditions: Sequence[Condition],
-    columns: Mapping[str, str],
-    key: str,
-) -> NDArray[np.int64]:
-    """Return the positions of the rows that every condition keeps."""
-    keep = np.ones(len(table), dtype=bool)
-    for number, condition in enumerate(conditions):
-        name = columns.get(condition.column, condition.column)
-        if name not in table.column_names:
-            near = get_close_matches(name, [*table.column_names, *columns], 1, 0.6)
-            raise DataError(
-                f"sources.{key}.filter[{number}]: there is no column '{condition.column}'; there"
-                f" are {', '.join(table.column_names)}."
-                + (f" Did you mean {near[0]}?" if near else "")
-            )
-        try:
-            keep &= np.array([condition.holds(value) for value in table.column(name)], dtype=bool)
-        except (TypeError, re.error) as error:
-            raise DataError(
-                f"sources.{key}.filter[{number}]: '{condition.column} {condition.op}"
-                f" {condition.value!r}' cannot be evaluated: {error}"
-            ) from error
-    return np.flatnonzero(keep)
+    if value is None:
+        return None
+    whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    if not whole:
+        raise Unreadable(f"is {shown(value)}, not a level (a whole number, or text with one)")
+    return int(value)

@@ -27,13 +27,35 @@ class Rows(Protocol):
         """
 
 
+#: Where earlier stages wrote the rows that a source reads: one folder, or one for each stage.
+StageRows = Path | tuple[Path, ...] | None
+
+
+#: What a source provides that is :class:`Parametric`; a curriculum that has rows made requires it.
+PARAMETRIC = "rows:parameters"
+
+
+class Parametric(Protocol):
+    """A source that also makes rows on demand, from parameters that are any numbers in a range."""
+
+    def parameters(self) -> Mapping[str, tuple[float, float]]:
+        """Return what :meth:`generate` reads: name → (least value, greatest value)."""
+
+    def generate(self, parameters: Mapping[str, float], key: int) -> Mapping[str, Any]:
+        """Return a row like those of the split ``train``, never one that is held out.
+
+        ``key`` decides everything random in it: equal arguments give equal rows. Raises DataError
+        for parameters that there are not or that are out of range.
+        """
+
+
 class Source(Protocol):
     """A component of the group ``sources``: where rows come from."""
 
-    def rows(self, split: str, seed: int, folder: Path | None = None, key: str = "NAME") -> Rows:
+    def rows(self, split: str, seed: int, folder: StageRows = None, key: str = "NAME") -> Rows:
         """Return the rows of ``split``; the same arguments give the same rows in the same order.
 
-        ``folder`` is where an earlier stage wrote rows, for a source that reads a stage. ``key``
+        ``folder`` is where earlier stages wrote rows, for a source that reads stages. ``key``
         is the name of the source in the config and only serves messages. Raises DataError.
         """
 

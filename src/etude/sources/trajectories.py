@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
 
 from etude.component import Need, component, option
+from etude.sources.columns import MappedRows
 from etude.sources.dataset import Dataset
+from etude.sources.interface import Rows
 from etude.sources.turns import COLUMNS, TurnRows
 
 #: What a turn may be to those who learn it: the column its text stands in.
@@ -29,19 +29,16 @@ class Trajectories(Dataset):
     it; the tools come from a column ``tools`` or from a JSON list in the system message.
     """
 
-    needs_prompt: ClassVar[bool] = False
-
-    columns: dict[str, str] = option(
+    columns: dict[str, str | None] = option(
         {"messages": "messages|conversations"},
-        "name recipes use → column in the file (a|b: the first that is there)",
+        "name recipes use → column in the file (a|b: the first that is there; a.b.0: inside its"
+        " values), null: none",
     )
     reply_as: str = option("tool", "role that replies of tools have for the chat template")
     turn_as: str = option(
         "solution", "the column of a turn's text: solution | critique", choices=KINDS
     )
 
-    def rows(  # type: ignore[override]
-        self, split: str, seed: int, folder: Path | None = None, key: str = "NAME"
-    ) -> TurnRows:
-        """Return the assistant's turns of a split, conversations in file order."""
-        return TurnRows(super().rows(split, seed, folder, key), key, self.reply_as, self.turn_as)
+    def shaped(self, mapped: MappedRows, key: str) -> Rows:
+        """Return the assistant's turns of conversations, in file order."""
+        return TurnRows(mapped, key, self.reply_as, self.turn_as)

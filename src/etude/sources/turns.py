@@ -114,6 +114,6 @@ def listed_tools(system: str | None) -> list[Any]:
     """Return the tools a system message lists as JSON; none where it is other text."""
     try:
         tools = json.loads(system or "[]")
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return []  # a system message in words lists no tools
     return tools if isinstance(tools, list) else []

@@ -7,35 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etude.component import component, option
+from etude.component import component
 from etude.errors import ConfigError, Fault
 from etude.tracker.interface import Following
 from etude.tracker.login import mode_here
+from etude.tracker.wandb_settings import WandbSettings
 
 
 @component()
 @dataclass(frozen=True)
-class Wandb:
+class Wandb(WandbSettings):
     """Weights & Biases, one run a stage; offline where nobody is logged in."""
-
-    mode: str = option(
-        "auto",
-        "auto: online where logged in, else offline; online; offline; off",
-        kind="execution",
-        choices=("auto", "online", "offline", "off"),
-    )
-    project: str = option("etude", "project that runs go to", kind="execution")
-    entity: str | None = option(None, "user or team; null: your default", kind="execution")
-    group: str | None = option(
-        None, "group of the run's stages; null: the run's name", kind="execution"
-    )
-    tags: list[str] = option([], "tags of every stage", kind="execution")
-    samples: int = option(
-        64, "rows of the samples table logged at the end of a stage", kind="execution", ge=0
-    )
-    directory: str | None = option(
-        None, "folder that W&B makes its wandb/ folder in; null: outputs", kind="execution"
-    )
 
     def observer(self, root: Mapping[str, Any], warn: Callable[[str], None]) -> Following | None:
         """Return what follows a run, or None when W&B is off.

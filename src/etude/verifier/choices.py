@@ -9,7 +9,7 @@ from functools import cached_property
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, Verdict
 from etude.verifier.extract import final_text
-from etude.verifier.interface import Verifier
+from etude.verifier.interface import THOUGHT, Verifier
 
 _FORMAT = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
 
@@ -17,7 +17,7 @@ _FORMAT = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTA
 @component(
     source="arXiv 2505.24718",
     requires=(Need("column:answer", why="to know the right choices"),),
-    provides=("part:accuracy", "part:choices", "part:format", "part:length"),
+    provides=("part:accuracy", "part:choices", "part:format", "part:length", THOUGHT),
 )
 @dataclass(frozen=True)
 class Choices(Verifier):
@@ -33,6 +33,7 @@ class Choices(Verifier):
     pattern: str | None = option(
         r"(?s)<answer>(.*?)</answer>",
         "regex whose group holds the options (its last match); null: markers, box, or all the text",
+        form="regex",
     )
     case: bool = option(True, "upper and lower case differ")
 
@@ -44,6 +45,11 @@ class Choices(Verifier):
         """Return the options a text names; none for an empty text."""
         bare = re.sub(r"\s+", "", text if self.case else text.casefold())
         return frozenset(bare.split(",")) if bare else frozenset()
+
+    def gold_fault(self, gold: str) -> str | None:
+        """Return why a right answer cannot be compared with: it names no option."""
+        named = all(self.options(gold)) and bool(self.options(gold))
+        return None if named else f"names no options (A,C): {gold[:60]!r}"
 
     def judge(self, candidate: Candidate) -> Verdict:
         """Return the verdict; raises ValueError (the row crashes) when its answer is empty."""

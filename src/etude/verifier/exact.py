@@ -10,12 +10,12 @@ from functools import cached_property
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, StopReason, Verdict
 from etude.verifier.extract import final_text
-from etude.verifier.interface import Verifier
+from etude.verifier.interface import THOUGHT, Verifier
 
 
 @component(
     requires=(Need("column:answer", why="to compare the answer with"),),
-    provides=("part:accuracy", "part:format", "part:length"),
+    provides=("part:accuracy", "part:format", "part:length", THOUGHT),
 )
 @dataclass(frozen=True)
 class Exact(Verifier):
@@ -27,7 +27,9 @@ class Exact(Verifier):
     """
 
     pattern: str | None = option(
-        None, "regex whose group holds the answer (its last match); null: markers, or all the text"
+        None,
+        "regex whose group holds the answer (its last match); null: markers, or all the text",
+        form="regex",
     )
     case: bool = option(False, "upper and lower case differ")
     punctuation: bool = option(False, "full stops, quotes and the like around the answer count")
@@ -42,6 +44,10 @@ class Exact(Verifier):
         if not self.case:
             text = text.casefold()
         return text if self.punctuation else text.strip(" .,;:!?\"'`*$")
+
+    def gold_fault(self, gold: str) -> str | None:
+        """Return why a right answer cannot be compared with: nothing of it counts."""
+        return None if self.normal(gold) else f"holds nothing that counts: {gold[:60]!r}"
 
     def judge(self, candidate: Candidate) -> Verdict:
         """Return the verdict on one answer."""

@@ -1,30 +1,66 @@
 """What a verifier is, and what opening one gives: rows in, verdicts out, whatever happens to them.
 
-A verifier is a pure function of a candidate that runs in a worker process. Whatever a row does to
-its worker (hang, exit, exhaust its memory) becomes that row's outcome; no other row is touched.
+Most are pure functions of a candidate that run in worker processes (:class:`Verifier`). Whatever a
+row does to its worker (hang, exit, exhaust its memory) becomes that row's outcome; no other row is
+touched. One that asks models, wraps others of any kind or has state judges in the process of the
+stage (:class:`etude.verifier.opened.OpenedVerifier`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Protocol
 
-from etude.component import option
+from etude.built import components
+from etude.component import Need, option
+from etude.errors import VerifierError
 from etude.rows import Candidate, Outcome, Verdict
+from etude.verifier.host import Host, host_of
+from etude.verifier.pool import Pool
 
 #: Whether a verifier looks at one answer or needs every answer to a prompt together.
 Unit = Literal["row", "group"]
 
 
+#: What every verifier that runs in workers may give beside its own parts.
+THOUGHT = Need("part:thought", when="thought == true")
+
+
+def sound(verdict: Verdict) -> Verdict:
+    """Return a verdict whose parts are finite numbers; one with a part that is none is a failure.
+
+    Such a part is the verifier's own mistake. Left in, one row's nan would be the reward of its
+    whole group. A part on spans is the sum of their values.
+    """
+    for name, spans in verdict.spans.items():
+        for start, end, value in spans:
+            if not 0 <= start < end or not math.isfinite(value):
+                why = "which has to be (start, end, value), 0 <= start < end, a finite value"
+                told = f"part '{name}' has the span ({start}, {end}, {value}), {why}"
+                return Verdict(Outcome.CRASHED, {}, verdict.extracted, told)
+    if verdict.spans:
+        sums = {name: math.fsum(v for _, _, v in found) for name, found in verdict.spans.items()}
+        verdict = replace(verdict, parts={**verdict.parts, **sums})
+    bad = [name for name, value in verdict.parts.items() if not math.isfinite(value)]
+    if not bad:
+        return verdict
+    told = ", ".join(f"part '{name}' is {verdict.parts[name]}" for name in bad)
+    return Verdict(Outcome.CRASHED, {}, verdict.extracted, f"{told}, which is no finite number")
+
+
 class Judge(Protocol):
     """An opened verifier: batches of candidates in, verdicts in the same order out."""
 
-    counts: dict[Outcome, int]
-    """Verdicts of each outcome since the judge was opened."""
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        """Return the verdicts of each outcome since the judge was opened."""
 
-    seconds: list[float]
-    """Wall-clock seconds each candidate of the last batch took."""
+    @property
+    def seconds(self) -> Sequence[float]:
+        """Return the wall-clock seconds that each candidate of the last batch took."""
 
     def verify(self, candidates: Sequence[Candidate]) -> list[Verdict]:
         """Return one verdict a candidate; raises VerifierError only when nothing can be judged."""
@@ -34,7 +70,58 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
-class Verifier:
+class Readable:
+    """What every verifier tells of rows before it judges answers to them."""
+
+    def unreadable(self, columns: Mapping[str, Any]) -> str | None:
+        """Return why a row's right answer cannot be read (``is null``), None where it can.
+
+        A row like that is never judged: no answer to it is right or wrong. Where the answer is a
+        list each of its entries is right, and has to be readable; what a verifier wraps has to be
+        able to read it, too.
+        """
+        own = self._gold_problem(columns) if self._compares else None
+        if own is not None:
+            return own
+        found = (wrapped.unreadable(columns) for wrapped in self.wrapped)
+        return next((problem for problem in found if problem is not None), None)
+
+    def _gold_problem(self, columns: Mapping[str, Any]) -> str | None:
+        gold = columns.get("answer")
+        golds = gold if isinstance(gold, (list, tuple)) else [gold]
+        if not golds:
+            return "is an empty list"
+        for each in golds:
+            problem = "is null" if each is None else self.gold_fault(str(each))
+            if problem is not None:
+                return problem
+        return None
+
+    @property
+    def _compares(self) -> bool:
+        declaration = getattr(self, "declaration", None)
+        return declaration is not None and any(
+            need.what == "column:answer" for need in declaration.requires
+        )
+
+    @cached_property
+    def wrapped(self) -> tuple[Readable, ...]:
+        """Return the verifiers that this one holds, those in them included."""
+        _, *inside = components(self, "")
+        return tuple(each for _, each in inside if isinstance(each, Readable))
+
+    def gold_fault(self, gold: str) -> str | None:
+        """Return why a right answer cannot be compared with, None where it can."""
+        return None if gold.strip() else "is empty"
+
+    @property
+    def title(self) -> str:
+        """Return what messages call it."""
+        return f"verifier {type(self).__qualname__}"
+
+
+@dataclass(frozen=True)
+class Verifier(Readable):
     """The base of verifiers that run in workers: the limits of a row, and how to open one.
 
     A subclass implements :meth:`judge`, or :meth:`judge_group` with ``unit = "group"`` when it
@@ -44,8 +131,46 @@ class Verifier:
 
     unit: ClassVar[Unit] = "row"
 
-    timeout: float = option(5.0, "wall-clock seconds a row may take (a group: all its rows)", gt=0)
-    memory: int = option(4096, "MiB of address space a worker may take", ge=256)
+    timeout: float = option(
+        5.0, "wall-clock seconds a row may take (a group: all its rows)", gt=0, le=86_400
+    )
+    memory: int = option(4096, "MiB of address space a worker may take", ge=256, le=10_000_000)
+    after: str | None = option(
+        None,
+        "read only what follows the last of this text (</think>), and nothing where it is missing; "
+        "null: all",
+    )
+    thought: bool = option(
+        False,
+        "give the part thought: 1 where an answer holds <think> and </think> once each, in order",
+    )
+
+    def verdicts(self, candidates: Sequence[Candidate]) -> list[Verdict]:
+        """Return verdicts on answers that belong together, read as ``after`` says.
+
+        This is what workers run. The part ``thought`` is that of the whole answers. Raises
+        ValueError (the rows crash) where the right answer cannot be read.
+        """
+        for candidate in candidates:
+            if (problem := self.unreadable(candidate.columns)) is not None:
+                raise ValueError(f"the row's right answer (column answer) {problem}")
+        read = [self._read(candidate) for candidate in candidates]
+        found = [
+            _moved(verdict, len(whole.response) - len(part.response))
+            for verdict, whole, part in zip(self._judged(read), candidates, read, strict=True)
+        ]
+        if not self.thought:
+            return found
+        return [
+            replace(each, parts={**each.parts, "thought": float(thinks(candidate.response))})
+            for each, candidate in zip(found, candidates, strict=True)
+        ]
+
+    def _read(self, candidate: Candidate) -> Candidate:
+        if not self.after:
+            return candidate
+        _, mark, rest = candidate.response.rpartition(self.after)
+        return replace(candidate, response=rest if mark else "")
 
     def judge(self, candidate: Candidate) -> Verdict:
         """Return the verdict on one answer; pure, and run in a worker."""
@@ -57,11 +182,54 @@ class Verifier:
             raise TypeError(f"{type(self).__qualname__} defines neither judge nor judge_group")
         return [self.judge(candidate) for candidate in candidates]
 
+    def _judged(self, candidates: Sequence[Candidate]) -> list[Verdict]:
+        """Return verdicts; of several right answers the one that fits counts."""
+        if self.unit == "group":
+            return list(self.judge_group(candidates))
+        return [self._best(candidate) for candidate in candidates]
+
+    def _best(self, candidate: Candidate) -> Verdict:
+        golds = candidate.columns.get("answer")
+        if not isinstance(golds, (list, tuple)):
+            return self.judge_group([candidate])[0]
+        found: list[Verdict] = []
+        for gold in golds:
+            one = replace(candidate, columns={**candidate.columns, "answer": gold})
+            found.append(self.judge_group([one])[0])
+            if found[-1].outcome is Outcome.CORRECT:
+                break
+        return max(found, key=lambda verdict: verdict.outcome is Outcome.CORRECT)
+
     def warm(self) -> None:
         """Import what judging needs; run once in each worker, outside any row's clock."""
 
-    def open(self, workers: int = 1) -> Judge:
-        """Return a judge with ``workers`` processes, started when the first rows come."""
-        from etude.verifier.pool import Pool
+    def open(self, host: Host | int = 1) -> Judge:
+        """Return a judge with the host's number of processes, started when the first rows come.
 
-        return Pool(self, workers)
+        A number stands for a host with so many and nothing else. What it wraps judges in the same
+        processes; raises VerifierError where that has to be opened.
+        """
+        for each in self.wrapped:
+            if not isinstance(each, Verifier):
+                raise VerifierError(
+                    f"{self.title} runs in worker processes and wraps {each.title}, which judges in"
+                    " the process of the stage; it has to be an OpenedVerifier itself"
+                )
+        return Pool(self, host_of(host).workers)
+
+
+def _moved(verdict: Verdict, by: int) -> Verdict:
+    """Return a verdict on the end of a response with its spans counted from the beginning."""
+    if not by or not verdict.spans:
+        return verdict
+    spans = {
+        name: [(start + by, end + by, value) for start, end, value in found]
+        for name, found in verdict.spans.items()
+    }
+    return replace(verdict, spans=spans)
+
+
+def thinks(text: str) -> bool:
+    """Return whether a text holds one ``<think>`` and, behind it, one ``</think>``."""
+    once = text.count("<think>") == 1 and text.count("</think>") == 1
+    return once and text.index("<think>") < text.index("</think>")

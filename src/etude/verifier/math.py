@@ -12,7 +12,7 @@ from typing import Any
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, StopReason, Verdict
 from etude.verifier.extract import final_text
-from etude.verifier.interface import Verifier
+from etude.verifier.interface import THOUGHT, Verifier
 
 _IGNORED = re.compile(r"(?<!\\)\\[!,;: ]|\\left(?![a-z])|\\right(?![a-z])|[\s$]")
 _WRAPPER = re.compile(r"\\(?:text|mbox|mathrm|textbf)\s*(?=\{)")
@@ -31,7 +31,7 @@ def normal(text: str) -> str:
 @component(
     source="math-verify (github.com/huggingface/Math-Verify)",
     requires=(Need("column:answer", why="to compare the answer with"),),
-    provides=("part:accuracy", "part:format", "part:length"),
+    provides=("part:accuracy", "part:format", "part:length", THOUGHT),
 )
 @dataclass(frozen=True)
 class Math(Verifier):
@@ -43,11 +43,13 @@ class Math(Verifier):
     stood in a box or after a marker.
     """
 
-    timeout: float = option(10.0, "wall-clock seconds a row may take", gt=0)
+    timeout: float = option(10.0, "wall-clock seconds a row may take", gt=0, le=86_400)
     pattern: str | None = option(
-        None, "regex whose group holds the answer (its last match); null: box, marker, or the text"
+        None,
+        "regex whose group holds the answer (its last match); null: box, marker, or the text",
+        form="regex",
     )
-    precision: int = option(6, "decimal places to which decimals are compared", ge=0)
+    precision: int = option(6, "decimal places to which decimals are compared", ge=0, le=300)
     percent: bool = option(True, "a percentage answers for its number: 17% is 17")
 
     @cached_property
@@ -79,6 +81,18 @@ class Math(Verifier):
         if not _PLAIN.fullmatch(bare):
             return []
         return _understood(parse(bare, [ExprExtractionConfig()], parsing_timeout=None))
+
+    def gold_fault(self, gold: str) -> str | None:
+        """Return why a right answer cannot be compared with: it is empty, or broken LaTeX.
+
+        Words and expressions beyond the grammar still compare as text.
+        """
+        if not normal(gold):
+            return f"is empty: {gold[:60]!r}"
+        bare = gold.replace("\\{", "").replace("\\}", "")
+        if bare.count("{") != bare.count("}"):
+            return f"is LaTeX whose braces do not close: {gold[:60]!r}"
+        return None
 
     def judge(self, candidate: Candidate) -> Verdict:
         """Return the verdict; raises ValueError (a crash of the row) when its answer is empty."""

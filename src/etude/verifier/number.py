@@ -10,7 +10,7 @@ from functools import cached_property
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, StopReason, Verdict
 from etude.verifier.extract import final_text
-from etude.verifier.interface import Verifier
+from etude.verifier.interface import THOUGHT, Verifier
 
 _UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,400})(?:\.\d{1,400})?|\.\d{1,400}"
 
@@ -62,7 +62,7 @@ def stated(text: str, *, marked: bool) -> tuple[str, Fraction] | None:
 
 @component(
     requires=(Need("column:answer", why="to compare the answer with"),),
-    provides=("part:accuracy", "part:format", "part:length"),
+    provides=("part:accuracy", "part:format", "part:length", THOUGHT),
 )
 @dataclass(frozen=True)
 class Number(Verifier):
@@ -76,7 +76,9 @@ class Number(Verifier):
     """
 
     pattern: str | None = option(
-        None, "regex whose group holds the answer (its last match); null: markers, or last number"
+        None,
+        "regex whose group holds the answer (its last match); null: markers, or last number",
+        form="regex",
     )
     marked_only: bool = option(False, "a number that nothing announces is no answer")
     tolerance: float = option(
@@ -86,6 +88,10 @@ class Number(Verifier):
     @cached_property
     def _pattern(self) -> re.Pattern[str] | None:
         return None if self.pattern is None else re.compile(self.pattern)
+
+    def gold_fault(self, gold: str) -> str | None:
+        """Return why a right answer cannot be compared with: it holds no number."""
+        return None if stated(gold, marked=False) else f"holds no number: {gold[:60]!r}"
 
     def judge(self, candidate: Candidate) -> Verdict:
         """Return the verdict; raises ValueError (the row crashes) when its answer is no number."""

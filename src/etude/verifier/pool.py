@@ -21,11 +21,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from etude.errors import VerifierError
 from etude.rows import Candidate, Outcome, Verdict
-from etude.verifier.interface import Verifier
 
 #: Seconds a worker may take to start; far more than any machine needs, so that it is never a race.
 START_LIMIT = 180.0
@@ -80,10 +79,30 @@ class Worker:
         return lines[-1] if lines else ""
 
 
+class Sent(Protocol):
+    """A verifier as far as its workers' keeper is concerned; it is pickled and sent to them."""
+
+    @property
+    def unit(self) -> str:
+        """Return whether it judges one answer (``row``) or all to a prompt (``group``)."""
+
+    @property
+    def title(self) -> str:
+        """Return what messages call it."""
+
+    @property
+    def timeout(self) -> float:
+        """Return the seconds that a row may take."""
+
+    @property
+    def memory(self) -> int | None:
+        """Return the most memory of a worker."""
+
+
 class Pool:
     """A judge with worker processes, started when they are needed and killed when they hang."""
 
-    def __init__(self, verifier: Verifier, workers: int) -> None:
+    def __init__(self, verifier: Sent, workers: int) -> None:
         if workers < 1:
             raise VerifierError(f"a verifier needs at least one worker, not {workers}")
         self._verifier = verifier
@@ -173,8 +192,8 @@ class Pool:
         if "failed" in reply:
             self._drop(worker)
             raise VerifierError(
-                f"verifier {type(self._verifier).__qualname__} cannot start in a worker"
-                f" process:\n{reply['failed'].strip()}"
+                f"{self._verifier.title} cannot start in a worker process:"
+                f" {reply['failed'].strip()}"
             )
         if "ready" in reply:
             worker.ready = True
@@ -185,8 +204,13 @@ class Pool:
             return
         unit = worker.units.popleft()
         for position, given in zip(unit.positions, reply["verdicts"], strict=True):
+            spans = given.get("spans") or {}
             verdicts[position] = Verdict(
-                Outcome(given["outcome"]), given["parts"], given["extracted"], given["detail"]
+                Outcome(given["outcome"]),
+                given["parts"],
+                given["extracted"],
+                given["detail"],
+                {name: [(s, e, v) for s, e, v in found] for name, found in spans.items()},
             )
             self.seconds[position] = reply["seconds"] / len(unit.positions)
         if reply["ends"]:  # the row used the worker up: the others are none of its business

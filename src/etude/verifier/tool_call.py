@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, Verdict
 from etude.tool_calls import Call, Tool, parse_call, tools_of
-from etude.verifier.interface import Verifier
+from etude.verifier.interface import THOUGHT, Verifier
 
 #: What can be wrong with a call; each is a part that is 1 where it is.
 FAULTS = ("malformed", "unknown_tool", "wrong_tool", "hallucinated", "redundant", "missing")
@@ -28,6 +28,7 @@ FAULTS = ("malformed", "unknown_tool", "wrong_tool", "hallucinated", "redundant"
         "part:parameters",
         "part:wrong_values",
         "part:length",
+        THOUGHT,
         *(f"part:{fault}" for fault in FAULTS),
     ),
 )
@@ -45,7 +46,9 @@ class ToolCall(Verifier):
     and every fault is a part of its own.
     """
 
-    example: ClassVar[str] = "recipe=rl verifier=tool_call data_mix=arithmetic_tools"
+    example: ClassVar[str] = (
+        "recipe=rl verifier=tool_call reward_weighting=tool_call data_mix=arithmetic_tools"
+    )
 
     malformed: float = option(-2.0, "grade of a text that is no call")
     unknown_tool: float = option(-2.0, "grade of a tool that is not there")

@@ -63,16 +63,22 @@ def _read_jobs(source: Connection, jobs: queue.SimpleQueue[bytes]) -> None:
 
 
 def _crash(error: BaseException, count: int) -> list[dict[str, Any]]:
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    detail = f"{type(error).__name__}: {error}{where}"[:500]
     verdict: dict[str, Any] = {
         "outcome": "crashed",
         "parts": {},
         "extracted": None,
-        "detail": detail,
+        "detail": _told(error)[:500],
     }
     return [verdict] * count
+
+
+def _told(error: BaseException) -> str:
+    """Return an error in one line with its place, unless it says the place itself."""
+    if getattr(error, "says_where", False):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:
@@ -81,13 +87,17 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "parts": {name: float(value) for name, value in verdict.parts.items()},
         "extracted": verdict.extracted,
         "detail": verdict.detail,
+        "spans": {
+            name: [(int(start), int(end), float(value)) for start, end, value in spans]
+            for name, spans in verdict.spans.items()
+        },
     }
 
 
 def _judge(verifier: Verifier, unit: Sequence[Candidate]) -> tuple[list[dict[str, Any]], bool]:
     """Return the verdicts on a unit, and whether this process is still good for another."""
     try:
-        verdicts = [_plain(verdict) for verdict in verifier.judge_group(unit)]
+        verdicts = [_plain(verdict) for verdict in verifier.verdicts(unit)]
         if len(verdicts) != len(unit):
             raise ValueError(f"{len(verdicts)} verdicts were given on {len(unit)} answers")
     except MemoryError as error:
@@ -115,8 +125,9 @@ def main(jobs_fd: int, replies_fd: int, parent: int) -> None:
     try:
         verifier: Verifier = pickle.loads(start["verifier"])
         verifier.warm()
-    except BaseException:
-        reply({"failed": traceback.format_exc(limit=-3)})
+    except BaseException as error:
+        own = getattr(error, "says_where", False)
+        reply({"failed": str(error) if own else "\n" + traceback.format_exc(limit=-3)})
         raise
     reply({"ready": True})
     while True:

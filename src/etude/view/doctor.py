@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import etude
+from etude.config.quoting import pasted
 from etude.errors import ConfigError, Fault
 from etude.plan import layout
 from etude.plan.digest import sha256_of
 from etude.plan.estimate import free_space
 from etude.plan.quantities import counted, size
+from etude.printable import printable
 from etude.tracker.login import logged_in, mode_here
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def doctor(outputs: Path, out: TextIO | None = None) -> int:
     out = out or sys.stdout
     failed = warned = 0
     for check in checks(outputs):
-        out.write(f"{check}\n")
+        out.write(f"{printable(str(check))}\n")
         out.flush()
         failed += check.status == "fail"
         warned += check.status == "warn"
@@ -219,7 +221,8 @@ def stored_models(outputs: Path) -> Iterator[Check]:
         problems = list(_problems(folder, done))
         if problems:
             shown = "; ".join(problems[:3]) + (" …" if len(problems) > 3 else "")
-            advice = f"train the stage again: fresh=[{done.get('name', folder.name)}]"
+            again = pasted(f"fresh=[{done.get('name', folder.name)}]")
+            advice = f"train the stage again: {again}"
             yield Check("fail", folder.name, shown, advice)
         else:
             whole += 1

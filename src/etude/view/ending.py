@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from etude.config.quoting import command
+from etude.plan import layout, typed
 from etude.plan.describe import shown
 from etude.plan.nodes import own_overrides
 from etude.plan.quantities import duration
+from etude.plan.references import stage_of
+from etude.schema import LearnerInfo, load
 from etude.view.record import RunRecord, interval
+from etude.view.steering import moved
 
 _NARROW = 78
+
+#: Characters up to which a command to go on with is shown.
+_LONG = 90
 _DONE = ("done", "skipped")
 
 
@@ -29,30 +35,30 @@ def end_lines(
         if len(graph.runs) > 1:
             yield f"{run.name}  {' '.join(overrides)}".rstrip()
         yield from table(run, record, width) if run.stages else measured(record)
+        yield from steered(run, record)
         yield ""
     if graph.stages and all(known.state == "skipped" for known in record.stages.values()):
         yield " nothing was left to do"
     yield from places(graph, record)
     if elsewhere:
         yield f" {elsewhere}"
-    for position, command in enumerate(next_commands(graph, record)):
-        yield f" {'' if position else 'next':<8} {command}"
+    for position, words in enumerate(next_commands(graph, record)):
+        yield f" {'' if position else 'next':<8} {words}"
 
 
 def table(run: Any, record: RunRecord, width: int = 100) -> list[str]:
-    """Return the run's stages with their evaluation before and after, aligned."""
+    """Return the run's stages with their evaluations before and after, aligned."""
     metric, second = _columns(run, record)
     head = ["", f"{metric} before", "after", f"{second} after" if second else "", "time"]
     rows = [head if metric else ["", "", "", "", "time"]]
     for stage in run.stages:
-        known = record.stage(stage.stage)
-        before, after = record.metrics(stage.before), record.metrics(stage.after)
-        cells = [stage.name, "", "", "", _time(known)]
-        if metric:
-            cells[1:3] = interval(before.get(metric)), interval(after.get(metric))
-        if second:
-            cells[3] = interval(after.get(second)).partition(" [")[0]
-        rows.append(cells)
+        own = _cells(stage, record, metric, second) if metric else ["", "", ""]
+        rows.append([stage.name, *own, _time(record.stage(stage.stage))])
+        for other in stage.others:
+            names = _names(other, record)
+            by = metric if metric in names else next(iter(names), "")
+            said = f"  {other.name}" + (f"/{by}" if by != metric else "")
+            rows.append([said, *_cells(other, record, by, second if second in names else ""), ""])
     if width < _NARROW:  # the intervals and the second metric give way first
         rows = [
             [cell.partition(" [")[0] for cell in (row[0], row[1], row[2], row[4])] for row in rows
@@ -63,6 +69,31 @@ def table(run: Any, record: RunRecord, width: int = 100) -> list[str]:
         (" " + "   ".join(row[column].ljust(widths[column]) for column in kept)).rstrip()
         for row in rows
     ]
+
+
+def steered(run: Any, record: RunRecord) -> Iterator[str]:
+    """Yield how the numbers that steered each stage moved, where any did."""
+    for stage in run.stages:
+        ends = record.stage(stage.stage).steered
+        if ends:
+            yield f" steered  {stage.name}: {moved(ends)}"
+
+
+def _cells(measured: Any, record: RunRecord, metric: str, second: str) -> list[str]:
+    """Return a metric of an evaluation before and after, and a second one after."""
+    before, after = record.metrics(measured.before), record.metrics(measured.after)
+    cells = [interval(before.get(metric)), interval(after.get(metric)), ""]
+    if second:
+        cells[2] = interval(after.get(second)).partition(" [")[0]
+    for column, fingerprint in enumerate((measured.before, measured.after)):
+        if fingerprint in record.unmeasured:
+            cells[column] = "failed"
+    return cells
+
+
+def _names(measured: Any, record: RunRecord) -> dict[str, None]:
+    """Return the metrics of an evaluation, before or after."""
+    return dict.fromkeys([*record.metrics(measured.before), *record.metrics(measured.after)])
 
 
 def measured(record: RunRecord) -> Iterator[str]:
@@ -79,13 +110,16 @@ def measured(record: RunRecord) -> Iterator[str]:
 
 
 def places(graph: Any, record: RunRecord) -> Iterator[str]:
-    """Yield where the models, rows and the run's report lie, and failures with their cause."""
+    """Yield what failed, and where the models, the rows and the run's report lie."""
     for fingerprint, node in graph.stages.items():
         known = record.stage(fingerprint)
         if known.state == "failed":
-            yield from failure(node.name, known.problem)
+            yield failure(node.name, known.problem)
+    for fingerprint, name in record.unmeasured.items():
+        folder = layout.evaluation_folder(graph.outputs, name, fingerprint)
+        yield f" failed   evaluation of {name}; the traceback is in {shown(folder / layout.FAILED)}"
     there = {key: node for key, node in graph.stages.items() if record.stage(key).state in _DONE}
-    handed_on = {node.start for node in there.values()}
+    handed_on = {stage_of(node.start) for node in there.values()}
     for fingerprint, node in there.items():
         known = record.stage(fingerprint)
         if fingerprint in handed_on:
@@ -99,21 +133,21 @@ def places(graph: Any, record: RunRecord) -> Iterator[str]:
         yield f" run      {shown(Path(graph.folder))}"
 
 
-def failure(name: str, problem: str) -> Iterator[str]:
-    """Yield why a stage failed, where it goes on and where its log is, as its error says it."""
-    first, *more = problem.splitlines() or [""]
-    yield f" failed   {first}" if first.startswith("stage ") else f" failed   {name}: {first}"
-    for line in more:
-        yield f"          {line}"
+def failure(name: str, after: str) -> str:
+    """Return that a stage failed and how it goes on; its cause was told when it failed."""
+    return f" failed   {name}" + (f"; {after[0].lower()}{after[1:]}" if after else "")
 
 
 def next_commands(graph: Any, record: RunRecord) -> list[str]:
     """Return commands that make sense after this run."""
     states = {known.state for known in record.stages.values()}
-    if "failed" in states:
-        return ["mend the cause and run the same command again: finished work is kept"]
+    again = "the same command again"
+    if graph.folder is not None:
+        again = typed.about("resume", Path(graph.folder), graph.outputs)
+    if "failed" in states or record.unmeasured:
+        return [f"{again}  (finished work is kept; mend the cause first)"]
     if "interrupted" in states or graph.state == "interrupted":
-        return ["the same command goes on from here"]
+        return [again]
     trained = [
         node
         for node in graph.stages.values()
@@ -124,37 +158,45 @@ def next_commands(graph: Any, record: RunRecord) -> list[str]:
     node = trained[-1]
     recorded = record.stage(node.fingerprint).folder
     folder = Path(recorded or graph.outputs / "stages" / node.folder_name)
-    commands = [f"evaluate checkpoint={shlex.quote(str(shown(folder / 'model')))}"]
+    commands = [command(["evaluate", f"checkpoint={shown(folder / 'model')}"])]
     if len(graph.runs) == 1:
-        commands += _variations(node.learner, graph.runs[0].overrides)
+        learner = load().learner(node.learner)
+        commands += _variations(learner, graph.runs[0].overrides)
     return commands
 
 
-def _variations(learner: str, overrides: tuple[str, ...]) -> list[str]:
-    """Return the command that was run with another objective, and as a small sweep."""
-    kept = [item for item in overrides if item.partition("=")[0] not in ("objective", "seed")]
-    if learner == "supervised":
-        kept = [item for item in kept if not item.startswith("recipe=")]
-        return [shlex.join(["train", "recipe=sft_then_rl", *kept])]
-    if learner != "policy_gradient":
-        return []
-    tried = next((item for item in overrides if item.startswith("objective=")), "")
-    other = "objective=dapo" if tried != "objective=dapo" else "objective=grpo"
-    sweep = ["train", "-m", *kept, "objective=grpo,rloo", "seed=1,2,3"]
-    return [shlex.join(["train", *kept, other]), " ".join(map(_quoted, sweep))]
+def _variations(learner: LearnerInfo, overrides: tuple[str, ...]) -> list[str]:
+    """Return the command that was run with something else, and as a small sweep, where short.
+
+    The learner says what is worth trying; the seed of the run is kept.
+    """
+    found: list[list[str]] = []
+    other = next((item for item in learner.next if item not in overrides), "")
+    if other:
+        found.append(["train", *_without(other, overrides), other])
+    if learner.sweep:
+        kept = _without(learner.sweep, overrides)
+        seeded = any(item.startswith("seed=") for item in kept)
+        found.append(["train", "-m", *kept, learner.sweep, *([] if seeded else ["seed=1,2,3"])])
+    lines = [command(words) for words in found]
+    # Who typed a long command has it in the shell's history; here it would only hide the rest.
+    return [line for line in lines if len(line) <= _LONG]
 
 
-def _quoted(word: str) -> str:
-    # A sweep's commas need no quoting in a shell; shlex would quote them.
-    return word if re.fullmatch(r"[\w@%+=:,./-]+", word) else shlex.quote(word)
+def _without(other: str, overrides: tuple[str, ...]) -> list[str]:
+    """Return what was typed but for the objective and what ``other`` sets anew."""
+    replaced = {"objective", other.partition("=")[0]}
+    return [item for item in overrides if item.partition("=")[0] not in replaced]
 
 
 def _columns(run: Any, record: RunRecord) -> tuple[str, str]:
     """Return the metric of the before and after columns, and a second one after."""
     names: dict[str, None] = {}
     for stage in run.stages:
-        for evaluation in (stage.before, stage.after):
-            names.update(dict.fromkeys(record.metrics(evaluation)))
+        names.update(_names(stage, record))
+    if not names:  # main is switched off
+        for other in (other for stage in run.stages for other in stage.others):
+            names.update(_names(other, record))
     at_k = sorted((name for name in names if name.startswith("pass@")), key=_k_of)
     if not at_k:
         ordered = list(names)

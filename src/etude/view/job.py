@@ -29,8 +29,7 @@ class JobView(PlainView):
             self.say(self.title)
 
     def run_finished(self, run: Any) -> None:
-        """Write what went wrong; the run's own end is told by ``etude status``."""
-        from etude.execute.outcomes import problems
-
-        for problem in problems(run):
-            self.say(f" {problem}", "red")
+        """Write how what failed goes on; the run's own end is told by ``etude status``."""
+        for known in self.record.stages.values():
+            if known.state == "failed" and known.problem:
+                self.say(f" {known.problem}")

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from etude.plan.describe import wrapped
 from etude.plan.quantities import duration
+from etude.printable import printable
 from etude.schema import Schema
 from etude.view.base import TextView
 from etude.view.progress import StageProgress, fit
@@ -31,6 +32,8 @@ class LiveView(TextView):
     the terminal and ``NO_COLOR``.
     """
 
+    owns_terminal = True
+
     def __init__(
         self, out: TextIO, schema: Schema, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -38,6 +41,7 @@ class LiveView(TextView):
         self._console = Console(file=out, highlight=False)
         self._live: Live | None = None
         self._name_width = 0
+        self._broken: Exception | None = None
         # The cursor is hidden while a line is live: whatever ends the process must bring it back.
         atexit.register(self._stop)
 
@@ -46,7 +50,7 @@ class LiveView(TextView):
         """Return the columns of the terminal, one left free against wrapping."""
         return max(20, self._console.width - 1)
 
-    def say(self, line: str = "", style: str = "") -> None:
+    def put(self, line: str, style: str) -> None:
         """Print one line above the live one."""
         self._console.print(Text(line, style=style), soft_wrap=True)
 
@@ -88,12 +92,26 @@ class LiveView(TextView):
         self._stop()
         super().run_finished(run)
 
+    def step_shown(self, node: Any, step: int) -> None:
+        """Raise what drawing the line met: the thread that redraws it can tell nobody."""
+        error, self._broken = self._broken, None
+        if error is not None:
+            raise error
+
+    def take_down(self) -> None:
+        """End the live line, so that other lines can follow."""
+        self._stop()
+
     def _render(self) -> Group | Text:
         progress = self.progress
-        if progress is None:
+        if progress is None or self._broken is not None:
             return Text("")
         frame = _SPINNER[int(self.clock() * 8) % len(_SPINNER)]
-        return Group(*self._lines(progress, frame, ""))
+        try:
+            return Group(*self._lines(progress, frame, ""))
+        except Exception as error:
+            self._broken = error
+            return Text("")
 
     def _stop(self) -> None:
         live, self._live = self._live, None
@@ -110,7 +128,7 @@ def lines(progress: StageProgress, width: int, name_width: int, mark: str, tail:
     wide = width >= _WIDE
     share = min(1.0, progress.done / progress.steps) if progress.steps else 0.0
     at = f"{progress.done}/{progress.steps}"
-    name = progress.name.ljust(min(name_width, _NAME))
+    name = printable(progress.name).ljust(min(name_width, _NAME))
     name = name if len(name) <= _NAME else name[: _NAME - 1] + "…"
     length = max(4, min(_BAR, width - len(name) - len(at) - 6))
     head = Text(f"{mark}{name} ", no_wrap=True, overflow="ellipsis")

@@ -11,29 +11,46 @@ from typing import Any, TextIO
 from etude import schema
 from etude.events import Observer
 from etude.view.base import TextView
+from etude.view.steady import SteadyView
 
 
 def make_observers(root: Mapping[str, Any]) -> list[Observer]:
-    """Return the observers of a run with this root config: one view, and its tracker if any.
+    """Return the observers of a run with this root config: a view, a tracker if any, stages' logs.
 
     The view is live where standard output is a terminal, and plain lines elsewhere (also when TERM
     is ``dumb``). Raises ConfigError when the tracker cannot be built.
     """
-    return with_tracker(make_view(sys.stdout, root), root)
+    from etude.view.log import AttemptLog
+
+    view = make_view(sys.stdout, root)
+    return [*with_tracker(view, root), AttemptLog(view.schema, every=_every(root))]
 
 
 def with_tracker(view: TextView, root: Mapping[str, Any]) -> list[Observer]:
-    """Return a view and the tracker that a root config asks for. Raises ConfigError."""
+    """Return a view and the tracker that a root config asks for. Raises ConfigError.
+
+    The view is made steady: whatever breaks in it, the run stays visible.
+    """
+    steady = SteadyView(view, _plain if view.owns_terminal else None)
     tracker = root.get("tracker")
     if not tracker:
-        return [view]
+        return [steady]
     from etude.build import build
 
-    observer = build(dict(tracker), "tracker").observer(root, view.warned)
+    observer = build(dict(tracker), "tracker").observer(root, steady.warned)
     if observer is None:
-        return [view]
+        return [steady]
     view.elsewhere = observer.where
-    return [view, observer]
+    return [steady, observer]
+
+
+def _plain(broken: TextView) -> TextView:
+    """Return plain lines that go on with what a broken view has recorded."""
+    from etude.view.plain import PlainView
+
+    view = PlainView(sys.stdout, broken.schema, clock=broken.clock)
+    view.follow(broken)
+    return view
 
 
 def make_view(out: TextIO, root: Mapping[str, Any]) -> TextView:
@@ -48,5 +65,8 @@ def make_view(out: TextIO, root: Mapping[str, Any]) -> TextView:
         return LiveView(out, loaded)
     from etude.view.plain import PlainView
 
-    every = (root.get("execution") or {}).get("log_every") or 1
-    return PlainView(out, loaded, every=int(every))
+    return PlainView(out, loaded, every=_every(root))
+
+
+def _every(root: Mapping[str, Any]) -> int:
+    return int((root.get("execution") or {}).get("log_every") or 1)

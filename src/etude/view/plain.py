@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TextIO
 
+from etude.plan.lines import shown
 from etude.plan.quantities import duration
 from etude.schema import Schema
 from etude.view.base import TextView
@@ -43,13 +46,16 @@ class PlainView(TextView):
         """Return the columns a line may take."""
         return self._width
 
-    def say(self, line: str = "", style: str = "") -> None:
+    def put(self, line: str, style: str) -> None:
         """Write one line at once: a log that lags is no log."""
         try:
             self._out.write(line.rstrip() + "\n")
             self._out.flush()
-        except BrokenPipeError:
-            # Whoever read the log has gone (`train | head`); that is no reason to stop training.
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
+            # Whoever read it has gone (`train | head`, a terminal that was closed); that is no
+            # reason to stop training.
             # The descriptor is replaced too, or Python would fail again when it flushes at exit.
             descriptor = os.open(os.devnull, os.O_WRONLY)
             os.dup2(descriptor, self._out.fileno())
@@ -60,7 +66,7 @@ class PlainView(TextView):
         super().stage_started(node, attempt=attempt, first_step=first_step, folder=folder)
         self._last_line = self.clock()
         if not first_step:
-            self.say(f" {node.name} starts · {folder}")
+            self.say(f" {node.name} starts · {shown(Path(folder))}")
 
     def step_shown(self, node: Any, step: int) -> None:
         """Write a line when one is due."""
@@ -74,7 +80,7 @@ class PlainView(TextView):
     def stage_finished(self, node: Any, *, seconds: float, folder: str) -> None:
         """Say that a stage is finished and where it lies."""
         super().stage_finished(node, seconds=seconds, folder=folder)
-        self.say(f" {node.name} finished in {duration(seconds)} · {folder}")
+        self.say(f" {node.name} finished in {duration(seconds)} · {shown(Path(folder))}")
 
     def _due(self, step: int, first_step: int, steps: int) -> bool:
         done = step + 1

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from etude.plan.answers import answers
 from etude.plan.quantities import count, duration
+from etude.schema import Schema
+from etude.view.steering import steering, written
 
 #: Steps over which a shown figure is averaged and the pace is measured.
 WINDOW = 10
@@ -83,6 +86,7 @@ class StageProgress:
         found += self._share("pass", "verifier/correct", 1)
         found += self._share("signal", "groups/signal", 4)
         found += self._plain("length", "rollout/length", 5, "{:.1f}")
+        found += [Figure(name, written(x), 7) for name, x in steering(latest).items()]
         pace = self.mean("timing/tokens_per_second")
         if pace is not None:
             found.append(Figure("", f"{count(pace)} tok/s", 3))
@@ -126,3 +130,10 @@ def steps_of(node: Any) -> int:
     """Return the number of steps that a stage node's config asks for."""
     training = node.config.get("training") or {}
     return int(training.get("steps") or 0)
+
+
+def rollouts_of(node: Any, schema: Schema) -> int | None:
+    """Return how many answers a stage samples for a prompt; None where it samples no groups."""
+    if not schema.learner(getattr(node, "learner", "")).groups:
+        return None
+    return answers(node.config, schema).most or None

@@ -6,23 +6,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from etude.view.steering import steering
+
 
 @dataclass
 class StageRecord:
-    """How one stage went: ``state`` is waiting, running, done, skipped or failed."""
+    """How one stage went: ``state`` is waiting, running, done, skipped or failed.
+
+    ``problem`` says what is left to do about a failure whose cause was told when it came.
+    ``steered`` has the first and the last of the numbers that steered it, by label.
+    """
 
     state: str = "waiting"
     seconds: float = 0.0
     folder: str = ""
     problem: str = ""
+    steered: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def step_done(self, metrics: Mapping[str, float]) -> None:
+        """Take in what steered a step."""
+        for label, value in steering(metrics).items():
+            first, _ = self.steered.get(label, (value, value))
+            self.steered[label] = (first, value)
 
 
 @dataclass
 class RunRecord:
-    """The stages and evaluations of a run by fingerprint."""
+    """The stages and evaluations of a run by fingerprint; ``unmeasured`` names what failed."""
 
     stages: dict[str, StageRecord] = field(default_factory=dict)
     evaluations: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Evaluations that failed, by fingerprint: the names of the models.
+    unmeasured: dict[str, str] = field(default_factory=dict)
 
     def stage(self, fingerprint: str) -> StageRecord:
         """Return the record of a stage, made on first mention."""
@@ -40,9 +55,9 @@ def interval(metric: Any) -> str:
     """Return ``0.55 [0.52, 0.58]`` for an evaluation's metric, or a bare number, or ``–``."""
     if isinstance(metric, Mapping):
         value, low, high = metric.get("value"), metric.get("low"), metric.get("high")
-        if value is None:
+        if not isinstance(value, (int, float)):
             return "–"
-        if low is None or high is None:
+        if not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
             return f"{value:.2f}"
         return f"{value:.2f} [{low:.2f}, {high:.2f}]"
     return f"{metric:.2f}" if isinstance(metric, (int, float)) else "–"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
+from golden_objective import composed
 from golden_sequences import GivenLogits
 
 from etude.objective.batch import SupervisedBatch, totals_of
-from etude.objective.cft import CFT
 from etude.objective.supervised import loss_mask_of
 from etude.objective.token_loss.standard import Standard
 
@@ -30,9 +31,9 @@ def run(case: Any) -> None:
     case.check("loss_mask", mask)
 
     totals = totals_of(mask[:, :-1], width=width)
-    batch = SupervisedBatch.of_sequences(input_ids, mask, totals)
+    batch = SupervisedBatch(input_ids[:, 1:], mask[:, :-1], totals)
     logits = case.inputs.tensor("logits").requires_grad_()
-    objective = CFT(token_loss=Standard())
+    objective = replace(composed("cft"), token_loss=Standard())
     loss = objective.loss(batch, GivenLogits(logits[:, :-1], batch.labels))
     loss.total.backward()
     case.check("loss", loss.total)

@@ -27,7 +27,7 @@ def whole(rows: int, width: int) -> Totals:
 def run(case: Any) -> None:
     config, inputs = case.config, case.inputs
     config.choose("kind", {None: None, "accumulated": None}, None)
-    config.choose("ngpus_trainer", {1: 1})  # shares of several trainers are averaged elsewhere
+    trainers = config.take("ngpus_trainer")  # each has its share of the rows, and sees these
     imitation = Chord(
         mu_warmup_steps=config.take("mu_warmup_steps"),
         mu_decay_steps=config.take("mu_decay_steps"),
@@ -54,8 +54,8 @@ def run(case: Any) -> None:
     advantages, expert = inputs.tensor("advantages"), inputs.tensor("expert_mask") > 0
     logprobs = inputs.tensor("logprobs").requires_grad_()
     rows, width = mask.shape
-    usual = whole(config.take("train_batch_size_usual"), width)
-    shown = whole(config.take("train_batch_size_expert"), width)
+    usual = whole(config.take("train_batch_size_usual") // trainers, width)
+    shown = whole(config.take("train_batch_size_expert") // trainers, width)
 
     def batch(chosen: Tensor, totals: Totals) -> LossBatch:
         numbers = torch.arange(int(chosen.sum()))
@@ -80,7 +80,7 @@ def run(case: Any) -> None:
     found = []
     for some in torch.tensor_split(torch.arange(rows), cuts):
         chosen = torch.isin(torch.arange(rows), some)
-        factor = mini / len(some) if dynamic else mini / micro
+        factor = mini // trainers / len(some) if dynamic else mini / micro
         policy, imitated = parts(chosen)
         found.append((policy * factor, imitated * factor))
     loss = torch.stack([policy + imitated for policy, imitated in found]).sum() / cuts
@@ -94,5 +94,11 @@ def run(case: Any) -> None:
     )
     if "weighted_grpo_loss" in case.expected:
         ((policy, imitated),) = found
-        case.check("weighted_grpo_loss", float(policy.detach()) / (1 - mu))
-        case.check("weighted_sft_loss", float(imitated.detach()) / mu)
+        # The parts without 1 − μ and μ, which may be 0: half of each at μ = 0.5.
+        even = dataclasses.replace(
+            imitation, mu_warmup_steps=0, mu_decay_steps=0, mu_peak=0.5, mu_valley=0.5
+        )
+        objective, imitation = dataclasses.replace(objective, imitation=even), even
+        policy, imitated = parts(torch.ones(rows, dtype=torch.bool))
+        case.check("weighted_grpo_loss", 2 * factor * float(policy.detach()))
+        case.check("weighted_sft_loss", 2 * factor * float(imitated.detach()))

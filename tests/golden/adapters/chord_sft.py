@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from golden_objective import GivenLogprobs
+from golden_objective import GivenLogprobs, composed
 
 from etude.objective.batch import SupervisedBatch, totals_of
-from etude.objective.sft import SFT
 from etude.objective.token_loss.dft import DFT
 from etude.objective.token_loss.phi import Phi
 from etude.objective.token_weights.uniform import Uniform
@@ -24,7 +24,8 @@ KINDS = {
 
 def run(case: Any) -> None:
     config, inputs = case.config, case.inputs
-    objective = SFT(
+    objective = replace(
+        composed("sft"),
         token_loss=config.choose("kind", KINDS)(config),
         token_weights=Uniform(),
         denominator=config.choose(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
+from golden_objective import composed
 from golden_sequences import GivenLogits
 
 from etude.objective.batch import SupervisedBatch, totals_of
-from etude.objective.distillation import Distillation
 from etude.objective.token_loss.distilled import Distilled
 
 METHOD = "distillation"
@@ -24,7 +25,7 @@ def run(case: Any) -> None:
     student = case.inputs.tensor("student_logits").requires_grad_()
     teacher = case.inputs.tensor("teacher_logits")
     batch = SupervisedBatch(labels, mask, totals_of(mask, width=mask.shape[1]))
-    objective = Distillation(token_loss=part)
+    objective = replace(composed("distillation"), token_loss=part)
     loss = objective.loss(batch, GivenLogits(student, labels, teacher=teacher))
     loss.total.backward()
     case.check("loss", loss.total)

@@ -1,14 +1,15 @@
-"""The loss of GHPO, which is GRPO's."""
+"""The loss of GHPO, which is GRPO's; a device has the rows of one prompt."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from golden_objective import GivenLogprobs, loss_batch, objective
 
 from etude.objective.aggregation.fixed_length import FixedLength
+from etude.objective.aggregation.group_mean_token_mean import GroupMeanTokenMean
 from etude.objective.aggregation.seq_mean_token_mean import SequenceMeanTokenMean
-from etude.objective.aggregation.token_mean import TokenMean
 from etude.objective.policy_loss.clipped import Clipped
 from etude.objective.regularizer.kl import KL
 
@@ -18,7 +19,7 @@ INPUTS = {"logprobs", "advantages"}
 
 #: Their names of aggregations → ours, by the response limit.
 AGGREGATIONS = {
-    "bnpo": lambda limit: TokenMean(),
+    "bnpo": lambda limit: GroupMeanTokenMean(),
     "grpo": lambda limit: SequenceMeanTokenMean(),
     "dr_grpo": lambda limit: FixedLength(length=limit, count_empty_rows=True),
 }
@@ -39,11 +40,14 @@ def run(case: Any) -> None:
     sampled = inputs.tensor("old_logprobs")
     # One update a rollout batch: the policy that sampled is the present one.
     old = logprobs.detach() if config.take("num_iterations") == 1 else sampled
+    mask = inputs.tensor("response_mask")
+    size = config.take("per_device_rows", len(mask))  # one device has all of them
     batch = loss_batch(
-        inputs.tensor("response_mask"),
+        mask,
         old,
         inputs.tensor("advantages"),
-        reference_logprobs=inputs.tensor("ref_logprobs"),
+        role_logprobs={"reference": inputs.tensor("ref_logprobs")},
+        groups=torch.arange(len(mask)) // size,
     )
     result = chosen.loss(batch, GivenLogprobs(logprobs))
     result.total.backward()

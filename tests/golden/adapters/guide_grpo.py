@@ -67,9 +67,11 @@ def run(case: Any) -> None:
     of_kind = {"unguided": "logprobs", "guided": "logprobs_without_hint"}
     logprobs = stacked([of_kind[kind] for kind, _ in places]).requires_grad_()
     mask = stacked(["mask"] * len(rows))
-    assert config.take("scale_by_std") is True
     chosen = objective(
-        advantage=GroupRelative(epsilon=config.take("std_epsilon")),
+        advantage=GroupRelative(
+            scale="group" if config.take("scale_by_std") else "none",
+            epsilon=config.take("std_epsilon", 0.0),
+        ),
         policy_loss=Clipped(clip_low=config.values["epsilon"], clip_high=config.take("epsilon")),
     )
     groups = torch.tensor([g for g, group in enumerate(made) for _ in group])

@@ -17,7 +17,10 @@ def run(case: Any) -> None:
     logprobs = case.inputs.tensor("logprobs").requires_grad_()
     mask = case.inputs.tensor("mask")
     batch = loss_batch(
-        mask, logprobs.detach(), mask, reference_logprobs=case.inputs.tensor("ref_logprobs")
+        mask,
+        logprobs.detach(),
+        mask,
+        role_logprobs={"reference": case.inputs.tensor("ref_logprobs")},
     )
     part = KL(coef=1.0, estimator=case.config.take("estimator"))
     kl = part.loss(batch, GivenLogprobs(logprobs), None).loss

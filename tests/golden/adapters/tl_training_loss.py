@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
+from golden_objective import composed
 from golden_sequences import GivenLogits
 
 from etude.objective.batch import SupervisedBatch, totals_of
-from etude.objective.tl_training import TLTraining
 from etude.objective.token_loss.generalized import Generalized
 from etude.objective.token_loss.standard import Standard
 from etude.objective.token_weights.key_tokens import key_weights
@@ -22,7 +23,7 @@ def run(case: Any) -> None:
     assert case.config.take("kind") == "weighted_sft"
     max_weight = case.config.take("max_weight")
     q = case.config.take("q", 0)
-    objective = TLTraining(token_loss=Generalized(q=q) if q else Standard())
+    objective = replace(composed("tl_training"), token_loss=Generalized(q=q) if q else Standard())
     inputs = case.inputs
     labels = torch.tensor(inputs.take("labels"))
     mask = (labels != -100).double()

@@ -44,7 +44,7 @@ def run(case: Any) -> None:
     mask = inputs.tensor("action_mask")
     old, reference = inputs.tensor("old_logprobs"), inputs.tensor("ref_logprobs")
     scores, values = inputs.tensor("scores"), inputs.tensor("old_values")
-    whole = rollout_batch(mask, old_logprobs=old, reference_logprobs=reference)
+    whole = rollout_batch(mask, old_logprobs=old, role_logprobs={"reference": reference})
     shaped, _ = chosen.shape(whole.add_outcome(scores))
     response = rollout_batch(
         mask[:, first:], token_rewards=shaped.token_rewards[:, first:], values=values[:, first:]

@@ -19,7 +19,9 @@ def run(case: Any) -> None:
     for entry in case.inputs.take("data"):
         assert set(entry) == {"id", "conversations"}
         conversations.append({"id": entry["id"], "messages": entry["conversations"]})
-    rows = list(TurnRows(conversations, "case"))
+    said = [each["role"] for row in conversations for each in row["messages"]]
+    # A source without a single turn of the assistant is refused; here it has no turns to keep.
+    rows = list(TurnRows(conversations, "case")) if "assistant" in said else []
     for chosen in filters:
         columns = {name: [row[name] for row in rows] for name in chosen.columns()}
         kept = chosen.choose(columns).kept

@@ -76,7 +76,7 @@ def run(case: Any) -> None:
         inputs.tensor("mask"),
         inputs.tensor("old_logprobs"),
         inputs.tensor("advantages"),
-        reference_logprobs=inputs.tensor("ref_logprobs", None),
+        role_logprobs={"reference": inputs.tensor("ref_logprobs", None)},
     )
     loss = trained.loss(batch, GivenLogprobs(logprobs))
     loss.total.backward()

@@ -15,7 +15,8 @@ from etude.objective.batch import LossBatch, MaskedForward
 from etude.objective.loss import spread
 from etude.objective.modifier.tw_grpo import TokenWeights
 from etude.objective.policy_loss.clipped import Clipped
-from etude.primitives.distribution import logprobs_of
+from etude.objective.regularizer.kl import KL
+from token_logprobs import logprobs_of
 
 METHOD = "tw_grpo"
 CONFIG = {"alpha", "group_size"}
@@ -47,12 +48,12 @@ def run(case: Any) -> None:
     config, inputs = case.config, case.inputs
     part = TokenWeights(alpha=config.take("alpha"))
     clipped = Clipped(clip_low=config.take("clip_low"), clip_high=config.take("clip_high"))
-    # The KL term is a regulariser of its own here; none of the cases has it.
-    assert config.take("beta", 0.0) == 0.0, case.name
+    beta = config.take("beta", 0.0)  # the KL term is a regulariser of its own here
     chosen = objective(
         advantage=GroupRelative(epsilon=config.take("std_epsilon", 1e-4)),
         policy_loss=clipped,
         modifier={"tw_grpo": part},
+        regularizer={"kl": KL(coef=beta, estimator="k3")} if beta else {},
     )
     mask, logits = inputs.tensor("mask"), inputs.tensor("logits")
     tokens = torch.tensor(inputs.take("token_ids"))
@@ -65,7 +66,9 @@ def run(case: Any) -> None:
         advantages = spread(inputs.tensor("advantages"), mask)
     # The reference is on-policy at every update: the ratio is 1.
     old = logprobs_of(logits, tokens)
-    batch = dataclasses.replace(loss_batch(mask, old, advantages), groups=groups)
+    reference = inputs.tensor("ref_logprobs", None)
+    batch = loss_batch(mask, old, advantages, role_logprobs={"reference": reference})
+    batch = dataclasses.replace(batch, groups=groups)
     if "token_weights" in case.expected:
         seen = MaskedForward(GivenLogits(logits, old), mask)
         case.check("token_weights", part.weights(batch, seen)[0])

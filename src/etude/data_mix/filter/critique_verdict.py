@@ -34,6 +34,7 @@ class CritiqueVerdict(RowFilter):
     pattern: str = option(
         r"conclusion\s*:\W*(right|wrong)\b",
         "regex whose first group is right or wrong; its last match, in any case, is the verdict",
+        form="regex with group",
     )
 
     @cached_property

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from etude.execute.owner import Owner
 from etude.launch import registry, written
 from etude.launch.registry import Submitted
 from etude.launch.units import units_of
-from etude.plan import layout
-from etude.plan.nodes import EvaluationNode, Run, own_overrides
+from etude.plan import layout, records
+from etude.plan.nodes import EvaluationNode, Graph, Run, own_overrides
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Piece:
 
     ``overrides`` are what tells it from the others of a sweep; a stage that several members share
     has those that all of them have. ``evaluations`` are (name, fingerprint); ``waits_for`` is what
-    a run that ended without it said, ``fresh`` asks to train it again.
+    a run that ended without it said, ``fresh`` asks to train it again. ``models`` are those it is
+    given or trains beside its own, in words.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Piece:
     resources: Mapping[str, Any] = field(default_factory=dict)
     waits_for: str = ""
     fresh: bool = False
+    models: str = ""
 
     @property
     def head(self) -> str:
@@ -44,7 +46,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Asked:
-    """A run: its pieces by fingerprint, parents first, and the newest job of each."""
+    """A run: its pieces by fingerprint, parents first, and the newest job of each.
+
+    ``damage`` says which of its files cannot be read; ``runs`` are its members where its graph can.
+    ``version`` is that of its layout.
+    """
 
     folder: Path
     outputs: Path
@@ -52,6 +58,9 @@ class Asked:
     jobs: dict[str, Submitted] = field(default_factory=dict)
     launcher: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
+    damage: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = ()
+    version: Any = layout.LAYOUT
 
     @property
     def name(self) -> str:
@@ -83,6 +92,11 @@ class Asked:
         process = self.process
         return process is not None and process.beside(Owner.here()) and process.gone()
 
+    def head(self, fingerprint: str) -> str:
+        """Return the name of a piece as the commands take it, also of one that is not known."""
+        piece = self.pieces.get(fingerprint)
+        return fingerprint[:8] if piece is None else piece.head
+
     @property
     def process(self) -> Owner | None:
         """Return the process that wrote how the run goes, if one did."""
@@ -94,7 +108,7 @@ def folders_of(outputs: Path) -> list[Path]:
     """Return the folders of the runs under ``outputs``, newest first."""
     parent = outputs / layout.RUNS
     found = [path for path in parent.glob("[!.]*") if path.is_dir()] if parent.is_dir() else []
-    return sorted(found, key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
+    return sorted(found, key=lambda path: (path.lstat().st_mtime, path.name), reverse=True)
 
 
 def matching(outputs: Path, wanted: str) -> list[Path]:
@@ -130,16 +144,38 @@ def the_one(outputs: Path, wanted: str) -> Path:
     return found[0]
 
 
+def named_or_newest(outputs: Path, wanted: str | None) -> Path:
+    """Return the only run of a name, or the newest where none is named. Raises StorageError."""
+    newest = folders_of(outputs)[:1] if wanted is None else []
+    return newest[0] if newest else the_one(outputs, wanted or "")
+
+
 def read(folder: Path) -> Asked:
-    """Return what the run in ``folder`` asks for. Raises StorageError."""
-    result = layout.read_json(folder / "result.json") or {}
-    if written.is_written(folder):
-        return _of_graph(folder, result)
-    return _of_result(folder, result)
+    """Return what the run in ``folder`` asks for.
+
+    Where its graph cannot be read, that is what its result lists.
+    """
+    damage: list[str] = []
+    result = layout.read_json(folder / "result.json", records.RESULT, damage.append) or {}
+    jobs = registry.jobs_of(folder, damage.append)
+    version = layout.version_of(folder)
+    if version != layout.LAYOUT:
+        damage.append(written.of_another_version(folder, {"layout": version}))
+    elif written.is_written(folder):
+        try:
+            graph, launcher = written.read(folder, ())
+        except StorageError as error:
+            damage.append(str(error))
+        else:
+            asked = _of_graph(folder, graph, result)
+            return replace(asked, jobs=jobs, launcher=launcher, damage=tuple(damage))
+    elif not result and not damage:
+        damage.append("no plan and no result lie there: nothing was begun, or it was deleted")
+    asked = _of_result(folder, result)
+    return replace(asked, jobs=jobs, damage=tuple(damage), version=version)
 
 
-def _of_graph(folder: Path, result: Mapping[str, Any]) -> Asked:
-    graph, launcher = written.read(folder, ())
+def _of_graph(folder: Path, graph: Graph, result: Mapping[str, Any]) -> Asked:
     own = own_overrides([run.overrides for run in graph.runs])
     wanted = _wanted_by(graph.runs)
     pieces = {}
@@ -154,12 +190,12 @@ def _of_graph(folder: Path, result: Mapping[str, Any]) -> Asked:
             unit.parents,
             tuple((node.name, node.fingerprint) for node in measured),
             is_stage=stage is not None,
-            resources=stage.resources if stage is not None else {},
+            resources=unit.resources,
             waits_for=waits_for.get(fingerprint, ""),
             fresh=stage is not None and stage.fresh,
+            models=graph.beside(stage) if stage is not None else "",
         )
-    jobs = registry.jobs_of(folder)
-    return Asked(folder, graph.outputs, pieces, jobs, launcher, result)
+    return Asked(folder, graph.outputs, pieces, result=result, runs=tuple(graph.runs))
 
 
 def _waits_for(result: Mapping[str, Any]) -> dict[str, str]:
@@ -168,7 +204,7 @@ def _waits_for(result: Mapping[str, Any]) -> dict[str, str]:
         return {}
     return {
         entry["fingerprint"]: entry["waits_for"]
-        for member in result.get("runs", [])
+        for member in result.get("runs") or []
         for entry in member["stages"]
         if entry.get("waits_for")
     }
@@ -178,10 +214,9 @@ def _wanted_by(runs: Sequence[Run]) -> dict[str, list[int]]:
     """Return node → the numbers of the runs that want it."""
     wanted: dict[str, list[int]] = {}
     for number, run in enumerate(runs):
-        own = ((view.stage, view.before, view.after) for view in run.stages)
+        own = ((view.stage, *view.measured) for view in run.stages)
         for fingerprint in dict.fromkeys(itertools.chain.from_iterable(own)):
-            if fingerprint is not None:
-                wanted.setdefault(fingerprint, []).append(number)
+            wanted.setdefault(fingerprint, []).append(number)
     return wanted
 
 
@@ -196,9 +231,17 @@ def _shared(members: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(each for each in listed[0] if each in everywhere)
 
 
+def _measured_in(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield name and fingerprint of every evaluation of a stage in a run's result."""
+    sides = [(entry["name"], entry)]
+    sides += [(f"{entry['name']}.{of}", each) for of, each in (entry.get("others") or {}).items()]
+    for name, each in sides:
+        yield from ((name, each[at]["fingerprint"]) for at in ("before", "after") if each.get(at))
+
+
 def _of_result(folder: Path, result: Mapping[str, Any]) -> Asked:
     """Read a run without a written graph: its result lists the stages of each member."""
-    members = result.get("runs", [])
+    members = result.get("runs") or []
     own = own_overrides([member["overrides"] for member in members])
     pieces: dict[str, Piece] = {}
     sharing: dict[str, list[list[str]]] = {}
@@ -207,14 +250,15 @@ def _of_result(folder: Path, result: Mapping[str, Any]) -> Asked:
         for entry in member["stages"]:
             fingerprint = entry["fingerprint"]
             sharing.setdefault(fingerprint, []).append(overrides)
-            measured = [entry[each] for each in ("before", "after") if entry.get(each)]
+            measured = _measured_in(entry)
             pieces[fingerprint] = Piece(
                 entry["name"],
                 fingerprint,
                 _shared(sharing[fingerprint]),
                 tuple(before),
-                tuple((entry["name"], each["fingerprint"]) for each in measured),
+                tuple(measured),
                 waits_for=entry.get("waits_for") or "",
+                models=entry.get("models") or "",
             )
             before.append(fingerprint)
     return Asked(folder, folder.parent.parent, pieces, result=result)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from etude.cli.frame import Parser, tell
 from etude.errors import StorageError
 from etude.execute.lock import locked
 from etude.execute.owner import Owner
@@ -16,15 +16,15 @@ from etude.launch import registry, written
 from etude.launch.seeing.asked import Asked, folders_of, read, the_one
 from etude.launch.seeing.cluster import Cluster
 from etude.launch.seeing.states import look
-from etude.launch.seeing.status import outputs_option, resume_command
 from etude.launch.slurm import commands
 from etude.launch.units import ancestors
+from etude.plan import typed
 from etude.plan.quantities import counted
 
 
 def main(arguments: Sequence[str]) -> int:
     """Cancel what a run has in the queue or runs here: etude cancel RUN [--all]."""
-    parser = argparse.ArgumentParser("etude cancel", description=main.__doc__)
+    parser = Parser("etude cancel", description=main.__doc__)
     parser.add_argument("run", help="part of a run's name")
     parser.add_argument("--all", action="store_true", help="also jobs that other runs wait for")
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where runs lie")
@@ -39,7 +39,7 @@ def _cancel_jobs(asked: Asked, everything: bool) -> int:
     """Cancel a run's jobs and keep those it did not hand over yet from being submitted."""
 
     def waiting(holder: str) -> None:
-        print(f"{holder} is submitting in {asked.outputs}; waiting")
+        tell(f"{holder} is submitting in {asked.outputs}; waiting")
 
     # A job that has just ended may be submitting what comes next.
     with locked(asked.outputs, "submission", waiting=waiting):
@@ -70,14 +70,14 @@ def _cancel_jobs(asked: Asked, everything: bool) -> int:
     for key in own:
         if key in kept:
             who = ", ".join(rests.get(key, ())) or "stages that another run waits for"
-            print(f"  left: job {own[key].job} ({asked.pieces[key].head}), for {who}")
+            tell(f"  left: job {own[key].job} ({asked.head(key)}), for {who}")
     if not everything:
         for key, each in foreign.items():
-            print(f"  left: job {each.job} ({asked.pieces[key].head}), of run {each.run}")
+            tell(f"  left: job {each.job} ({asked.head(key)}), of run {each.run}")
     if kept or (foreign and not everything):
-        print(f"  these too: etude cancel {asked.short} --all{outputs_option(asked.outputs)}")
+        tell(f"  these too: {typed.about('cancel', asked.folder, asked.outputs, '--all')}")
     if chosen or unsubmitted:
-        print(f"go on with: {resume_command(asked)}")
+        tell(f"go on with: {typed.about('resume', asked.folder, asked.outputs)}")
     return 0
 
 
@@ -114,11 +114,11 @@ def _unsubmitted(asked: Asked) -> list[str]:
 def _tell(asked: Asked, jobs: Sequence[str], unsubmitted: int) -> None:
     if jobs:
         listed = ", ".join(commands.collapsed(jobs))
-        print(f"cancelled {counted(len(jobs), 'job')} of {asked.name}: {listed}")
+        tell(f"cancelled {counted(len(jobs), 'job')} of {asked.name}: {listed}")
     else:
-        print(f"{asked.name} has no jobs of its own in the queue")
+        tell(f"{asked.name} has no jobs of its own in the queue")
     if unsubmitted:
-        print(f"  {counted(unsubmitted, 'stage')} that waited for room will not be submitted")
+        tell(f"  {counted(unsubmitted, 'stage')} that waited for room will not be submitted")
 
 
 def others_resting(
@@ -153,8 +153,9 @@ def _end_process(asked: Asked) -> int:
     """Ask the process of a local run to save and exit. Raises StorageError where it cannot."""
     if asked.result.get("state") != "running":
         state = asked.result.get("state", "over")
-        print(f"{asked.name} is {state}; there is nothing to cancel")
+        tell(f"{asked.name} is {state}; there is nothing to cancel")
         return 0
+    resume = typed.about("resume", asked.folder, asked.outputs)
     owner = asked.process
     if owner is None:
         raise StorageError(
@@ -167,11 +168,11 @@ def _end_process(asked: Asked) -> int:
             f"kill -TERM {owner.pid}"
         )
     if owner.gone():
-        print(f"{asked.name}: {owner} is gone already; go on with: {resume_command(asked)}")
+        tell(f"{asked.name}: {owner} is gone already; go on with: {resume}")
         return 0
     os.kill(owner.pid, signal.SIGTERM)
-    print(
+    tell(
         f"{owner} ({asked.name}) was asked to stop: it ends its step, writes a checkpoint and "
-        f"exits. To go on: {resume_command(asked)}"
+        f"exits. To go on: {resume}"
     )
     return 0

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from etude.execute.failures import first_failure
 from etude.launch.seeing.asked import Piece
-from etude.plan import layout
+from etude.plan import layout, records
+from etude.plan.records import Report, parsed, unsaid
 
 _TAIL = 1 << 16
 _LAST_STEPS = 10
@@ -85,6 +85,13 @@ class Folders:
         known = own if own in self._names[kind] else self._by_fingerprint[kind].get(fingerprint)
         return None if known is None else f"{self.outputs}/{kind}/{known}"
 
+    def last_metrics(self, name: str, fingerprint: str) -> dict[str, float]:
+        """Return the numbers of a finished stage's last step; none where it has none."""
+        place = self.place(layout.STAGES, name, fingerprint)
+        lines = _last_lines(Path(place, "metrics.jsonl"), 1) if place is not None else []
+        last = lines[-1] if lines else {}
+        return {key: value for key, value in last.items() if isinstance(value, (int, float))}
+
     def found(self, pieces: Iterable[Piece]) -> dict[str, Found]:
         """Return what lies there of each piece, by fingerprint."""
         listed = list(pieces)
@@ -102,20 +109,22 @@ class Folders:
     def _one(self, piece: Piece) -> Found:
         kind = layout.STAGES if piece.is_stage else layout.EVALUATIONS
         place = self.place(kind, piece.name, piece.fingerprint)
-        problems = tuple(self._problems(piece))
-        if place is None:
-            return Found(problems=problems)
-        done = layout.finished(Path(place))
-        if done is not None:
-            steps = int(done.get("steps", 0))
-            attempts = int(done.get("attempts", 1))
-            return Found(done, attempts, steps, steps, steps, folder=place, problems=problems)
-        return _unfinished(Path(place), problems)
+        problems: list[str] = []
+        try:
+            problems += self._problems(piece, problems.append)
+            found = Found() if place is None else _of_folder(Path(place), problems.append)
+        except OSError as error:
+            where = error.filename or place
+            problems.append(f"{where} cannot be read: {error.strerror or error}")
+            found = Found(folder=place or "")
+        return replace(found, problems=tuple(dict.fromkeys(problems)))
 
-    def _problems(self, piece: Piece) -> Iterator[str]:
+    def _problems(self, piece: Piece, report: Report) -> Iterator[str]:
         for name, fingerprint in piece.evaluations:
             place = self.place(layout.EVALUATIONS, name, fingerprint)
-            failed = None if place is None else layout.read_json(Path(place, layout.FAILED))
+            if place is None or layout.finished(Path(place), report) is not None:
+                continue
+            failed = layout.read_json(Path(place, layout.FAILED), records.FAILED, report)
             if failed is not None:
                 yield f"the evaluation of {name} ({fingerprint[:8]}) failed: {failed['error']}"
 
@@ -123,36 +132,43 @@ class Folders:
 def _listed(folder: str) -> set[str]:
     try:
         return set(os.listdir(folder))  # noqa: PTH208  (names are all that is needed)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return set()
 
 
-def _unfinished(folder: Path, problems: tuple[str, ...]) -> Found:
-    failed = layout.read_json(folder / layout.FAILED)
+def _of_folder(folder: Path, report: Report) -> Found:
+    done = layout.finished(folder, report)
+    if done is None:
+        return _unfinished(folder, report)
+    steps = done.get("steps") or 0
+    return Found(done, done.get("attempts") or 1, steps, steps, steps, folder=str(folder))
+
+
+def _unfinished(folder: Path, report: Report) -> Found:
+    failed = layout.read_json(folder / layout.FAILED, records.FAILED, report)
     attempts = layout.attempts(folder)
     if not attempts:
-        return Found(failure=failed, folder=str(folder), problems=problems)
+        return Found(failure=failed, folder=str(folder))
     newest = attempts[-1]
-    about = layout.read_json(newest / "attempt.json") or {}
-    stage = layout.read_json(folder / "stage.json") or {}
+    about = layout.read_json(newest / "attempt.json", records.ATTEMPT, report) or {}
+    stage = layout.read_json(folder / layout.STAGE, records.STAGE, report) or {}
     owner = about.get("owner") or {}
     kept = layout.checkpoints(folder)
-    failure = first_failure(newest)
-    lines = _last_lines(newest / "metrics.jsonl", 1)
-    step = int(lines[-1]["step"]) + 1 if lines else int(about.get("first_step", 0))
+    failure = first_failure(newest, report)
+    lines = _last_lines(newest / "metrics.jsonl", 1, report)
+    step = int(lines[-1]["step"]) + 1 if lines else int(about.get("first_step") or 0)
     if failure is not None and isinstance(failure.get("step"), int):
         step = failure["step"]
     return Found(
         attempt=int(newest.name),
         step=step,
-        steps=int(stage.get("steps", 0)),
+        steps=int(stage.get("steps") or 0),
         kept=kept[0].step if kept else 0,
         failure=failure,
         job=owner.get("job"),
         restart=int(owner.get("restart") or 0),
         host=str(owner.get("host") or about.get("host") or ""),
         folder=str(folder),
-        problems=problems,
     )
 
 
@@ -171,15 +187,16 @@ def pace(found: Found, now: float) -> Pace:
             break
     if not timing:
         return Pace(figure)
-    usual = fmean(float(line.get("seconds") or 0.0) for line in timing)
+    spent = [line.get("seconds") for line in timing]
+    usual = fmean(float(each) if isinstance(each, (int, float)) else 0.0 for each in spent)
     at = timing[-1].get("at")
     age = max(0.0, now - float(at)) if isinstance(at, (int, float)) else None
     left = usual * max(0, found.steps - found.step) if found.steps else None
     return Pace(figure, left, age, usual)
 
 
-def _last_lines(path: Path, most: int) -> list[dict[str, Any]]:
-    """Return the last whole lines of a file of JSON lines, oldest first."""
+def _last_lines(path: Path, most: int, report: Report = unsaid) -> list[dict[str, Any]]:
+    """Return the last whole lines of a file of JSON lines, oldest first, that have a step."""
     try:
         with path.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
@@ -194,5 +211,14 @@ def _last_lines(path: Path, most: int) -> list[dict[str, Any]]:
                 tail *= 8
     except (FileNotFoundError, NotADirectoryError):
         return []
-    lines = [json.loads(raw) for raw in whole[-most:] if raw.startswith(b"{")]
-    return [line for line in lines if isinstance(line, dict)]
+    except OSError as error:
+        report(f"{path} cannot be read: {error.strerror or error}")
+        return []
+    lines = []
+    for raw in whole[-most:]:
+        line, why = parsed(raw, records.STEP)
+        if line is None:
+            report(f"a line at the end of {path} is damaged: {why}")
+        else:
+            lines.append(line)
+    return lines

@@ -47,8 +47,10 @@ _ORDER = (
 class RunState:
     """One run as it stands: its name, its pieces, and what is worth a note.
 
-    ``resume`` is the command that goes on, empty where it is the command that began the run;
-    ``is_over`` says that the process of a run of this machine has ended.
+    ``resume`` is the command that goes on, empty where it is the command that began the run
+    (``goes_on`` is False where that begins anew);
+    ``is_over`` says that the process of a run of this machine has ended, ``results`` are the lines
+    of its table.
     """
 
     name: str
@@ -58,6 +60,8 @@ class RunState:
     resume: str = ""
     problems: tuple[str, ...] = ()
     is_over: bool = False
+    results: tuple[str, ...] = ()
+    goes_on: bool = True
 
     @property
     def stages(self) -> tuple[Seen, ...]:
@@ -93,6 +97,7 @@ class RunState:
                 yield from self._of_state([each for each in self.seen if each.state == state])
         problems = [text for each in self.seen for text in each.problems]
         yield from (f" {text}" for text in dict.fromkeys([*problems, *self._told()]))
+        yield from self.results
         states = {each.state for each in self.seen}
         taken_up = states & _TAKEN_UP or ("unsubmitted" in states and not states & LIVE)
         if self.resume and taken_up and not states & _EXPLAINED:
@@ -132,10 +137,10 @@ class RunState:
     def one(self, seen: Seen) -> Iterator[str]:
         """Yield one piece: a line, and what a person needs next below it."""
         own = line(seen)
-        if seen.state in ("failed", "stopped") and not self.resume:
+        if seen.state in ("failed", "stopped") and not self.resume and self.goes_on:
             again = f"Goes on {_from(seen)} when the same command is run again"
             own += f". {again}" + (f"; {seen.hint} may help" if seen.hint else "")
-        yield f" {own}"
+        yield f" {own}" + (f" · {seen.models}" if seen.models else "")
         if seen.state == "running":
             if seen.log:
                 yield f"   log {shown(seen.log)}"

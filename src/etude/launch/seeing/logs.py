@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from etude.cli.frame import Parser, tell
 from etude.errors import StorageError
 from etude.launch import registry
 from etude.launch.seeing import printed
-from etude.launch.seeing.asked import Asked, Piece, read, the_one
+from etude.launch.seeing.asked import Asked, Piece, named_or_newest, read
 from etude.launch.seeing.choosing import the_stage
 from etude.launch.seeing.cluster import Cluster
 from etude.launch.seeing.lines import shown
 from etude.launch.seeing.seen import LIVE
 from etude.launch.seeing.states import look
-from etude.plan import layout
+from etude.plan import layout, records, typed
+from etude.printable import printable
 
+_LISTED = 12
 _POLL = 0.5
 _ASK = 5.0
 _BLOCK = 1 << 16
@@ -43,7 +45,7 @@ def logs_of(asked: Asked, piece: Piece, rank: int = 0) -> list[Log]:
     attempts = _attempts(asked, piece)
     by_start = {}
     for path in attempts:
-        about = layout.read_json(path / "attempt.json") or {}
+        about = layout.read_json(path / "attempt.json", records.ATTEMPT) or {}
         owner = about.get("owner") or {}
         by_start[owner.get("job"), owner.get("restart", 0)] = path.name
     found = []
@@ -90,31 +92,55 @@ def _starts(asked: Asked, piece: Piece) -> list[printed.Start]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what a stage printed: etude logs RUN STAGE [--follow] [--rank R] [--attempt K]."""
-    parser = argparse.ArgumentParser("etude logs", description=main.__doc__)
-    parser.add_argument("run", help="part of a run's name")
+    """Print what a stage printed: etude logs [RUN] [STAGE] [--follow] [--rank R] [--attempt K]."""
+    parser = Parser("etude logs", description=main.__doc__)
+    parser.add_argument("run", nargs="?", help="part of a run's name; default: the newest run")
     parser.add_argument(
-        "stage", nargs="+", help="its name, such as rl or rl-3c1e; with overrides: rl seed=2"
+        "stage",
+        nargs="*",
+        help="its name, such as rl or rl-3c1e; with overrides: rl seed=2; default: the only one",
     )
     parser.add_argument("--follow", "-f", action="store_true", help="go on until the stage ends")
     parser.add_argument("--rank", type=int, default=0, help="process of a distributed stage")
     parser.add_argument("--attempt", type=int, help="attempt, by number; default: the newest")
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where runs lie")
     given = parser.parse_args(list(arguments))
-    asked = read(the_one(given.outputs.expanduser().absolute(), given.run))
-    piece = the_stage(asked, given.stage)
+    asked = read(named_or_newest(given.outputs.expanduser().absolute(), given.run))
+    piece = _chosen(asked, given.stage)
+    if piece is None:
+        for line in _choices(asked):
+            tell(line)
+        return 0
     found = logs_of(asked, piece, given.rank)
     if given.attempt is not None:
         found = _of_attempt(asked, piece, found, given.attempt)
     elif not found and not given.follow:
         raise StorageError(_nothing(asked, piece, given.rank))
     for log in found:
-        print(f"# {log.title}: {shown(str(log.path))}", flush=True)
+        tell(f"# {log.title}: {shown(str(log.path))}")
     if given.follow and given.attempt is None:
         _Follower(asked, piece, given.rank, sys.stdout).run()
         return 0
     _copy(found[-1].path, 0, sys.stdout)
     return 0
+
+
+def _chosen(asked: Asked, words: Sequence[str]) -> Piece | None:
+    """Return the stage that is meant, or None where none was named and there are several."""
+    if words or not asked.pieces:
+        return the_stage(asked, words)
+    only = list(asked.pieces.values())
+    return only[0] if len(only) == 1 else None
+
+
+def _choices(asked: Asked) -> Iterator[str]:
+    """Yield what to type for the log of each stage of a run."""
+    amount = len(asked.pieces)
+    yield f"{asked.name} has {amount} stages; type one:"
+    for piece in list(asked.pieces.values())[:_LISTED]:
+        yield f"  {typed.about('logs', asked.folder, asked.outputs, piece.head)}"
+    if amount > _LISTED:
+        yield f"  and {amount - _LISTED:,} more"
 
 
 def _of_attempt(asked: Asked, piece: Piece, found: Sequence[Log], attempt: int) -> list[Log]:
@@ -129,6 +155,9 @@ def _of_attempt(asked: Asked, piece: Piece, found: Sequence[Log], attempt: int) 
 def _nothing(asked: Asked, piece: Piece, rank: int) -> str:
     """Say why there is nothing to print."""
     starts = _starts(asked, piece)
+    if not piece.is_stage and not starts:
+        told = typed.about("status", asked.folder, asked.outputs)
+        return f"{piece.head} is an evaluation and keeps no log here; how it went: {told}"
     if not starts and rank and _attempts(asked, piece):
         return f"{piece.head} ran in one process; leave --rank out"
     if starts:
@@ -145,7 +174,7 @@ def _copy(path: Path, start: int, out: TextIO) -> int:
         with path.open("rb") as stream:
             stream.seek(start)
             while block := stream.read(_BLOCK):
-                out.write(block.decode("utf-8", errors="replace"))
+                out.write(printable(block.decode("utf-8", errors="replace")))
             out.flush()
             return stream.tell()
     except FileNotFoundError:
@@ -183,7 +212,7 @@ class _Follower:
                 asked_at = self.clock()
                 if self._log is None and not ended and state != said:
                     said = state
-                    print(f"# {state}", file=self.out, flush=True)
+                    print(printable(f"# {state}"), file=self.out, flush=True)
             self._drain()
             if ended:
                 return
@@ -200,7 +229,8 @@ class _Follower:
             following = logs[-1:]
         for log in following:
             if self._log is not None:
-                print(f"# {log.title}: {shown(str(log.path))}", file=self.out, flush=True)
+                head = f"# {log.title}: {shown(str(log.path))}"
+                print(printable(head), file=self.out, flush=True)
             self._log = log
             self._at = _copy(log.path, 0, self.out)
 

@@ -12,7 +12,8 @@ from etude.execute.owner import Owner
 from etude.launch import registry, written
 from etude.launch.seeing.cluster import Cluster
 from etude.launch.slurm import commands
-from etude.plan import layout
+from etude.plan import layout, records
+from etude.plan.records import Report, unsaid
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,18 @@ def at_work(folder: Path, outputs: Path, cluster: Cluster) -> AtWork | None:
     }
     if own:
         return _with_jobs(folder, own, cluster)
-    result = layout.read_json(folder / "result.json") or {}
-    if result.get("state") != "running" or not isinstance(result.get("process"), dict):
-        return None
-    owner = Owner.of_json(result["process"])
-    if owner.beside(Owner.here()):
-        return None if owner.gone() else AtWork(process=str(owner))
-    # Of a process elsewhere only its leases tell; a machine that was started again has none.
-    for fingerprint in (*_graph(folder).get("order", ()), *_linked(folder)):
+    damage: list[str] = []
+    result = layout.read_json(folder / "result.json", records.RESULT, damage.append) or {}
+    if not damage:
+        if result.get("state") != "running" or result.get("process") is None:
+            return None
+        owner = Owner.of_json(result["process"])
+        if owner.beside(Owner.here()):
+            return None if owner.gone() else AtWork(process=str(owner))
+    # Of a process elsewhere, or one that is not known, only its leases tell; a machine that was
+    # started again has none.
+    graph = _graph(folder) or {}
+    for fingerprint in (*graph.get("order", ()), *_linked(folder)):
         found = holder(outputs, fingerprint)
         if found is not None:
             return AtWork(process=str(found))
@@ -80,18 +85,20 @@ class References:
     """What runs refer to: by links, in their graphs, and by paths in their configs.
 
     ``working`` are the fingerprints of runs at work and ``lineages`` those of their stages that may
-    go on from another stage of the same lineage.
+    go on from another stage of the same lineage. ``unclear`` says of which runs it is not known
+    what else they refer to.
     """
 
     fingerprints: set[str] = field(default_factory=set)
     working: set[str] = field(default_factory=set)
     lineages: dict[str, set[str]] = field(default_factory=dict)
+    unclear: list[str] = field(default_factory=list)
     _runs: list[Path] = field(default_factory=list)
     _texts: list[bytes] | None = None
 
     def add(self, folder: Path, *, working: bool) -> None:
         """Take in a run; links may be missing where a folder was copied."""
-        graph = _graph(folder)
+        graph = _graph(folder, self.unclear.append) or {}
         own = {*_linked(folder), *graph.get("order", ())}
         self._runs.append(folder)
         self.fingerprints |= own
@@ -106,14 +113,14 @@ class References:
         """Tell whether a run at work may go on from the checkpoints of this stage."""
         if not self.lineages:
             return False
-        about = layout.read_json(folder / "stage.json") or {}
+        about = layout.read_json(folder / layout.STAGE, records.STAGE) or {}
         return bool(self.lineages.get(str(about.get("lineage")), set()) - {fingerprint})
 
     def mention(self, name: str) -> bool:
         """Tell whether a run names a folder by its path: its model or its rows are read there."""
         if self._texts is None:
             files = [path for run in self._runs for path in _texts_of(run)]
-            self._texts = [path.read_bytes() for path in files]
+            self._texts = [text for path in files if (text := _text(path)) is not None]
         return any(name.encode() in text for text in self._texts)
 
 
@@ -121,8 +128,15 @@ def _texts_of(run: Path) -> Iterable[Path]:
     return (*run.glob("config.yaml"), *run.glob("members/*.yaml"), *run.glob("plan/*.json*"))
 
 
-def _graph(folder: Path) -> dict[str, Any]:
-    return layout.read_json(folder / written.GRAPH) or {}
+def _text(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None  # said already where it is the graph; the others only repeat what that names
+
+
+def _graph(folder: Path, report: Report = unsaid) -> dict[str, Any] | None:
+    return layout.read_json(folder / written.GRAPH, written.SHAPE, report)
 
 
 def _linked(folder: Path) -> list[str]:

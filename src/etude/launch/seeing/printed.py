@@ -81,5 +81,5 @@ def last_words(path: Path) -> str:
 
 def _order(folder: Path, unit: str) -> dict[str, int]:
     """Return when each job of a unit was handed over, as a rank."""
-    lines = [content for content, _ in raw_lines(folder / registry.JOBS)]
+    lines = [content for content, _ in raw_lines(folder / registry.JOBS, registry.SUBMITTED)]
     return {line["job"]: number for number, line in enumerate(lines) if line["unit"] == unit}

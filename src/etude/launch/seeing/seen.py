@@ -31,7 +31,8 @@ class Seen:
     ``attempt``, ``step`` and ``steps`` tell how far it is, ``resumes_from`` where another attempt
     would go on. ``cause`` says why it is in its state, ``hint`` under which overrides it may get
     further. ``figure``, ``left`` and ``silent`` (seconds to go, and without a step for longer than
-    usual) are of running ones. ``run`` is another run whose job does the work.
+    usual) are of running ones. ``run`` is another run whose job does the work. ``models`` are those
+    it is given or trains beside its own, in words.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Seen:
     silent: float | None = None
     run: str = ""
     problems: tuple[str, ...] = ()
+    seconds: float = 0.0
+    models: str = ""
 
     @property
     def head(self) -> str:

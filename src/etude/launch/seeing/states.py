@@ -105,6 +105,8 @@ class _Look:
             node=queued.nodes if queued is not None else "",
             run=job.run if job is not None and job.run != self.asked.name else "",
             problems=found.problems,
+            seconds=float((found.done or {}).get("seconds") or 0.0),
+            models=piece.models,
         )
         if queued is not None:
             return self._in_queue(seen, piece, found, queued)

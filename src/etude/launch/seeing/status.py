@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from etude.launch.seeing.asked import Asked, folders_of, matching, read
+from etude.cli.frame import Parser, tell
+from etude.launch.seeing.asked import folders_of, matching, named_or_newest, read
 from etude.launch.seeing.cluster import Cluster
 from etude.launch.seeing.folders import Folders
 from etude.launch.seeing.lines import RunState
-from etude.launch.seeing.states import look
-from etude.plan import layout
+from etude.launch.seeing.one_run import state_of
+from etude.launch.seeing.watch import follow
+from etude.plan import layout, typed
 from etude.plan.quantities import counted
+from etude.printable import in_json
 
 #: Runs that are shown where none is named.
 MOST = 5
-
-
-def run_state(folder: Path, cluster: Cluster | None = None) -> RunState:
-    """Return how a run stands. Raises StorageError where its folder cannot be read."""
-    return _state(read(folder), cluster or Cluster(), None)
 
 
 def runs(outputs: Path, wanted: str | None = None, most: int | None = None) -> list[RunState]:
@@ -45,31 +42,8 @@ def _states(folders: Iterable[Path]) -> list[RunState]:
         asked = read(folder)
         if asked.outputs not in listed:
             listed[asked.outputs] = Folders(asked.outputs)
-        found.append(_state(asked, cluster, listed[asked.outputs]))
+        found.append(state_of(asked, cluster, listed[asked.outputs]))
     return found
-
-
-def _state(asked: Asked, cluster: Cluster, folders: Folders | None) -> RunState:
-    seen = tuple(look(asked, cluster, folders))
-    return RunState(
-        asked.name,
-        str(asked.folder),
-        seen,
-        tuple(cluster.notes) if asked.on_cluster else (),
-        resume_command(asked) if asked.is_written else "",
-        tuple(asked.result.get("problems", ())),
-        asked.is_over,
-    )
-
-
-def resume_command(asked: Asked) -> str:
-    """Return the command that takes a run up again."""
-    return f"etude resume {asked.short}{outputs_option(asked.outputs)}"
-
-
-def outputs_option(outputs: Path) -> str:
-    """Return ``--outputs FOLDER`` where a command typed here would look elsewhere."""
-    return "" if outputs == Path("outputs").absolute() else f" --outputs {outputs}"
 
 
 def lines(
@@ -89,7 +63,8 @@ def lines(
                 told.add(text)
             yield text
     if len(folders) > most:
-        yield f"and {counted(len(folders) - most, 'older run')}: etude status NAME"
+        named = " ".join(["etude status NAME", *typed.option(outputs)])
+        yield f"and {counted(len(folders) - most, 'older run')}: {named}"
 
 
 def as_json(states: Iterable[RunState]) -> str:
@@ -110,7 +85,7 @@ def as_json(states: Iterable[RunState]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Tell how far runs are: etude status [RUN] [--all] [--json] [--watch] [--outputs FOLDER]."""
-    parser = argparse.ArgumentParser("etude status", description=main.__doc__)
+    parser = Parser("etude status", description=main.__doc__)
     parser.add_argument("run", nargs="?", help="part of a run's name; default: the newest runs")
     parser.add_argument("--all", action="store_true", help="every stage of a large run by itself")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -119,14 +94,10 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(list(arguments))
     outputs = given.outputs.expanduser().absolute()
     if given.watch:
-        from etude.launch.seeing.asked import the_one
-        from etude.launch.seeing.watch import follow
-
-        newest = folders_of(outputs)[:1] if given.run is None else []
-        return follow(newest[0] if newest else the_one(outputs, given.run or ""))
+        return follow(named_or_newest(outputs, given.run))
     if given.json:
-        print(as_json(runs(outputs, given.run, None if given.run else MOST)))
+        tell(in_json(as_json(runs(outputs, given.run, None if given.run else MOST))))
         return 0
     for line in lines(outputs, given.run, everything=given.all):
-        print(line)
+        tell(line)
     return 0

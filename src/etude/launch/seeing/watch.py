@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from etude.errors import Interrupted
 from etude.launch.seeing.lines import SMALL, RunState, line
+from etude.launch.seeing.one_run import run_state
 from etude.launch.seeing.seen import LIVE, Seen
-from etude.launch.seeing.status import run_state
+from etude.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -59,7 +60,7 @@ def follow(
         )
         return Interrupted.exit_code
     for text in last.lines():
-        stream.write(text + "\n")
+        stream.write(printable(text) + "\n")
     stream.flush()
     return 0 if all(each.state == "done" for each in last.seen) else 1
 
@@ -112,7 +113,7 @@ class _Lines:
                     self._say(text)
 
     def _say(self, text: str) -> None:
-        self._out.write(text + "\n")
+        self._out.write(printable(text) + "\n")
         self._out.flush()
 
 
@@ -146,7 +147,7 @@ class _Table:
             if each.state in _BAD and key not in self._told:
                 self._told.add(key)
                 for text in run.one(each):
-                    self._console.print(Text(text, style="red"), soft_wrap=True)
+                    self._console.print(Text(printable(text), style="red"), soft_wrap=True)
         self._live.update(table(run, max(4, self._console.height - 8)), refresh=True)
 
 
@@ -156,8 +157,8 @@ def table(run: RunState, rows: int = _ROWS) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    parts: list[RenderableType] = [Text(run.headline, style="bold")]
-    parts += [Text(f" note: {note}", style="yellow") for note in run.notes]
+    parts: list[RenderableType] = [Text(printable(run.headline), style="bold")]
+    parts += [Text(printable(f" note: {note}"), style="yellow") for note in run.notes]
     totals = Table(box=None, padding=(0, 2, 0, 1), header_style="dim")
     states = list(run.counts)
     totals.add_column("stage")
@@ -169,7 +170,9 @@ def table(run: RunState, rows: int = _ROWS) -> RenderableType:
     some = list(_interesting(run.seen))
     for each in some[:rows]:
         style = _STYLES.get(each.state, "")
-        parts.append(Text(f" {line(each)}", style=style, no_wrap=True, overflow="ellipsis"))
+        parts.append(
+            Text(printable(f" {line(each)}"), style=style, no_wrap=True, overflow="ellipsis")
+        )
     if len(some) > rows:
         parts.append(Text(f" and {len(some) - rows:,} more", style="dim"))
     parts.append(Text(" Ctrl-C stops watching; the run goes on", style="dim"))

@@ -23,7 +23,7 @@ from etude.launch import registry, written
 from etude.launch.job import Ended
 from etude.launch.slurm import commands, requeue, script
 from etude.launch.slurm.rest import submit_the_rest
-from etude.plan import layout
+from etude.plan import layout, records
 
 #: What slurmstepd, srun or the kernel write when memory ran out.
 _OUT_OF_MEMORY = ("oom_kill", "oom-kill", "out of memory", "out_of_memory")
@@ -126,7 +126,7 @@ def _failure(place: Path, owner: Owner) -> dict[str, Any] | None:
 
 
 def _is_of(attempt: Path, owner: Owner) -> bool:
-    about = layout.read_json(attempt / "attempt.json") or {}
+    about = layout.read_json(attempt / "attempt.json", records.ATTEMPT) or {}
     by = about.get("owner") or {}
     return (by.get("job"), by.get("restart")) == (owner.job, owner.restart)
 

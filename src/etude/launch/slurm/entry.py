@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import sys
+import traceback
 from pathlib import Path
 
-from etude.cli.frame import let_threads_sleep
+from etude.cli.frame import let_threads_sleep, show_warnings, tell
 from etude.errors import UNWRITTEN_EXIT, EtudeError, Fenced, MeetingError, StorageError
 from etude.execute import atomic
 from etude.execute.owner import Owner
@@ -18,6 +17,7 @@ from etude.launch.job import Ended, work
 from etude.launch.slurm import requeue
 from etude.launch.slurm.ended import left_to_say
 from etude.launch.slurm.rest import submit_the_rest
+from etude.unexpected import sentence
 
 
 def run(folder: str, fingerprint: str) -> None:
@@ -33,6 +33,7 @@ def run(folder: str, fingerprint: str) -> None:
     owner = Owner.here()
     place = Path(folder)
     let_threads_sleep()
+    show_warnings()
     stop = Stop()
     with stop.listening():
         try:
@@ -46,6 +47,9 @@ def run(folder: str, fingerprint: str) -> None:
         except StorageError as error:
             _say(error)
             code = UNWRITTEN_EXIT
+        except Exception as error:  # the last guard: no job ends without a word
+            _say(error)
+            code = 1
     from etude.distributed.world import end
 
     end(code)
@@ -80,19 +84,24 @@ def _work(folder: Path, fingerprint: str, owner: Owner, stop: Stop) -> int:
     except (Fenced, MeetingError) as error:
         _say(error)
         return error.exit_code
-    except EtudeError as error:
+    except Exception as error:
         _say(error)
-        ended = Ended("failed", str(error))
+        ended = Ended("failed", _told(error))
     if announced().rank:
         # Where this rank failed, its code ends the others, which may wait for it in vain.
         return ended.code if ended.state == "failed" else 0
     return _conclude(folder, fingerprint, owner, ended)
 
 
-def _say(error: EtudeError) -> None:
-    # What is printed lies on the disk that may be full.
-    with contextlib.suppress(OSError):
-        print(error, file=sys.stderr, flush=True)
+def _say(error: Exception) -> None:
+    """Print an error; of one that nobody foresaw its traceback too. The disk may be full."""
+    if not isinstance(error, EtudeError):
+        tell("".join(traceback.format_exception(error)), error=True, end="")
+    tell(_told(error), error=True)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, EtudeError) else sentence(error)
 
 
 def _conclude(folder: Path, fingerprint: str, owner: Owner, ended: Ended) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etude.cli.frame import tell
 from etude.errors import SlurmError
 from etude.launch import registry, written
 from etude.launch.arrays import Batch, Edge, batches_of
@@ -28,14 +29,14 @@ from etude.plan.nodes import Graph
 from etude.plan.quantities import counted
 
 if TYPE_CHECKING:
-    from etude.launcher.slurm import Slurm
+    from etude.launch.slurm.settings import SlurmSettings
 
 
 _AWAY = "Unable to contact slurm controller"
 _NOT_NOW = "Requested node configuration is not available"
 
 
-def launch(graph: Graph, launcher: Slurm, root: Mapping[str, Any]) -> int:
+def launch(graph: Graph, launcher: SlurmSettings, root: Mapping[str, Any]) -> int:
     """Submit a graph and return the exit code; the jobs work from what is written down here.
 
     Raises SlurmError where SLURM refuses, ConfigError for resources that make no sense.
@@ -46,31 +47,31 @@ def launch(graph: Graph, launcher: Slurm, root: Mapping[str, Any]) -> int:
     check_outputs(graph)
     todo = left(graph)
     if not todo:
-        print(f"{counts(graph)} · every stage is done; nothing to submit")
+        tell(f"{counts(graph)} · every stage is done; nothing to submit")
         return 0
     try_out(graph, launcher, todo.values())
     move_fresh_aside(graph)
     graph.folder = run_folder.make(graph)
     written.write(graph, root["launcher"])
-    submission = submit(graph.folder, again=True, say=print)
+    submission = submit(graph.folder, again=True, say=tell)
     for line in told(graph, graph.folder, launcher, submission):
-        print(line)
+        tell(line)
     return _ended(graph.folder, launcher, submission)
 
 
-def resume(folder: Path, launcher: Slurm) -> int:
+def resume(folder: Path, launcher: SlurmSettings) -> int:
     """Submit again what a run still needs, and return the exit code. Raises SlurmError."""
     graph, _ = written.read(folder, ())
-    submission = submit(folder, again=True, say=print)
+    submission = submit(folder, again=True, say=tell)
     if submission.finished == len(units_of(graph)):
-        print(f"{folder.name} · {counts(graph)} · every stage is done; nothing to submit")
+        tell(f"{folder.name} · {counts(graph)} · every stage is done; nothing to submit")
         return 0
     for line in told(graph, folder, launcher, submission):
-        print(line)
+        tell(line)
     return _ended(folder, launcher, submission)
 
 
-def _ended(folder: Path, launcher: Slurm, submission: Submission) -> int:
+def _ended(folder: Path, launcher: SlurmSettings, submission: Submission) -> int:
     """Return the exit code of a submission, after following the run where that is asked for."""
     if not launcher.wait or not (submission.count or submission.queued or submission.waiting):
         return 0 if submission.count or submission.queued else 1
@@ -78,7 +79,7 @@ def _ended(folder: Path, launcher: Slurm, submission: Submission) -> int:
 
     def submit_the_rest() -> bool:
         # Where a site allows one job at a time, no job can submit its successor.
-        more = submit(folder, again=False, say=print)
+        more = submit(folder, again=False, say=tell)
         return bool(more.count or more.waiting)
 
     return follow(folder, go_on=submit_the_rest)
@@ -91,7 +92,7 @@ def left(graph: Graph) -> dict[str, Unit]:
     return {key: unit for key, unit in units.items() if key not in finished}
 
 
-def try_out(graph: Graph, launcher: Slurm, units: Iterable[Unit]) -> None:
+def try_out(graph: Graph, launcher: SlurmSettings, units: Iterable[Unit]) -> None:
     """Ask SLURM about each shape of job before anything is written. Raises SlurmError."""
     shapes: dict[Shape, list[str]] = {}
     for unit in units:
@@ -118,7 +119,7 @@ def try_out(graph: Graph, launcher: Slurm, units: Iterable[Unit]) -> None:
                     # The test also fails on machines that are to come back; the queue takes such
                     # a job, or refuses it in earnest.
                     some = ", ".join(away[:4]) + (" …" if len(away) > 4 else "")
-                    print(f"{text} now; down or drained: {some}. Submitting all the same")
+                    tell(f"{text} now; down or drained: {some}. Submitting all the same")
                 else:
                     problems.append(text)
     if problems:
@@ -126,7 +127,9 @@ def try_out(graph: Graph, launcher: Slurm, units: Iterable[Unit]) -> None:
         raise SlurmError("SLURM would refuse:\n  " + "\n  ".join(problems) + f"\n{advice}")
 
 
-def told(graph: Graph, folder: Path, launcher: Slurm, submission: Submission) -> Iterator[str]:
+def told(
+    graph: Graph, folder: Path, launcher: SlurmSettings, submission: Submission
+) -> Iterator[str]:
     """Yield what a person needs after a submission: jobs, logs, and the commands that follow."""
     yield f"{folder.name} · {counts(graph)}"
     if submission.finished:
@@ -175,7 +178,7 @@ def _edge_words(edge: Edge, ids: list[list[str]]) -> str:
     return ids[edge.batch][edge.task]
 
 
-def planned(graph: Graph, launcher: Slurm) -> Iterator[str]:
+def planned(graph: Graph, launcher: SlurmSettings) -> Iterator[str]:
     """Yield what would be submitted: arrays and edges, then the script of each shape.
 
     Nothing is written and SLURM is asked only for its largest array. Raises ConfigError.
@@ -187,7 +190,7 @@ def planned(graph: Graph, launcher: Slurm) -> Iterator[str]:
         largest, queued = largest_array(), _queued(graph, units)
     except SlurmError as error:
         largest, queued = 1000, {}
-        yield f" (SLURM does not answer here: {error})"
+        yield f" (the limits of the site could not be asked: {error})"
     units = {key: unit for key, unit in units.items() if key not in queued}
 
     def shape(unit: Unit) -> Shape:
@@ -210,7 +213,7 @@ def planned(graph: Graph, launcher: Slurm) -> Iterator[str]:
         yield f" sbatch text of {batch.name}:"
         folder = graph.outputs / "runs" / "RUN"
         code = graph.outputs / layout.CODE / "COPY"
-        made = script.executor(own, launcher, folder, name=batch.name, code=code)
+        made = script.executor(own, launcher, folder, name=batch.name, code=code, only_shown=True)
         yield from (f"   {line}" for line in script.text(made, len(batch.units)).splitlines())
 
 

@@ -13,7 +13,7 @@ from etude.execute.stop import WARNING
 from etude.launch import registry, written
 from etude.launch.job import Ended
 from etude.launch.slurm import commands
-from etude.launcher.slurm import Slurm
+from etude.launch.slurm.settings import SlurmSettings
 from etude.plan.quantities import counted
 
 #: The exit code of a job that was put back into the queue (EX_TEMPFAIL).
@@ -50,7 +50,7 @@ def put_back(
     ``why`` is what a person reads, ``step`` the finished steps that are kept. Returns None when it
     is in the queue again, else how the job ended.
     """
-    launcher: Slurm = build(written.read_plain(folder)["launcher"], "launcher")
+    launcher: SlurmSettings = build(written.read_plain(folder)["launcher"], "launcher")
     # A person who submitted it again gave it as many chances as before.
     before = [each for each in registry.requeues(folder, unit) if each.job == owner.job]
     known = registry.ended(folder, unit)

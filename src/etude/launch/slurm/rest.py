@@ -6,11 +6,11 @@ at a time stays for a while and tries again; the others wait a little for their 
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from etude.cli.frame import tell
 from etude.errors import EtudeError
 from etude.execute.lock import locked
 from etude.execute.owner import Owner
@@ -47,13 +47,13 @@ def submit_the_rest(folder: Path, outputs: Path, owner: Owner) -> None:
     except _Leave:
         return
     except EtudeError as error:
-        print(f"what is left of the run was not submitted from this job: {error}", file=sys.stderr)
+        tell(f"what is left of the run was not submitted from this job: {error}", error=True)
 
 
 def _try(folder: Path, owner: Owner) -> None:
     end = time.monotonic() + _STAYS
     while registry.waiting(folder):
-        done = submit(folder, again=False, say=print)
+        done = submit(folder, again=False, say=tell)
         if not done.waiting or done.count:
             return
         live = commands.queue()
@@ -61,7 +61,7 @@ def _try(folder: Path, owner: Owner) -> None:
             return
         # Alone in the queue, this job itself takes up the room: to stay would only hold machines.
         if time.monotonic() > end or live.keys() <= {owner.job}:
-            print(
+            tell(
                 "no room to submit what is left while this job is in the queue; go on with: "
                 f"etude resume {folder.name.rpartition('-')[2]} (launcher.wait=true stays and "
                 "submits each job as the one before it ends)"

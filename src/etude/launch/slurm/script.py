@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etude.config.environment import in_shell
 from etude.errors import SlurmError
 from etude.launch.code import SAFE_PATH
 from etude.launch.resources import Shape
@@ -16,7 +17,7 @@ from etude.launch.resources import Shape
 if TYPE_CHECKING:
     import submitit
 
-    from etude.launcher.slurm import Slurm
+    from etude.launch.slurm.settings import SlurmSettings
 
 #: Where submitit keeps the scripts, its pickles and what srun prints, in a run's folder.
 JOBS_FOLDER = "jobs"
@@ -24,24 +25,32 @@ JOBS_FOLDER = "jobs"
 
 def executor(
     shape: Shape,
-    launcher: Slurm,
+    launcher: SlurmSettings,
     folder: Path,
     *,
     name: str,
     code: Path,
     dependency: str = "",
+    only_shown: bool = False,
 ) -> submitit.SlurmExecutor:
     """Return the submitit executor for jobs of one shape; raises SlurmError without SLURM.
 
-    ``code`` is the copy that they run and ``dependency`` what they wait for (sbatch's words).
+    ``code`` is the copy that they run and ``dependency`` what they wait for (sbatch's words). One
+    whose script is ``only_shown`` needs no SLURM.
     """
     import submitit
+
+    class Shown(submitit.SlurmExecutor):
+        @classmethod
+        def affinity(cls) -> int:
+            return 1  # submitit refuses where srun is not found
 
     python = shlex.join([launcher.python or sys.executable, SAFE_PATH])
     if shape.container:
         python = f"{shape.container} {python}"
     try:
-        made = submitit.SlurmExecutor(folder / JOBS_FOLDER, python=python)
+        kind = Shown if only_shown else submitit.SlurmExecutor
+        made = kind(folder / JOBS_FOLDER, python=python)
     except RuntimeError as error:
         raise SlurmError(
             "launcher=slurm: there is no srun on this machine's PATH. Submit from a login node of "
@@ -90,7 +99,7 @@ _STRICT = (
 def setup_lines(shape: Shape, code: Path, python: str, folder: Path) -> list[str]:
     """Return the shell lines before srun: environment, and what happens when a rank is killed."""
     lines = [f"module load {shlex.quote(module)}" for module in shape.modules]
-    lines += shape.setup
+    lines += [in_shell(line) for line in shape.setup]
     if lines:
         lines = [_STRICT, *lines, "trap - ERR"]
     lines.append(f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}")

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from etude.build import build
 from etude.errors import SlurmError
@@ -18,8 +20,8 @@ from etude.launch import code, registry, written
 from etude.launch.arrays import Batch, Edge, batches_of
 from etude.launch.resources import Shape, shape_of
 from etude.launch.slurm import commands, script
+from etude.launch.slurm.settings import SlurmSettings
 from etude.launch.units import Unit, units_of
-from etude.launcher.slurm import Slurm
 from etude.plan import layout
 from etude.plan.lookup import state_of
 from etude.plan.nodes import Graph
@@ -59,7 +61,7 @@ def submit(folder: Path, *, again: bool, say: Callable[[str], None]) -> Submissi
     number; then nothing of this pass stays in the queue.
     """
     graph, config = written.read(folder, ())
-    launcher: Slurm = build(config, "launcher")
+    launcher: SlurmSettings = build(config, "launcher")
     outputs = graph.outputs
 
     own = slurm_job() if not again else None
@@ -188,7 +190,7 @@ def _untouched(
 
 
 def _room(
-    launcher: Slurm,
+    launcher: SlurmSettings,
     known: Mapping[str, registry.Submitted],
     live: Mapping[str, commands.Queued],
     own: str | None,
@@ -206,7 +208,7 @@ class _Pass:
     def __init__(
         self,
         graph: Graph,
-        launcher: Slurm,
+        launcher: SlurmSettings,
         folder: Path,
         done: Submission,
         say: Callable[[str], None],
@@ -267,8 +269,6 @@ class _Pass:
     def _hand_over(self, batch: Batch, ids: Sequence[Sequence[str]]) -> list[str]:
         from submitit.core.utils import FailedJobError
 
-        from etude.launch.slurm import entry
-
         made = script.executor(
             self.shape(batch.units[0]),
             self.launcher,
@@ -280,11 +280,17 @@ class _Pass:
         units = [unit.fingerprint for unit in batch.units]
         try:
             with redirect_stderr(io.StringIO()):  # submitit prints a refusal, too
-                jobs = made.map_array(entry.run, [str(self.folder)] * len(units), units)
+                jobs = made.map_array(_work(), [str(self.folder)] * len(units), units)
         except FailedJobError as error:
             text = commands.plain(str(error))
             raise SlurmError(f"SLURM refused {counted_jobs(batch)}: {text}") from error
         return [str(job.job_id) for job in jobs]
+
+
+def _work() -> Callable[[str, str], Any]:
+    """Return what a job does. It is named, as another process imports it."""
+    run: Callable[[str, str], Any] = import_module("etude.launch.slurm.entry").run
+    return run
 
 
 def counted_jobs(batch: Batch) -> str:
@@ -294,11 +300,9 @@ def counted_jobs(batch: Batch) -> str:
     return f"the array of {len(batch.units)} {batch.name}"
 
 
-def unit_shape(unit: Unit, launcher: Slurm) -> Shape:
-    """Return the machines of a unit: its stage's resources, else the launcher's."""
-    stage = unit.stage
-    resources = stage.resources if stage is not None else {}
-    return shape_of(resources, launcher, f"stages.{unit.name}.resources")
+def unit_shape(unit: Unit, launcher: SlurmSettings) -> Shape:
+    """Return the machines of a unit: its own resources, else the launcher's."""
+    return shape_of(unit.resources, launcher, f"stages.{unit.name}.resources")
 
 
 def edge_words(edge: Edge, ids: Sequence[Sequence[str]]) -> tuple[str, str]:

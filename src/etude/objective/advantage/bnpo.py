@@ -17,17 +17,17 @@ advantages are averaged; the combined reward, and what shaping did to it, is the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from etude.component import component, option
+from etude.component import Rule, component, option
 from etude.errors import ConfigError, DataError, Fault
 from etude.objective.advantage.metrics import group_metrics
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
-from etude.objective.parts import Advantage
+from etude.objective.parts import SEVERAL, Advantage
 from etude.primitives.beta import BetaFit, fit_beta, inverse_beta_density
 from etude.primitives.groups import GroupStatistics, group_statistics
 
@@ -50,10 +50,16 @@ class Rates:
     fit: BetaFit
 
 
-@component(source="arXiv 2506.02864")
+@component(source="arXiv 2506.02864", requires=[SEVERAL])
 @dataclass(frozen=True)
 class BNPO(Advantage):
     """Reward minus the group's mean, divided by the Beta density of the group's success rate."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "max_reward > min_reward", "is {max_reward}, not above {path}.min_reward={min_reward}."
+        ),
+    )
 
     min_reward: float | None = option(
         None, "reward that counts as 0; null: 0, or the lowest of the step if that is lower"
@@ -66,19 +72,22 @@ class BNPO(Advantage):
         [],
         "reward parts that are normalised each on its own and averaged, e.g. [accuracy, format]; "
         "empty: the combined reward",
+        form="part",
     )
 
     def estimate(self, batch: RolloutBatch, state: Any) -> Estimate:
         """Return the advantages of every token; raises DataError for a rate outside [0, 1]."""
         found, metrics = [], group_metrics(group_statistics(batch.rewards, batch.groups))
-        for suffix, rewards in self._rewards(batch):
-            known = self.rates(rewards, batch.groups)
+        for suffix, rewards, applies in self._rewards(batch):
+            known = self.rates(rewards[applies], batch.groups[applies])
             weights = inverse_beta_density(
                 known.rates, known.fit.alpha, known.fit.beta, self.weight_cap
             )[known.index]
             statistics = known.statistics
             weights = torch.where(statistics.size == 1, torch.ones_like(weights), weights)
-            found.append(weights * statistics.centre(known.scores))
+            own = torch.zeros_like(rewards, dtype=torch.float64)
+            own[applies] = weights * statistics.centre(known.scores)
+            found.append(own)
             metrics |= _metrics(suffix, known, weights[~statistics.flat])
         return Estimate(spread(torch.stack(found).mean(0), batch.mask), metrics=metrics)
 
@@ -103,7 +112,7 @@ class BNPO(Advantage):
         rates = rates.clamp(0.0, 1.0)
         return Rates(scores, statistics, index, rates, fit_beta(rates))
 
-    def _rewards(self, batch: RolloutBatch) -> list[tuple[str, Tensor]]:
+    def _rewards(self, batch: RolloutBatch) -> list[tuple[str, Tensor, Tensor]]:
         given = ", ".join(sorted(batch.parts)) or "none"
         faults = [
             Fault(
@@ -116,8 +125,9 @@ class BNPO(Advantage):
         if faults:
             raise ConfigError(faults)
         if not self.parts:
-            return [("", batch.rewards)]
-        return [(f"/{name}", batch.parts[name]) for name in self.parts]
+            return [("", *batch.metric("reward"))]
+        every = [(f"/{name}", *batch.metric(name)) for name in self.parts]
+        return [each for each in every if bool(each[2].any())] or [("", *batch.metric("reward"))]
 
 
 def _metrics(suffix: str, known: Rates, weights: Tensor) -> dict[str, float]:

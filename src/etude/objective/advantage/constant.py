@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from etude.component import component, option
+from etude.component import SCALE_FREE, component, option
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
 from etude.objective.parts import Advantage
 
 
-@component(source="arXiv 2304.06767")
+@component(source="arXiv 2304.06767", provides=[SCALE_FREE])
 @dataclass(frozen=True)
 class Constant(Advantage):
     """One number for every answer, whatever its reward."""

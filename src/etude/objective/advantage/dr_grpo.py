@@ -15,11 +15,11 @@ from etude.component import component
 from etude.objective.advantage.metrics import group_metrics
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
-from etude.objective.parts import Advantage
+from etude.objective.parts import SEVERAL, Advantage
 from etude.primitives.groups import group_statistics
 
 
-@component(source="arXiv 2503.20783")
+@component(source="arXiv 2503.20783", requires=[SEVERAL])
 @dataclass(frozen=True)
 class GroupCentred(Advantage):
     """Reward minus the group's mean."""

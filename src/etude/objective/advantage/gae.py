@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from etude.component import Need, component, option
+from etude.component import SCALE_FREE, Need, component, option
 from etude.errors import DataError
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate
@@ -23,7 +23,7 @@ from etude.primitives.returns import generalised_advantages
 @component(
     source="arXiv 1506.02438",
     requires=[Need("row:values", why="to compare rewards with")],
-    provides=["row:returns"],
+    provides=["row:returns", SCALE_FREE],
 )
 @dataclass(frozen=True)
 class GeneralisedAdvantage(Advantage):

@@ -16,15 +16,19 @@ from typing import Any
 
 import torch
 
-from etude.component import component, option
+from etude.component import SCALE_FREE, Need, component, option
 from etude.objective.advantage.metrics import group_metrics
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
-from etude.objective.parts import Advantage
+from etude.objective.parts import SEVERAL, Advantage
 from etude.primitives.groups import group_statistics
 
 
-@component(source="arXiv 2402.03300")
+@component(
+    source="arXiv 2402.03300",
+    requires=[SEVERAL],
+    provides=[Need(SCALE_FREE, when="scale != 'none'")],
+)
 @dataclass(frozen=True)
 class GroupRelative(Advantage):
     """Reward minus the group's mean, divided by the group's standard deviation."""

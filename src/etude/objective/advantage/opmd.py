@@ -19,11 +19,11 @@ from etude.component import component, option
 from etude.objective.advantage.metrics import group_metrics
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
-from etude.objective.parts import Advantage
+from etude.objective.parts import SEVERAL, Advantage
 from etude.primitives.groups import group_statistics
 
 
-@component(source="arXiv 2501.12599")
+@component(source="arXiv 2501.12599", requires=[SEVERAL])
 @dataclass(frozen=True)
 class OPMD(Advantage):
     """Reward minus the group's mean, or minus its log-average-exponential."""

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from etude.component import component, option
+from etude.component import SCALE_FREE, Need, component, option
 from etude.errors import DataError
 from etude.objective.advantage.metrics import group_metrics
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
-from etude.objective.parts import Advantage
+from etude.objective.parts import SEVERAL, Advantage
 from etude.primitives.groups import group_statistics
 from etude.randomness import seed_of
 
@@ -29,7 +29,11 @@ from etude.randomness import seed_of
 _ROUNDING = 1e-9
 
 
-@component(source="arXiv 2509.24203")
+@component(
+    source="arXiv 2509.24203",
+    requires=[SEVERAL],
+    provides=[Need(SCALE_FREE, when="std_normalize == true")],
+)
 @dataclass(frozen=True)
 class REC(Advantage):
     """Reward minus the group's mean; surplus negatives can be dropped."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from etude.component import component, option
+from etude.component import SCALE_FREE, component, option
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate
 from etude.objective.parts import Advantage
@@ -19,7 +19,7 @@ from etude.primitives.masked import as_float, keep, whiten
 from etude.primitives.returns import discounted_returns
 
 
-@component(source="arXiv 2501.03262", provides=["row:returns"])
+@component(source="arXiv 2501.03262", provides=["row:returns", SCALE_FREE])
 @dataclass(frozen=True)
 class WhitenedReturns(Advantage):
     """Discounted token returns, whitened over all response tokens of the batch."""

@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from etude.component import component
+from etude.component import SCALE_FREE, component
 from etude.objective.advantage.metrics import group_metrics
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
-from etude.objective.parts import Advantage
+from etude.objective.parts import SEVERAL, Advantage
 from etude.primitives.groups import group_statistics
 from etude.primitives.masked import as_float, whiten
 
 
-@component(source="arXiv 2501.03262")
+@component(source="arXiv 2501.03262", requires=[SEVERAL], provides=[SCALE_FREE])
 @dataclass(frozen=True)
 class WhitenedGroupCentred(Advantage):
     """Reward minus the group's mean, whitened over all response tokens of the batch."""

@@ -21,30 +21,41 @@ divides the bundle by ε alone. An answer beyond the smallest group of its bundl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from etude.component import component, option
-from etude.errors import ConfigError, Fault
+from etude.component import FIXED_SIZE, SCALE_FREE, Need, Rule, component, option
 from etude.objective.advantage.metrics import group_metrics
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
-from etude.objective.parts import Advantage
+from etude.objective.parts import SEVERAL, Advantage
 from etude.primitives.bundles import CREDITS, NO_SPREAD, Bundle, bundles_of
 from etude.primitives.groups import group_statistics
 from etude.primitives.quantiles import QuantileTracker, empirical_quantile
 from etude.primitives.risk import lower_tail, mean_between, middle, upper_tail
 
 
-@component(source="arXiv 2510.00911")
+@component(
+    source="arXiv 2510.00911",
+    requires=[SEVERAL, Need(FIXED_SIZE, why="because a paper has one answer to each prompt")],
+    provides=[Need(SCALE_FREE, when="divide_by_std == true")],
+)
 @dataclass(frozen=True)
 class RiskPO(Advantage):
     """The mixed value at risk of the scores of bundles of prompts."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "alpha < beta",
+            "is {alpha}, not below {path}.beta={beta}: the lower quantile lies below the upper.",
+        ),
+    )
+
     bundle_size: int = option(5, "consecutive prompts in a bundle", ge=1)
     alpha: float = option(0.2, "level of the lower quantile", ge=0, lt=1)
-    beta: float = option(0.8, "level of the upper quantile (MATH script 0.9)", gt=0, le=1)
+    beta: float = option(0.9, "level of the upper quantile", gt=0, le=1)
     tail: str = option(
         "lower",
         "tail beside the middle: lower (risk averse) | upper (risk seeking) | none",
@@ -73,10 +84,7 @@ class RiskPO(Advantage):
     epsilon: float = option(1e-6, "added to what is divided by", ge=0)
 
     def make_state(self) -> QuantileTracker:
-        """Return a tracker without quantiles; raises ConfigError when alpha is not below beta."""
-        if self.alpha >= self.beta:
-            message = f"= {self.alpha} must be below objective.advantage.beta = {self.beta}"
-            raise ConfigError([Fault("objective.advantage.alpha", message)])
+        """Return a tracker without quantiles."""
         return QuantileTracker()
 
     def estimate(self, batch: RolloutBatch, state: QuantileTracker) -> Estimate:

@@ -13,15 +13,19 @@ from typing import Any
 
 import torch
 
-from etude.component import component, option
+from etude.component import SCALE_FREE, Need, component, option
 from etude.objective.advantage.metrics import group_metrics
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
-from etude.objective.parts import Advantage
+from etude.objective.parts import SEVERAL, Advantage
 from etude.primitives.groups import group_statistics
 
 
-@component(source="arXiv 2402.14740")
+@component(
+    source="arXiv 2402.14740",
+    requires=[SEVERAL],
+    provides=[Need(SCALE_FREE, when="whiten == true")],
+)
 @dataclass(frozen=True)
 class LeaveOneOut(Advantage):
     """Reward minus the mean reward of the other answers to the prompt."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from etude.component import Need, component, option
+from etude.component import SCALE_FREE, component, option
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
 from etude.objective.parts import Advantage
@@ -21,7 +21,7 @@ from etude.objective.parts import Advantage
 
 @component(
     source="arXiv 2506.01347",
-    requires=[Need("part:accuracy", when="metric == 'accuracy'", why="to see what is right")],
+    provides=[SCALE_FREE],
 )
 @dataclass(frozen=True)
 class Signed(Advantage):
@@ -31,14 +31,16 @@ class Signed(Advantage):
 
     positive_weight: float = option(1.0, "advantage of a right answer", ge=0)
     metric: str = option(
-        "accuracy", "what is looked at: a part of the verifier, or reward (the sum)"
+        "accuracy",
+        "what is looked at: a part of the verifier, or reward (the sum)",
+        form="part or reward",
     )
     above: float = option(0.0, "an answer is right when its metric is larger")
 
     def estimate(self, batch: RolloutBatch, state: Any) -> Estimate:
         """Return the advantages of every token."""
-        metric = batch.rewards if self.metric == "reward" else batch.parts[self.metric]
+        metric, applies = batch.metric(self.metric)
         right = metric > self.above
-        signs = torch.where(right, self.positive_weight, -1.0).to(batch.rewards.dtype)
+        signs = torch.where(right, self.positive_weight, -1.0).to(batch.rewards.dtype) * applies
         share = float(right.double().mean()) if right.numel() else 0.0
         return Estimate(spread(signs, batch.mask), metrics={"objective/right_rows": share})

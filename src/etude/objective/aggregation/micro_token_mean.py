@@ -31,7 +31,7 @@ class MicroTokenMean(Aggregation):
         choices=("rows", "alike"),
     )
 
-    def weights(self, mask: Tensor, totals: Totals) -> Tensor:
+    def weights(self, mask: Tensor, totals: Totals, groups: Tensor | None = None) -> Tensor:
         """Return mask · share / (tokens of the micro-batch), ``[N, T]``."""
         rows = mask.shape[0] / max(totals.all_rows, 1)
         share = rows if self.weigh == "rows" else 1.0 / totals.micro_batches

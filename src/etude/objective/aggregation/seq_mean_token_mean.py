@@ -17,13 +17,13 @@ from etude.objective.parts import Aggregation
 class SequenceMeanTokenMean(Aggregation):
     """Every row weighs the same, and so does every token of a row."""
 
-    words: ClassVar[str] = "mean over each row's tokens, then over the {rows} rows"
+    words: ClassVar[str] = "mean over each row's tokens, then over {all_rows}"
 
     count_empty_rows: bool = option(
         False, "count rows without a trained token in the mean over rows, as TRL does"
     )
 
-    def weights(self, mask: Tensor, totals: Totals) -> Tensor:
+    def weights(self, mask: Tensor, totals: Totals, groups: Tensor | None = None) -> Tensor:
         """Return mask / (row length · rows), ``[N, T]``."""
         rows = totals.all_rows if self.count_empty_rows else totals.rows
         return mask / (mask.sum(-1, keepdim=True).clamp(min=1) * max(rows, 1))

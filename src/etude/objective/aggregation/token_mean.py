@@ -17,8 +17,8 @@ from etude.objective.parts import Aggregation
 class TokenMean(Aggregation):
     """Every token of the update batch weighs the same."""
 
-    words: ClassVar[str] = "sum over the tokens of all {rows} rows ÷ their number"
+    words: ClassVar[str] = "sum over the tokens of {all_rows} ÷ their number"
 
-    def weights(self, mask: Tensor, totals: Totals) -> Tensor:
+    def weights(self, mask: Tensor, totals: Totals, groups: Tensor | None = None) -> Tensor:
         """Return mask / tokens, ``[N, T]``."""
         return mask / max(totals.tokens, 1)

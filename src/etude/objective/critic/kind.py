@@ -57,6 +57,7 @@ class Critic(Part, ABC):
     #: False for a critic that does nothing; only an active one has the rest.
     active: ClassVar[bool] = True
     share: str
+    role: str
     lr: float | None
     loss: CriticLoss
 

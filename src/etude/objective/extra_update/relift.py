@@ -6,9 +6,10 @@ the policy's update of that step, with an optimizer of their own; the rest waits
 
     L = Σ m·(−ℓ − entropy_coef·H) / Σ m        over the demonstrations of a mini-batch
 
-There are ``epochs`` passes over mini-batches, and no learning-rate schedule. Prompts without a
-worked solution, and those whose answers are all worse than the fail value (no format), are counted
-and left out. The buffer travels in checkpoints.
+There are ``epochs`` passes over mini-batches, at one learning rate in the paper; ℓ and H are those
+at temperature 1, whatever answers are sampled at. Prompts without a worked solution, and those
+whose answers are all worse than the fail value (no format), are counted and left out. The buffer
+travels in checkpoints.
 """
 
 from __future__ import annotations
@@ -18,14 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from etude.component import Need, component, option
+from etude.component import Need, component, option, slot
 from etude.objective.aggregation.micro_token_mean import MicroTokenMean
 from etude.objective.aggregation.token_mean import TokenMean
 from etude.objective.batch import Forward, LossBatch, MaskedForward
 from etude.objective.loss import Loss, aggregate, token_metric
 from etude.objective.parts import Aggregation, ExtraUpdate, Sampler
 from etude.optimizer.adamw import AdamW
-from etude.optimizer.schedule.constant import Constant
 from etude.rows import Example, Row
 
 _DENOMINATORS: Mapping[str, Aggregation] = {
@@ -72,25 +72,32 @@ class HardQuestions:
     source="arXiv 2506.07527",
     requires=[
         Need("column:solution", why="to teach what no answer solved"),
-        Need("part:accuracy", when="metric == 'accuracy'", why="to see what no answer solved"),
     ],
 )
 @dataclass(frozen=True)
 class ReLIFT(ExtraUpdate):
     """Fine-tuning on the worked solutions of questions that no answer solved."""
 
-    words: ClassVar[str] = "SFT on every {size} unsolved questions, learning rate {lr}"
+    words: ClassVar[str] = "SFT on every {size} unsolved questions ({optimizer})"
 
-    size: int = option(128, "unsolved questions of one fine-tuning; -1: none is collected", ge=-1)
-    mini_batch: int = option(128, "demonstrations of one optimizer step", ge=1)
-    epochs: int = option(1, "passes over the demonstrations", ge=1)
-    lr: float = option(1e-6, "learning rate, the same at every step", gt=0)
+    size: int = option(
+        128, "unsolved questions of one fine-tuning; -1: none is collected", ge=-1, le=10_000_000
+    )
+    mini_batch: int = option(128, "demonstrations of one optimizer step", ge=1, le=10_000_000)
+    epochs: int = option(1, "passes over the demonstrations", ge=1, le=10_000)
+    optimizer: AdamW = slot(
+        "adamw_fine_tuning",
+        "what moves the policy here, with a state of its own",
+        group="optimizer",
+    )
     gradient_clip: float | None = option(
         1.0, "largest norm of the gradient; null clips nothing", gt=0
     )
     entropy_coef: float = option(0.001, "weight of the entropy bonus", ge=0)
     metric: str = option(
-        "accuracy", "what says that an answer failed: a part of the verifier, or reward (the sum)"
+        "accuracy",
+        "what says that an answer failed: a part of the verifier, or reward (the sum)",
+        form="part or reward",
     )
     fail_value: float = option(0.0, "a question is unsolved when all its answers have this value")
     denominator: str = option(
@@ -103,10 +110,6 @@ class ReLIFT(ExtraUpdate):
     def make_state(self) -> HardQuestions:
         """Return an empty buffer."""
         return HardQuestions()
-
-    def optimizer(self) -> AdamW:
-        """Return AdamW at a constant rate."""
-        return AdamW(lr=self.lr, schedule=Constant())
 
     def collect(
         self, groups: Sequence[Sequence[Row]], sampler: Sampler, state: HardQuestions
@@ -135,7 +138,8 @@ class ReLIFT(ExtraUpdate):
         own = [row for row in group if not row.off_policy or 0 in row.off_policy]
         if self.metric == "reward":
             return {row.reward for row in own}
-        return {row.verdict.parts[self.metric] for row in own if row.verdict is not None}
+        known = [row.verdict.parts for row in own if row.verdict is not None]
+        return {parts[self.metric] for parts in known if self.metric in parts}
 
     def batches(self, state: HardQuestions) -> list[list[Row]]:
         """Return the mini-batches of one fine-tuning when the buffer holds enough, else none."""

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etude.component import component
-from etude.objective.parts import GroupFilter
+from etude.objective.parts import MetricFilter
 
 
 @component()
 @dataclass(frozen=True)
-class KeepAll(GroupFilter):
+class KeepAll(MetricFilter):
     """Train on every group."""
 
     metric = "reward"
     max_batches = 1
+    reads_rewards = False
 
     def keep(self, groups: Sequence[Sequence[float]]) -> list[bool]:
         """Return True for every group."""

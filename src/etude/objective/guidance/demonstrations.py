@@ -18,10 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from etude.component import Need, component, option
-from etude.errors import ConfigError, Fault
+from etude.component import Need, Rule, component, option
+from etude.errors import StageError
 from etude.objective.guidance.hinting import Counts, add, correct
 from etude.objective.parts import Groups, Guidance, Sampler
+from etude.objective.sizes import Size, fewer, sizes_of
 from etude.randomness import generator
 from etude.rows import Example
 
@@ -45,6 +46,15 @@ class Demonstrations(Guidance):
 
     words: ClassVar[str] = "demonstrations in {count} of the {rollouts} places of a group"
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "count < stage.training.rollouts_per_prompt",
+            "is {count}, which leaves no place for an answer of the policy: "
+            "training.rollouts_per_prompt={stage.training.rollouts_per_prompt}.",
+        ),
+        Rule("min_ratio <= max_ratio", "is {min_ratio}, above {path}.max_ratio={max_ratio}."),
+    )
+
     count: int = option(1, "places of a group that demonstrations take", ge=1)
     strategy: str = option(
         "random",
@@ -57,11 +67,10 @@ class Demonstrations(Guidance):
     linear_start: float = option(0.8, "linear: share at the first step", ge=0, le=1)
     linear_steps: int = option(1000, "linear: steps until nothing is given", ge=1)
 
-    def __post_init__(self) -> None:
-        """Refuse a smallest share above the largest."""
-        if self.min_ratio > self.max_ratio:
-            message = f"is above max_ratio={self.max_ratio}."
-            raise ConfigError([Fault(f"{_PATH}.min_ratio={self.min_ratio}", message)])
+    @property
+    def taken(self) -> int:
+        """Return the places of demonstrations."""
+        return self.count
 
     def ratio(self, seed: int, step: int, prompt_id: str, number: int) -> float:
         """Return the share that is given as demonstration ``number`` of a prompt in a step."""
@@ -71,13 +80,16 @@ class Demonstrations(Guidance):
         return self.min_ratio + (self.max_ratio - self.min_ratio) * float(drawn)
 
     def groups(
-        self, examples: Sequence[Example], size: int, sampler: Sampler, state: Any
+        self, examples: Sequence[Example], size: Size, sampler: Sampler, state: Any
     ) -> Groups:
-        """Return ``size`` rows for each example; raises ConfigError where none is the policy's."""
-        if self.count >= size:
-            message = f"leaves no place for an answer: training.rollouts_per_prompt={size}."
-            raise ConfigError([Fault(f"{_PATH}.count={self.count}", message)])
-        own = sampler.sample(examples, size - self.count)
+        """Return ``size`` rows for each example, which must be more than ``count``."""
+        smallest = min(sizes_of(size, len(examples)), default=self.count + 1)
+        if smallest <= self.count:
+            raise StageError(
+                f"a plan gives a prompt {smallest} places, and objective.guidance.count="
+                f"{self.count} are for demonstrations; one more is needed for an answer"
+            )
+        own = sampler.sample(examples, fewer(size, self.count))
         asked = [(example, n) for example in examples for n in range(self.count)]
         shares = [self.ratio(sampler.seed, sampler.step, e.id, n) for e, n in asked]
         given = sampler.demonstrations([example for example, _ in asked], shares)

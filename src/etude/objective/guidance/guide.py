@@ -20,17 +20,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from etude.component import Need, component, option
+from etude.component import Need, Rule, component, option
 from etude.objective.guidance.hinting import (
+    TEMPLATE_RULE,
     Counts,
     add,
     beginning,
-    check_template,
     correct,
     hinted,
 )
 from etude.objective.guidance.visits import FirstVisits
 from etude.objective.parts import Groups, Guidance, Sampler
+from etude.objective.sizes import Size, of_some
 from etude.rows import Example, Row
 
 _PATH = "objective.guidance"
@@ -47,6 +48,10 @@ _PATH = "objective.guidance"
         ),
         Need("column:solution", when="fallback_ratio > 0", why="to show its beginning as a hint"),
     ],
+    provides=[
+        Need("answers:several", when="group == 'union'"),
+        Need("answers:several", when="rollouts > 1"),
+    ],
 )
 @dataclass(frozen=True)
 class Guide(Guidance):
@@ -54,6 +59,15 @@ class Guide(Guidance):
 
     example: ClassVar[str] = "objective=guide"
     words: ClassVar[str] = "answers with a hint where all fail (group {group})"
+    rules: ClassVar[tuple[Rule, ...]] = (
+        TEMPLATE_RULE,
+        Rule(
+            "denominator_context == 'hinted' or stage.objective.rollout_correction == null",
+            "is none, so old log-probs are not those of the context that was sampled in, and "
+            "objective.rollout_correction would take that for a difference between engines: "
+            "objective.rollout_correction=null",
+        ),
+    )
 
     rollouts: int | None = option(
         None, "guided answers of a triggered prompt; null: as many as plain ones", ge=1
@@ -77,10 +91,6 @@ class Guide(Guidance):
     )
     template: str = option("{prompt}\nA hint: {hint}", "the prompt with a hint")
 
-    def __post_init__(self) -> None:
-        """Refuse a template without its places."""
-        check_template(self.template, f"{_PATH}.template")
-
     def make_state(self) -> FirstVisits:
         """Return what is known of prompts at the start of a stage: nothing."""
         return FirstVisits()
@@ -90,18 +100,20 @@ class Guide(Guidance):
         return correct(group) <= self.failure_threshold * len(group)
 
     def groups(
-        self, examples: Sequence[Example], size: int, sampler: Sampler, state: Any
+        self, examples: Sequence[Example], size: Size, sampler: Sampler, state: Any
     ) -> Groups:
         """Return the groups of each example, guided answers among them."""
         plain = sampler.sample(examples, size)
         failed = [i for i, group in enumerate(plain) if self.triggered(group)]
         hints = {i: hint for i in failed if (hint := self._hint(examples[i], sampler))}
-        asked = [
-            hinted(examples[i], hint, self.template, f"{_PATH}.template")
+        asked = {
+            i: hinted(examples[i], hint, self.template, f"{_PATH}.template")
             for i, hint in hints.items()
-        ]
-        found = sampler.sample(asked, self.rollouts or size) if asked else []
-        guided = dict(zip(hints, found, strict=True))
+        }
+        fit = {i: prompt for i, prompt in asked.items() if sampler.fits(prompt)}
+        answers = self.rollouts or of_some(size, fit)
+        found = sampler.sample(list(fit.values()), answers) if fit else []
+        guided = dict(zip(fit, found, strict=True))
         for i, rows in guided.items():
             self._take_out_hint(rows, examples[i], sampler)
         counts = self._counts(plain, guided, failed, hints)
@@ -146,6 +158,7 @@ class Guide(Guidance):
         counts: Counts = {}
         add(counts, "guidance/triggered", len(failed), len(plain))
         add(counts, "guidance/without_hint", len(failed) - len(hints), len(failed))
+        add(counts, "guidance/without_room", len(hints) - len(guided), len(hints))
         add(counts, "guidance/correct_plain", correct(before), len(before))
         add(counts, "guidance/correct_guided", correct(after), len(after))
         add(counts, "guidance/guided_rows", len(after), len(before) + len(after))

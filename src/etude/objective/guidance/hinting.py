@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from etude.data_mix.template import fill, names
-from etude.errors import ConfigError, DataError, Fault
+from etude.component import Rule
+from etude.data_mix.template import fill
 from etude.objective.parts import Sampler
 from etude.rows import Example, Message, Outcome, Row
 
@@ -17,11 +17,11 @@ UNITS = ("chars", "tokens", "lines")
 Counts = dict[str, tuple[float, float]]
 
 
-def check_template(template: str, path: str) -> None:
-    """Raise ConfigError where a template of a hinted prompt lacks ``{prompt}`` or ``{hint}``."""
-    if sorted(names(template)) != ["hint", "prompt"]:
-        message = "must name {prompt} and {hint}, and nothing else in braces."
-        raise ConfigError([Fault(f"{path}={template!r}", message)])
+#: What the template of a hinted prompt must name.
+TEMPLATE_RULE = Rule(
+    "columns(template) == ['hint', 'prompt']",
+    "is '{template}'; it names {prompt} and {hint}, and nothing else in braces.",
+)
 
 
 def hinted(example: Example, hint: str, template: str, path: str) -> Example:
@@ -51,16 +51,13 @@ def beginning(text: str, share: float, unit: str, sampler: Sampler) -> str:
     return text[: round(len(text) * share)]
 
 
-def values_of(group: Sequence[Row], part: str, path: str) -> list[float]:
-    """Return a part of the verdict of every row that has one; raises DataError for another name.
+def values_of(group: Sequence[Row], part: str) -> list[float]:
+    """Return a part of the verdict of every row that it applies to.
 
     A row that the verifier failed on has none.
     """
-    known = [row.verdict.parts for row in group if row.verdict is not None and row.verdict.parts]
-    for parts in known:
-        if part not in parts:
-            raise DataError(f"{path}={part}: the verifier gives {', '.join(sorted(parts))}")
-    return [parts[part] for parts in known]
+    known = [row.verdict.parts for row in group if row.verdict is not None]
+    return [parts[part] for parts in known if part in parts]
 
 
 def correct(rows: Sequence[Row]) -> int:

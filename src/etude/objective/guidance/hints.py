@@ -8,6 +8,7 @@
 
 The answers that were replaced are not trained on, but they are among the step's sampled rows. A
 prompt without a solution keeps its plain group; so does every prompt before ``start_hint_step``.
+One whose next hint leaves the model no position to answer keeps the group it has.
 ``escalation: across_epochs`` takes one stage a visit: a prompt that was difficult has the next
 ratio when it is drawn again (a reading of the paper, not its code). No ratios: plain sampling.
 """
@@ -18,19 +19,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from etude.component import Need, component, option
-from etude.errors import ConfigError, Fault
+from etude.component import Need, Rule, component, option
 from etude.objective.guidance.hinting import (
+    TEMPLATE_RULE,
     UNITS,
     Counts,
     add,
     beginning,
-    check_template,
     hinted,
     values_of,
 )
 from etude.objective.guidance.visits import Stages
 from etude.objective.parts import Groups, Guidance, Sampler
+from etude.objective.sizes import Size, of_some
 from etude.rows import Example, Row
 
 _PATH = "objective.guidance"
@@ -40,11 +41,6 @@ _PATH = "objective.guidance"
     source="arXiv 2507.10628",
     requires=[
         Need("column:solution", why="whose beginning it gives as a hint"),
-        Need(
-            "part:accuracy",
-            when="difficulty_reward == 'accuracy'",
-            why="to see which prompts are difficult",
-        ),
     ],
 )
 @dataclass(frozen=True)
@@ -53,8 +49,16 @@ class Hints(Guidance):
 
     words: ClassVar[str] = "hints {escalation} where no answer is right"
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("rising(hint_ratios)", "is {hint_ratios}: each share must be above the one before."),
+        TEMPLATE_RULE,
+    )
+
     hint_ratios: list[float] = option(
-        [0.25, 0.5, 0.75], "shares of the solution that are shown, one after the other"
+        [0.25, 0.5, 0.75],
+        "shares of the solution that are shown, one after the other",
+        gt=0,
+        le=1,
     )
     hint_unit: str = option(
         "chars", "what the share is counted in: chars | tokens | lines", choices=UNITS
@@ -65,20 +69,12 @@ class Hints(Guidance):
         choices=("within_step", "across_epochs"),
     )
     start_hint_step: int = option(0, "steps without hints at the start (paper: 20)", ge=0)
-    difficulty_reward: str = option("accuracy", "part of the verifier that decides")
+    difficulty_reward: str = option("accuracy", "part of the verifier that decides", form="part")
     difficulty_threshold: float = option(0.0, "difficult: no answer has more than this")
     template: str = option(
         "{prompt}\nThis is how a solution begins; you may make use of it:\n{hint}",
         "the prompt with a hint",
     )
-
-    def __post_init__(self) -> None:
-        """Refuse ratios that do not rise within (0, 1], and a template without its places."""
-        known = self.hint_ratios
-        if any(not 0 < ratio <= 1 for ratio in known) or known != sorted(set(known)):
-            message = "must rise, each above 0 and at most 1."
-            raise ConfigError([Fault(f"{_PATH}.hint_ratios={list(known)}", message)])
-        check_template(self.template, f"{_PATH}.template")
 
     def make_state(self) -> Stages | None:
         """Return the stage of each prompt where hints grow from visit to visit."""
@@ -90,11 +86,11 @@ class Hints(Guidance):
 
     def difficult(self, group: Sequence[Row]) -> bool:
         """Return whether none of the answers is good enough."""
-        values = values_of(group, self.difficulty_reward, f"{_PATH}.difficulty_reward")
+        values = values_of(group, self.difficulty_reward)
         return all(value <= self.difficulty_threshold for value in values)
 
     def groups(
-        self, examples: Sequence[Example], size: int, sampler: Sampler, state: Any
+        self, examples: Sequence[Example], size: Size, sampler: Sampler, state: Any
     ) -> Groups:
         """Return ``size`` answers to each example, with a hint where none was right without."""
         if not self.active(sampler.step):
@@ -108,21 +104,28 @@ class Hints(Guidance):
         add(counts, "guidance/without_solution", len(difficult) - len(texts), len(difficult))
         add(counts, "guidance/difficult/0", len(difficult), len(examples))
         add(counts, "guidance/hinted", len(texts), len(examples))
-        pending = list(texts)
+        pending, full = list(texts), 0
         for ratio in self.hint_ratios:
-            asked = [self._hinted(examples[i], texts[i], ratio, sampler) for i in pending]
-            again = dict(zip(pending, sampler.sample(asked, size) if asked else [], strict=True))
+            asked = {
+                i: prompt
+                for i in pending
+                if (prompt := self._hinted(examples[i], texts[i], ratio, sampler)) is not None
+            }
+            full += len(pending) - len(asked)
+            found = sampler.sample(list(asked.values()), of_some(size, asked)) if asked else []
+            again = dict(zip(asked, found, strict=True))
             for i, group in again.items():
                 groups[i] = group
             pending = self._judge(again, ratio, counts)
-            left = len(difficult) - len(texts) + len(pending)
+            left = len(difficult) - len(texts) + full + len(pending)
             add(counts, f"guidance/difficult/{ratio:g}", left, len(examples))
+        add(counts, "guidance/without_room", full, len(texts))
         return Groups(groups, counts)
 
     def _visit(
         self,
         examples: Sequence[Example],
-        size: int,
+        size: Size,
         sampler: Sampler,
         state: Stages,
         counts: Counts,
@@ -135,15 +138,23 @@ class Hints(Guidance):
             self._hinted(example, text, ratios[stage], sampler) if stage and text else example
             for example, text, stage in zip(examples, texts, stages, strict=True)
         ]
-        groups = sampler.sample(asked, size)
+        add(counts, "guidance/without_room", asked.count(None), sum(map(bool, stages)))
+        groups = sampler.sample(
+            [prompt or example for prompt, example in zip(asked, examples, strict=True)], size
+        )
+        shown = [
+            0 if prompt is None else stage for prompt, stage in zip(asked, stages, strict=True)
+        ]
         for stage, ratio in enumerate(ratios):
-            there = {i: groups[i] for i, reached in enumerate(stages) if reached == stage}
+            there = {i: groups[i] for i, own in enumerate(shown) if own == stage}
             difficult = self._judge(there, ratio, counts)
             add(counts, f"guidance/difficult/{ratio:g}", len(difficult), len(examples))
             without = [i for i in difficult if texts[i] is None]
             add(counts, "guidance/without_solution", len(without), len(difficult))
             add(counts, "guidance/hinted", len(there) if stage else 0, len(there))
             for i in set(difficult) - set(without):
+                if asked[i] is None:
+                    continue  # a longer hint would fit no better
                 state.stages[examples[i].id] = min(stage + 1, len(self.hint_ratios))
         return groups
 
@@ -153,6 +164,10 @@ class Hints(Guidance):
         add(counts, f"guidance/solved/{ratio:g}", len(groups) - len(difficult), len(groups))
         return difficult
 
-    def _hinted(self, example: Example, text: str, ratio: float, sampler: Sampler) -> Example:
+    def _hinted(
+        self, example: Example, text: str, ratio: float, sampler: Sampler
+    ) -> Example | None:
+        """Return the example with its hint, None where the model has no room for that."""
         hint = beginning(text, ratio, self.hint_unit, sampler)
-        return hinted(example, hint, self.template, f"{_PATH}.template")
+        found = hinted(example, hint, self.template, f"{_PATH}.template")
+        return found if sampler.fits(found) else None

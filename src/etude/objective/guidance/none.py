@@ -8,6 +8,7 @@ from typing import Any
 
 from etude.component import component
 from etude.objective.parts import Groups, Guidance, Sampler
+from etude.objective.sizes import Size
 from etude.rows import Example
 
 
@@ -17,7 +18,7 @@ class Unguided(Guidance):
     """Every group is the policy's own answers to the plain prompt."""
 
     def groups(
-        self, examples: Sequence[Example], size: int, sampler: Sampler, state: Any
+        self, examples: Sequence[Example], size: Size, sampler: Sampler, state: Any
     ) -> Groups:
         """Return ``size`` answers to each example."""
         return Groups(sampler.sample(examples, size))

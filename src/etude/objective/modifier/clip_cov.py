@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from etude.component import Need, component, option
+from etude.component import Need, Rule, component, option
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import TokenLoss, token_metric
 from etude.objective.parts import Modifier
@@ -42,6 +42,10 @@ class ClipCov(Modifier):
     words: ClassVar[str] = "{ratio} of tokens with covariance {low} to {high} dropped at random"
     statistics: ClassVar[tuple[str, ...]] = ("logprobs",)
     reads_clipped: ClassVar[bool] = True
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("low < high", "is {low}, not below {path}.high={high}: no token is a candidate."),
+    )
 
     ratio: float = option(2e-4, "share of all tokens that may be dropped, at least one", ge=0, le=1)
     low: float = option(1.0, "candidates have a larger covariance")

@@ -25,7 +25,7 @@ from torch import Tensor
 from etude.component import Need, component, option
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import TokenLoss, add_metrics, token_metric
-from etude.objective.parts import Modifier
+from etude.objective.parts import SEVERAL, Modifier
 from etude.primitives.disagreement import disagreement
 from etude.primitives.masked import keep
 
@@ -35,7 +35,10 @@ NO_RANGE = 1e-8
 
 @component(
     source="arXiv 2505.24718",
-    requires=[Need("loss:tokenwise", why="because it weighs the loss of single tokens")],
+    requires=[
+        Need("loss:tokenwise", why="because it weighs the loss of single tokens"),
+        SEVERAL,
+    ],
 )
 @dataclass(frozen=True)
 class TokenWeights(Modifier):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from etude.component import component, option
+from etude.component import Rule, component, option
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import TokenLoss, token_metric
 from etude.objective.parts import PolicyLoss
@@ -24,6 +24,10 @@ class CISPO(PolicyLoss):
     """REINFORCE with a clipped, detached importance weight on every token."""
 
     words: ClassVar[str] = "importance weight clipped at {max_ratio}[ and {min_ratio}]"
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("min_ratio <= max_ratio", "is {min_ratio}, above {path}.max_ratio={max_ratio}."),
+    )
 
     min_ratio: float = option(0.0, "lower bound of the weight", ge=0)
     max_ratio: float = option(5.0, "upper bound of the weight", gt=0)

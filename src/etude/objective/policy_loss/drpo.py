@@ -24,7 +24,7 @@ from torch import Tensor
 from etude.component import component, option
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import ScalarLoss, row_metric, token_metric
-from etude.objective.parts import PolicyLoss
+from etude.objective.parts import SEVERAL, PolicyLoss
 from etude.objective.policy_loss.labels import right_answers
 from etude.primitives.group_scores import group_size, group_softmax
 from etude.primitives.masked import keep, masked_mean, masked_sum, row_mean
@@ -33,7 +33,7 @@ from etude.primitives.masked import keep, masked_mean, masked_sum, row_mean
 STRENGTH = "drpo_strength"
 
 
-@component(source="arXiv 2510.04474", provides=["loss:reward-reading"])
+@component(source="arXiv 2510.04474", requires=[SEVERAL], provides=["loss:reward-reading"])
 @dataclass(frozen=True)
 class DRPO(PolicyLoss):
     """The mean log-prob of right answers, short ones first, against the likeliest wrong ones."""

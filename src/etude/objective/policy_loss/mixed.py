@@ -16,12 +16,12 @@ import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from etude.component import Need, option
+from etude.component import Need, Rule, option
 from etude.errors import DataError
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import Metrics, TokenLoss, token_metric
@@ -42,6 +42,13 @@ MIXED_PROVIDES = ("loss:tokenwise", "loss:off_policy")
 @dataclass(frozen=True)
 class Mixed(PolicyLoss):
     """A loss with one form for own tokens and another for demonstrated ones."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "off_min_clip <= off_max_clip",
+            "is {off_min_clip}, above {path}.off_max_clip={off_max_clip}.",
+        ),
+    )
 
     clip: float | None = option(
         None, "own tokens: half the width of the clip's band (0.2 is usual); null: no clip", gt=0
@@ -110,12 +117,12 @@ class Mixed(PolicyLoss):
     def _value(self, batch: LossBatch, logprobs: Tensor) -> Tensor:
         if self.expert == "unknown":
             return self.demonstrated(logprobs, batch.old_logprobs)
-        if batch.reference_logprobs is None:
+        if "reference" not in batch.role_logprobs:
             raise DataError(
                 "objective.policy_loss.expert=reference reads the reference model's log-probs, "
                 "and these rows have none; type models.reference=FOLDER"
             )
-        return expert_ratio(logprobs, batch.reference_logprobs)
+        return expert_ratio(logprobs, batch.role_logprobs["reference"])
 
     def _bounded(self, value: Tensor) -> Tensor:
         if self.off_max_clip is not None:

@@ -19,10 +19,10 @@ from etude.component import component, option
 from etude.errors import DataError
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import ScalarLoss, row_metric
-from etude.objective.parts import PolicyLoss
+from etude.objective.parts import SEVERAL, PolicyLoss
 
 
-@component(source="arXiv 2509.24203")
+@component(source="arXiv 2509.24203", requires=[SEVERAL])
 @dataclass(frozen=True)
 class PairwiseOPMD(PolicyLoss):
     """The variance of rewards minus scaled log-prob changes in each group."""

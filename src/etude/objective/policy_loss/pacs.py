@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from etude.component import component, option
+from etude.component import Need, component, option
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import ScalarLoss, row_metric
 from etude.objective.parts import PolicyLoss
@@ -31,7 +31,13 @@ from etude.primitives.group_scores import group_size, group_total, minus_mean, m
 from etude.primitives.masked import masked_sum, row_mean
 
 
-@component(source="arXiv 2509.02522", provides=["loss:reward-reading"])
+@component(
+    source="arXiv 2509.02522",
+    requires=[
+        Need("answers:several", when="baseline != 'naive'", why="to compare an answer with others")
+    ],
+    provides=["loss:reward-reading"],
+)
 @dataclass(frozen=True)
 class PACS(PolicyLoss):
     """Cross-entropy between a row's label and its score relative to the group's other answers."""

@@ -19,7 +19,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from etude.component import Need, component, option
+from etude.component import Need, Rule, component, option
 from etude.errors import DataError
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import ScalarLoss, TokenLoss, token_metric
@@ -38,6 +38,19 @@ class Rover(PolicyLoss):
         "[, clip {clip}]"
     )
     old_statistics: ClassVar[tuple[str, ...]] = ("mean_logprob",)
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "stage.rollout.model_from == null",
+            "is {stage.rollout.model_from}: the loss compares distributions with those of the "
+            "sampling policy, which must be the trained model: rollout.model_from=null",
+        ),
+        Rule(
+            "stage.rollout.logits.name == 'own'",
+            "is {stage.rollout.logits.name}: the loss compares distributions with those of the "
+            "trained model, which must draw alone: rollout/logits=own",
+        ),
+    )
 
     rho: float = option(1.0, "scale from log-ratios to values", gt=0)
     next_value: float = option(1.0, "weight of the next state's value in the target", ge=0)
@@ -83,7 +96,8 @@ class Rover(PolicyLoss):
         if "mean_logprob" not in batch.old_statistics:
             raise DataError(
                 "objective/policy_loss=rover compares distributions with those of the sampling "
-                "policy, and another model sampled these rows; type rollout.model_from=null"
+                "policy, and these rows were drawn from another; type rollout.model_from=null "
+                "and rollout/logits=own"
             )
         with torch.no_grad():
             present = forward.statistic(mean_logprob_of)

@@ -23,7 +23,7 @@ from etude.primitives.ratio import sequence_ratio
 
 
 @component(
-    source="arXiv 2402.14740",
+    source="TRL, rloo_trainer.py",
     requires=[
         Need(
             "component:objective/aggregation=seq_mean_token_sum",

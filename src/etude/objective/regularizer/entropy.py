@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from etude.component import component, option
+from etude.component import Rule, component, option
 from etude.objective.batch import Forward, LossBatch
 from etude.objective.loss import TokenLoss, token_metric
 from etude.objective.parts import Regularizer
@@ -58,6 +58,10 @@ class Entropy(Regularizer):
     """A bonus for keeping the next token uncertain."""
 
     words: ClassVar[str] = "{controller} entropy bonus {coef}"
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("min_coef <= max_coef", "is {min_coef}, above {path}.max_coef={max_coef}."),
+    )
 
     coef: float = option(
         0.001, "weight of the bonus, or where it starts (0.001 in older verl, 0 now)", ge=0

@@ -10,12 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from etude.component import component, option
+from etude.component import ADVANTAGES, ADVANTAGES_BY_VALUE, Need, component, option
 from etude.objective.batch import RolloutBatch
 from etude.objective.parts import Shaping
 
+_NO_REWARD = "advantages are estimated part by part, and no one reward is there to be clipped"
 
-@component(source="arXiv 2308.01320")
+
+@component(
+    source="arXiv 2308.01320",
+    conflicts=[Need(each, why=_NO_REWARD) for each in (ADVANTAGES, ADVANTAGES_BY_VALUE)],
+)
 @dataclass(frozen=True)
 class ClipReward(Shaping):
     """Keep every row's reward within a limit on either side of 0."""

@@ -1,4 +1,4 @@
-"""KL to a reference model as a penalty in the reward (PPO, RLOO, REINFORCE++; arXiv 1909.08593).
+"""KL to a frozen model as a penalty in the reward (PPO, RLOO, REINFORCE++; arXiv 1909.08593).
 
     r_t ← r_t − β · k(ℓ°_t, ℓʳ_t)      (before advantages; nothing has a gradient)
 
@@ -41,7 +41,8 @@ class KLController:
 
 @component(
     source="arXiv 1909.08593",
-    requires=[Need("model:reference", when="coef > 0", why="whose distribution it stays close to")],
+    requires=[Need("model:{role}", when="coef > 0", why="whose distribution it stays close to")],
+    provides=[Need("divergence:{role}", when="coef > 0")],
 )
 @dataclass(frozen=True)
 class KLPenalty(Shaping):
@@ -62,6 +63,7 @@ class KLPenalty(Shaping):
     )
     target: float = option(6.0, "divergence that adaptive steers to, in nats a token", gt=0)
     horizon: float = option(10000.0, "rows over which adaptive moves by up to 20%", gt=0)
+    role: str = option("reference", "the role of models that it keeps close to", form="filled")
 
     def make_state(self) -> KLController:
         """Return the coefficient at the start of a stage."""
@@ -73,17 +75,17 @@ class KLPenalty(Shaping):
         """Return the batch with the penalty taken off, then move an adaptive coefficient."""
         if state.coef == 0:
             return batch, {"objective/kl_coef": 0.0}
-        if batch.reference_logprobs is None:
+        if self.role not in batch.role_logprobs:
             raise DataError(
-                f"objective.shaping.kl_penalty.coef={self.coef} needs the reference model's "
-                "log-probs, and these rows have none; choose models.reference or set it to 0"
+                f"objective.shaping.kl_penalty.coef={self.coef} needs log-probs of the model "
+                f"{self.role}, and these rows have none; choose models.{self.role} or set it to 0"
             )
         mask = as_float(batch.mask)
-        old, reference = as_float(batch.old_logprobs), as_float(batch.reference_logprobs)
+        old, reference = as_float(batch.old_logprobs), as_float(batch.role_logprobs[self.role])
         kl = keep(kl_estimate(old, reference, self.estimator), mask)
         filled = mask.sum(-1) > 0
         mean = float(row_mean(kl, mask)[filled].mean()) if bool(filled.any()) else 0.0
-        metrics = {"objective/kl_coef": state.coef, "objective/kl_reference": mean}
+        metrics = {"objective/kl_coef": state.coef, f"objective/kl_{self.role}": mean}
         shaped = batch.add_token_rewards(-state.coef * kl)
         if self.controller == "adaptive":
             state.update(mean, mask.shape[0], target=self.target, horizon=self.horizon)

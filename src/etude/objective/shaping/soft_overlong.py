@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from etude.component import component, option
+from etude.component import Rule, component, option
 from etude.objective.batch import RolloutBatch
 from etude.objective.parts import Shaping
 
@@ -26,8 +26,21 @@ class SoftOverlong(Shaping):
 
     words: ClassVar[str] = "soft overlong punishment up to {factor}"
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "buffer_length <= max_length",
+            "is {buffer_length}, above {path}.max_length={max_length}: every answer is too long.",
+        ),
+        Rule(
+            "max_length != null or buffer_length <= stage.rollout.max_new_tokens",
+            "is {buffer_length}, above rollout.max_new_tokens={stage.rollout.max_new_tokens}: "
+            "every answer is too long.",
+            key="buffer_length",
+        ),
+    )
+
     max_length: int | None = option(
-        None, "L_max in tokens; null: the configured maximum response length", ge=1
+        None, "L_max in tokens; null: the longest response of the step", ge=1
     )
     buffer_length: int | None = option(
         None, "L_buf in tokens; null: a fifth of L_max (the paper: 4096 of 20480)", ge=1

@@ -5,7 +5,8 @@
 The KL is over the whole vocabulary, the teacher first: the student is pulled towards everything
 the teacher finds likely. τ² keeps the size of the gradient when τ changes. With α = 0 it is plain
 supervised learning on the teacher's text (sequence-level distillation), which is what
-arXiv 2505.14216 and arXiv 2306.02707 do, and no teacher is loaded.
+arXiv 2505.14216 and arXiv 2306.02707 do, and no teacher is loaded. The KL and its τ² are those of
+arXiv 1503.02531.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from etude.primitives.kl import full_kl
 
 
 @component(
-    source="arXiv 2505.14216",
+    source="arXiv 1503.02531",
     requires=(Need("model:teacher", when="alpha > 0", why="whose logits the student matches"),),
 )
 @dataclass(frozen=True)

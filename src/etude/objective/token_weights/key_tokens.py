@@ -71,7 +71,7 @@ class KeyTokens(TokenWeights):
         keys = {0}
         for tool in tools_of(columns["tools"]):
             if tool.name != name:
-                spelled = spelling.encode_response(tool.name)[:-1]
+                spelled = spelling.encode_text(tool.name)
                 keys.add(shared_prefix(tokens[:opened], spelled))
         return key_weights(len(tokens), keys, list(argument_ends(pieces, opened)), self.max_weight)
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 class Spelling(Protocol):
     """How text becomes tokens and back; a policy does both."""
 
-    def encode_response(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of ``text`` at the head of a response, and the end-of-text token."""
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of ``text`` at the head of a response."""
 
     def decode(self, tokens: Iterable[int]) -> str:
         """Return the text of tokens."""

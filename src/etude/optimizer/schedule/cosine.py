@@ -11,4 +11,4 @@ from etude.optimizer.schedule.shape import Decay
 @component(source="arXiv 1608.03983")
 @dataclass(frozen=True)
 class Cosine(Decay):
-    """A half cosine from the peak rate to ``final_factor`` of it at the last step."""
+    """A half cosine from the peak rate to ``final_factor`` of it, just after the last step."""

@@ -11,7 +11,7 @@ from etude.optimizer.schedule.shape import Decay
 @component()
 @dataclass(frozen=True)
 class Linear(Decay):
-    """A straight line from the peak rate to ``final_factor`` of it at the last step."""
+    """A straight line from the peak rate to ``final_factor`` of it, just after the last step."""
 
     def fall(self, progress: float) -> float:
         """Return 1 at ``progress`` 0 and 0 at ``progress`` 1."""

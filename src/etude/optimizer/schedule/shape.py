@@ -35,11 +35,17 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Decay(Schedule):
-    """A schedule that falls to ``final_factor`` at the stage's last step."""
+    """A schedule that falls from the peak towards ``final_factor``, which follows the last step.
+
+    So every update moves the model, also the only one of a stage of one step, as with the
+    schedules of transformers.
+    """
 
     depends_on_steps: ClassVar[bool] = True
 
-    final_factor: float = option(0.0, "factor reached at the last step", ge=0.0, le=1.0)
+    final_factor: float = option(
+        0.0, "factor that the step after the last would have", ge=0.0, le=1.0
+    )
     warmup_share: float = option(
         0.0, "warm-up as a share of the stage's steps, where warmup_steps is fewer", ge=0, lt=1
     )
@@ -49,9 +55,9 @@ class Decay(Schedule):
         return max(self.warmup_steps, math.ceil(self.warmup_share * steps))
 
     def shape(self, step: int, steps: int) -> float:
-        """Return the factor after the warm-up: from 1 down to ``final_factor``."""
+        """Return the factor after the warm-up: from 1 down towards ``final_factor``."""
         warmup = self.warmup(steps)
-        progress = min(1.0, (step + 1 - warmup) / max(1, steps - warmup))
+        progress = min(1.0, (step - warmup) / max(1, steps - warmup))
         return self.final_factor + (1.0 - self.final_factor) * self.fall(progress)
 
     def fall(self, progress: float) -> float:

@@ -10,11 +10,12 @@ critic's own; give it the advantage's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from etude.component import component, option
+from etude.component import Rule, component, option
 from etude.objective.batch import RolloutBatch
 from etude.objective.critic.loss.categorical import Categorical
 from etude.primitives.categorical import atoms, project
@@ -25,6 +26,15 @@ from etude.primitives.masked import as_float, keep
 @dataclass(frozen=True)
 class C51(Categorical):
     """Cross-entropy against the projected distribution of the next token."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "stage.objective.advantage.gamma == null or gamma == stage.objective.advantage.gamma",
+            "is {gamma} and objective.advantage.gamma={stage.objective.advantage.gamma}: critic "
+            "and advantage must discount alike.",
+            key="gamma",
+        ),
+    )
 
     gamma: float = option(1.0, "discount from one token to the next", ge=0, le=1)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
-from etude.component import option
-from etude.errors import ConfigError, Fault
+from etude.component import Rule, option
 from etude.objective.batch import LossBatch
 from etude.objective.critic.kind import CriticLoss
 from etude.objective.loss import TokenLoss, token_metric
@@ -25,16 +25,16 @@ from etude.primitives.distribution import entropy_of
 class Categorical(CriticLoss):
     """A critic whose outputs are the logits of a distribution over a support."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "v_max > v_min",
+            "is {v_max}, not above v_min={v_min}; type a larger {path}.v_max.",
+        ),
+    )
+
     v_min: float = option(-0.25, "lower end of the support; below the least return")
     v_max: float = option(1.25, "upper end of the support; above the largest return")
-    bins: int = option(51, "places on the support, and outputs of the head", ge=2)
-
-    def __post_init__(self) -> None:
-        """Refuse a support that is not an interval."""
-        if not self.v_min < self.v_max:
-            path = "objective.critic.loss.v_max"
-            message = f"is {self.v_max}, not above v_min={self.v_min}; type a larger {path}."
-            raise ConfigError([Fault(path, message)])
+    bins: int = option(51, "places on the support, and outputs of the head", ge=2, le=100_000)
 
     @property
     def padding(self) -> float:

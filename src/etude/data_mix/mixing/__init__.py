@@ -1,0 +1,1 @@
+"""How the parts of a mix share its rows."""

@@ -1,0 +1,31 @@
+"""The samples that an evaluation rests on, as records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from etude.evaluation.interface import Answers
+
+
+def records(answers: Answers, tries: int) -> list[dict[str, Any]]:
+    """Return one record a judged answer, of ``tries`` to each problem."""
+    found: list[dict[str, Any]] = []
+    for place, (sampled, verdict) in enumerate(zip(answers.sampled, answers.verdicts, strict=True)):
+        example = answers.examples[place // tries]
+        record: dict[str, Any] = {
+            "id": example.id,
+            "index": place % tries,
+            "prompt": example.prompt,
+            "rendered": answers.rendered[place // tries] if answers.rendered else None,
+            "response": answers.texts[place],
+            "answer": example.columns.get("answer"),
+            "outcome": str(verdict.outcome),
+            "extracted": verdict.extracted,
+            "parts": dict(verdict.parts),
+            "stop_reason": str(sampled.stop_reason),
+            "length": len(sampled.tokens),
+        }
+        if verdict.detail is not None:
+            record["detail"] = verdict.detail
+        found.append(record)
+    return found

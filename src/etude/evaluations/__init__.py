@@ -1,0 +1,1 @@
+"""What a model is measured by beside the evaluation that a stage has anyway."""

@@ -1,0 +1,1 @@
+"""Which of a stage's models are updated in a step."""

@@ -1,0 +1,1 @@
+"""How much each demonstration of a step counts."""

@@ -1,0 +1,1 @@
+"""How many answers each prompt of a step gets."""

@@ -1,0 +1,1 @@
+"""When the trained model takes the place of the one that samples."""

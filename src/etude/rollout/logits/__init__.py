@@ -1,0 +1,1 @@
+"""What distribution a token is drawn from."""

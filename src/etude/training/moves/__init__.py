@@ -1,0 +1,1 @@
+"""What moves the other models of a stage between its steps."""

@@ -1,0 +1,1 @@
+"""A package from outside that brings a component of every kind, with no change to etude."""

@@ -1,0 +1,60 @@
+"""Right answers that cannot be read leave their rows out; several right answers are each right."""
+
+from __future__ import annotations
+
+import pytest
+
+from etude.rows import Candidate, Outcome
+from etude.verifier.choices import Choices
+from etude.verifier.exact import Exact
+from etude.verifier.math import Math
+from etude.verifier.number import Number
+
+
+def candidate(response, gold):
+    return Candidate("a", 0, "", response, {"answer": gold})
+
+
+@pytest.mark.parametrize(
+    ("verifier", "gold", "problem"),
+    [
+        (Exact(), None, "is null"),
+        (Number(), None, "is null"),
+        (Math(), None, "is null"),
+        (Choices(), None, "is null"),
+        (Exact(), " . ", "holds nothing that counts"),
+        (Number(), "two", "holds no number"),
+        (Number(), ["2", "two"], "holds no number"),
+        (Math(), "$ $", "is empty"),
+        (Math(), r"\frac{1}{2", "braces do not close"),
+        (Choices(), "A,,B", "names no options"),
+        (Exact(), [], "is"),
+    ],
+)
+def test_a_right_answer_that_cannot_be_read_is_no_wrong_answer(verifier, gold, problem):
+    assert problem in verifier.unreadable({"answer": gold})
+    with verifier.open() as judge:
+        verdict = judge.verify([candidate("Answer: None", gold)])[0]
+    assert verdict.outcome is Outcome.CRASHED
+    assert "right answer" in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("verifier", "gold"),
+    [
+        (Exact(), "Paris"),
+        (Number(), "$1,234.50"),
+        (Math(), r"\left\{1, 2\right\}"),
+        (Math(), r"\text{Evelyn}"),
+        (Choices(), "A, C"),
+    ],
+)
+def test_ordinary_right_answers_are_readable(verifier, gold):
+    assert verifier.unreadable({"answer": gold}) is None
+
+
+def test_of_several_right_answers_any_will_do():
+    golds = ["New York", "NYC"]
+    said = ("Answer: nyc", "Answer: New York", "Answer: Paris", "")
+    outcomes = [Exact().verdicts([candidate(text, golds)])[0].outcome for text in said]
+    assert outcomes == [Outcome.CORRECT, Outcome.CORRECT, Outcome.WRONG, Outcome.NO_ANSWER]
