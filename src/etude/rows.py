@@ -84,13 +84,25 @@ class Sampled:
 
 
 class Outcome(StrEnum):
-    """What a verifier found; the five are counted apart."""
+    """What a verifier found; each is counted apart.
+
+    The first four judge the answer. The others say that the verifier came to no verdict: there was
+    no time, it failed, or it refused to judge (a right answer that cannot be read, no safe place to
+    run a program). Such a row has no parts and is left out of training, never a zero.
+    """
 
     CORRECT = "correct"
+    PARTIAL = "partial"
     WRONG = "wrong"
     NO_ANSWER = "no_answer"
     TIMED_OUT = "timed_out"
     CRASHED = "crashed"
+    REFUSED = "refused"
+
+    @property
+    def failed(self) -> bool:
+        """Return whether the verifier came to no verdict on the answer."""
+        return self in (Outcome.TIMED_OUT, Outcome.CRASHED, Outcome.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -147,7 +159,7 @@ class Verdict:
 
     ``parts`` are named raw rewards (``accuracy``, ``format``, ``length``); one that does not apply
     to the answer is not among them, and is no 0. ``extracted`` is the answer it read; ``detail``
-    says what went wrong when ``outcome`` is timed_out or crashed.
+    says why in words: how the verifier failed, or what is wrong with the answer.
 
     ``spans`` say where in the response parts lie that do not belong to all of it: part → (start,
     end, value), characters counted from 0, the end left out. Such a part is the sum of its values,

@@ -79,7 +79,7 @@ def _called(
             f"{said} gave {verdict.detail}. One that takes longer wants"
             f" {used.path}.timeout=SECONDS.",
         )
-    elif verdict.outcome is Outcome.CRASHED:
+    elif verdict.outcome.failed:
         if not _elsewhere(verdict.detail or ""):
             yield used.path, f"{said} failed: {verdict.detail}."
     else:

@@ -21,9 +21,6 @@ from etude.randomness import seed_of
 from etude.rollout.fitting import PromptLimit
 from etude.rows import Outcome
 
-#: Outcomes that say nothing of a task.
-_UNJUDGED = (None, Outcome.TIMED_OUT, Outcome.CRASHED)
-
 
 @dataclass(frozen=True)
 class TaskSpace:
@@ -87,7 +84,7 @@ class TaskSpace:
         return np.array([*points.values()]).reshape(-1, self.size), np.array(means)
 
     def _score(self, row: RowRecord) -> float:
-        if row.outcome in _UNJUDGED:
+        if row.outcome is None or row.outcome.failed:
             return float("nan")
         return row.reward if self.by_reward else float(row.outcome is Outcome.CORRECT)
 

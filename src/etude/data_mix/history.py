@@ -156,7 +156,7 @@ def visited(rows: Iterable[RowRecord]) -> dict[str, tuple[int, int]]:
     """Return row id → (correct answers, judged ones), of rows with judged answers."""
     found: dict[str, tuple[int, int]] = {}
     for row in rows:
-        if row.outcome not in (None, Outcome.TIMED_OUT, Outcome.CRASHED):
+        if row.outcome is not None and not row.outcome.failed:
             right, judged = found.get(row.id, (0, 0))
             found[row.id] = right + (row.outcome is Outcome.CORRECT), judged + 1
     return found

@@ -18,7 +18,7 @@ from etude.errors import VerifierError
 from etude.evaluation.interface import Answers
 from etude.evaluation.played import Answered, Asked, EvaluationPlayers, Host, answers_of
 from etude.rollout.episode.single import Single
-from etude.rows import Example, Outcome
+from etude.rows import Example
 from etude.verifier.interface import Judge
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class View:
         answered = self._answered(played)
         every = [answer for answers in answered for answer in answers]
         verdicts = [verdict for _, _, verdict in every]
-        failed = [v for v in verdicts if v.outcome in (Outcome.TIMED_OUT, Outcome.CRASHED)]
+        failed = [verdict for verdict in verdicts if verdict.outcome.failed]
         if verdicts and len(failed) == len(verdicts):
             raise VerifierError(
                 f"the verifier failed on all {len(failed)} answers of the evaluation (the first:"

@@ -162,11 +162,7 @@ def _said(row: Row, span: Span, policy: Policy) -> str:
 
 def worth_showing(trained: Sequence[Row], sampled: Sequence[Row], most: int) -> list[Row]:
     """Return the rows of a step for samples.jsonl: a few that the verifier failed on come first."""
-    failed = [
-        row
-        for row in sampled
-        if row.verdict is not None and row.verdict.outcome in (Outcome.TIMED_OUT, Outcome.CRASHED)
-    ]
+    failed = [row for row in sampled if row.verdict is not None and row.verdict.outcome.failed]
     return [*failed[: max(1, most // 8)], *trained][:most]
 
 

@@ -15,7 +15,7 @@ from etude.learner.opened import Opened
 from etude.learner.rewarding import Rewarding, unrewarded
 from etude.learner.sampler import StepSampler
 from etude.learner.sizing import Sizing
-from etude.rows import Outcome, Row
+from etude.rows import Row
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,4 @@ class Rollouts(Opened):
 
 def is_judged(row: Row) -> bool:
     """Return whether the verifier came to a verdict; a row it failed on has no reward at all."""
-    return row.verdict is not None and row.verdict.outcome not in (
-        Outcome.TIMED_OUT,
-        Outcome.CRASHED,
-    )
+    return row.verdict is not None and not row.verdict.outcome.failed

@@ -44,7 +44,7 @@ class Judging(Live, ABC):
         """Return a verdict for each candidate, in order.
 
         They are all answers of this rank to some prompts, for training, or all for an evaluation
-        (``candidate.evaluation``). A verdict whose outcome is crashed or timed out leaves its row
+        (``candidate.evaluation``). A verdict whose outcome ``failed`` leaves its row
         out of training, counted: it is for failures of the verifier, never for a bad answer. An
         error that is raised ends the stage.
         """

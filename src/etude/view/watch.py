@@ -8,10 +8,11 @@ from math import isnan
 #: Steps in a row without a signal, or with most answers cut, before it is said.
 PATIENCE = 5
 #: Shares of the answers from which the verifier's own failures are said.
-_FAILS = {"timed_out": 0.1, "crashed": 0.0}
+_FAILS = {"timed_out": 0.1, "crashed": 0.0, "refused": 0.0}
 _FAILING = {
     "timed_out": "the verifier ran out of time (verifier.timeout)",
     "crashed": "the verifier failed",
+    "refused": "the verifier refused to judge",
 }
 
 

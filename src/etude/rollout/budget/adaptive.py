@@ -22,8 +22,6 @@ from etude.rows import Outcome
 if TYPE_CHECKING:
     from etude.feedback import RowRecord
 
-_UNJUDGED = (None, Outcome.TIMED_OUT, Outcome.CRASHED)
-
 
 @component(
     provides=[
@@ -125,6 +123,6 @@ class AdaptiveState(BudgetState):
 
 def _counts(group: Sequence[RowRecord]) -> tuple[int, int]:
     """Return how many answers of a group are right, and how many wrong."""
-    judged = [row.outcome for row in group if row.outcome not in _UNJUDGED]
+    judged = [row.outcome for row in group if row.outcome and not row.outcome.failed]
     right = judged.count(Outcome.CORRECT)
     return right, len(judged) - right
