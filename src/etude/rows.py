@@ -109,8 +109,11 @@ class Outcome(StrEnum):
 class Candidate:
     """One answer to judge: the response text, the row it answers, and how it ended.
 
-    ``evaluation`` tells that it is judged to measure a model, and not to train it. ``seed`` belongs
-    to the answer: what is random in judging it is keyed by it.
+    ``prompt`` is the row's text, and ``rendered`` what the model read in its place: the chat
+    template applied and hints given, special tokens as text. ``response`` spells special tokens,
+    too (``<think>``), but for the one that ended it. ``evaluation`` tells that it is judged to
+    measure a model, and not to train it. ``seed`` belongs to the answer: what is random in judging
+    it is keyed by it.
     """
 
     id: str
@@ -122,6 +125,7 @@ class Candidate:
     length: int = 0
     evaluation: bool = False
     seed: int = 0
+    rendered: str = ""
 
     @classmethod
     def of(
@@ -134,6 +138,7 @@ class Candidate:
         length: int,
         evaluation: bool = False,
         seed: int = 0,
+        rendered: str = "",
     ) -> Candidate:
         """Return an answer to an example, of ``length`` tokens, as a verifier sees it."""
         return cls(
@@ -146,6 +151,7 @@ class Candidate:
             length,
             evaluation,
             seed,
+            rendered,
         )
 
 
@@ -164,6 +170,10 @@ class Verdict:
     ``spans`` say where in the response parts lie that do not belong to all of it: part → (start,
     end, value), characters counted from 0, the end left out. Such a part is the sum of its values,
     and each is earned with the last token of its span.
+
+    ``share`` is how much of a partial answer is right, None where its part ``accuracy`` says so.
+    What judging took: ``seconds`` of wall-clock time, and ``tokens`` that models read and wrote for
+    it, None where none was asked.
     """
 
     outcome: Outcome
@@ -171,6 +181,16 @@ class Verdict:
     extracted: str | None = None
     detail: str | None = None
     spans: Mapping[str, Sequence[Placed]] = field(default_factory=dict)
+    share: float | None = None
+    seconds: float | None = field(default=None, compare=False)
+    tokens: int | None = None
+
+    @property
+    def credit(self) -> float | None:
+        """Return how much of the answer is right, from 0 to 1; None where there is no verdict."""
+        if self.outcome is Outcome.PARTIAL:
+            return self.parts.get("accuracy") if self.share is None else self.share
+        return None if self.outcome.failed else float(self.outcome is Outcome.CORRECT)
 
 
 @dataclass(frozen=True)

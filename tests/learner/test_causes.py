@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from etude.errors import ConfigError, DataError, StageError, VerifierError
-from etude.learner.causes import failures, remedy, why_alike
+from etude.learner.causes import why_alike
 from etude.learner.part_values import rewards_of
 from etude.learner.report import sample_record
 from etude.learner.rollouts import is_judged
@@ -47,22 +47,6 @@ def test_a_part_that_does_not_apply_to_a_row_adds_nothing_to_its_reward():
     with pytest.raises(ConfigError, match=r"weights\.format"):
         rewards_of(one, weighting)
     assert rewards_of(one, weighting, declared=("accuracy", "format")) == [1.0]
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "says"),
-    [
-        ([(Outcome.TIMED_OUT, "no verdict after 5 s")], "verifier.timeout"),
-        ([(Outcome.CRASHED, "MemoryError: (x.py:3)")], "verifier.memory"),
-        ([(Outcome.CRASHED, "the worker was killed by SIGKILL.")], "verifier.memory"),
-        ([(Outcome.CRASHED, "KeyError: 'answer'")] * 3, "has to be mended"),
-        ([(Outcome.CRASHED, "part 'accuracy' is nan")], "has to be mended"),
-    ],
-)
-def test_a_verifier_that_fails_on_everything_is_helped_by_its_cause(verdicts, says):
-    rows = [row(outcome, detail=detail) for outcome, detail in verdicts]
-    assert says in remedy(rows)
-    assert failures(rows).startswith(f"{len(rows)} × {verdicts[0][0].value}: {verdicts[0][1]}")
 
 
 R, W, N = Outcome.CORRECT, Outcome.WRONG, Outcome.NO_ANSWER

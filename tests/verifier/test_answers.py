@@ -90,7 +90,7 @@ def test_a_row_whose_own_answer_is_no_number_is_a_fault_and_not_a_zero():
         judged(Number(), "A:5", "five")
     with Number().open(1) as judge:
         (verdict,) = judge.verify([Candidate("id", 0, "", "A:5", {"answer": "five"})])
-    assert verdict.outcome is Outcome.CRASHED
+    assert verdict.outcome is Outcome.REFUSED
     assert "holds no number" in verdict.detail
 
 

@@ -35,8 +35,10 @@ def test_a_right_answer_that_cannot_be_read_is_no_wrong_answer(verifier, gold, p
     assert problem in verifier.unreadable({"answer": gold})
     with verifier.open() as judge:
         verdict = judge.verify([candidate("Answer: None", gold)])[0]
-    assert verdict.outcome is Outcome.CRASHED
-    assert "right answer" in verdict.detail
+    assert verdict.outcome is Outcome.REFUSED
+    assert not verdict.parts
+    assert verdict.detail.startswith("the right answer of row a (column answer) ")
+    assert problem in verdict.detail
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_one_that_wraps_a_rule_is_opened_closed_and_counts_like_any_verifier() -
         found = judge.verify(asked("2", "3", "none"))
         assert [each.parts["half"] for each in found] == [0.5, 0.0, 0.0]
         assert judge.counts[Outcome.WRONG] == judge.counts[Outcome.CORRECT] == 1
-        assert len(judge.seconds) == 3
+        assert all(each.seconds is not None and each.seconds < 5 for each in found)
         assert judge.verify([]) == []
     finally:
         host.close()

@@ -133,7 +133,6 @@ def test_bad_rows_get_their_own_outcomes_and_the_others_are_judged():
     ]
     with Obedient(timeout=3.0, memory=512).open(2) as judge:
         verdicts = judge.verify(candidates(*responses))
-        seconds = judge.seconds
     outcome = {
         response: verdict.outcome for response, verdict in zip(responses, verdicts, strict=True)
     }
@@ -149,14 +148,11 @@ def test_bad_rows_get_their_own_outcomes_and_the_others_are_judged():
     assert "MemoryError" in detail["eat"]
     assert "ValueError: no such answer" in detail["raise"]
     assert "3 s" in detail["hang"]
-    assert judge.counts == {
-        Outcome.CORRECT: 7,
-        Outcome.WRONG: 0,
-        Outcome.NO_ANSWER: 0,
-        Outcome.TIMED_OUT: 1,
-        Outcome.CRASHED: 6,
-    }
-    assert seconds[responses.index("hang")] >= 3.0
+    counted = {outcome: count for outcome, count in judge.counts.items() if count}
+    assert counted == {Outcome.CORRECT: 7, Outcome.TIMED_OUT: 1, Outcome.CRASHED: 6}
+    taken = {response: each.seconds for response, each in zip(responses, verdicts, strict=True)}
+    assert taken["hang"] == 3.0
+    assert 0 < taken["a"] < 3.0
 
 
 def test_a_row_without_a_verdict_has_no_parts_so_that_it_cannot_pass_for_a_zero():

@@ -12,6 +12,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -50,6 +51,11 @@ class FunctionVerifier(JudgedByFunction):
     def unreadable(self, columns: Mapping[str, Any]) -> str | None:
         """Return None: what a function makes of a row's columns is its own affair."""
         return None
+
+    @cached_property
+    def columns_read(self) -> tuple[str, ...]:
+        """Return none: a row may leave a column out that others have."""
+        return ()
 
     def _judged(self, candidates: Sequence[Candidate]) -> list[Verdict]:
         return [self.judge(candidate) for candidate in candidates]

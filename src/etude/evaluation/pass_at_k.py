@@ -174,6 +174,9 @@ class PassAtK(Evaluation):
             "out_of_reach_below": unreached_bound(tries),
             "settings": self._settings(answers, loss),
         }
+        partial = [v.credit or 0.0 for v in answers.verdicts if v.outcome is Outcome.PARTIAL]
+        if partial:
+            result["partial_share"] = sum(partial) / len(partial)
         return Result(result, records(answers, tries))
 
     def _changes(self, answers: Answers, correct: np.ndarray) -> dict[str, dict[str, float]]:

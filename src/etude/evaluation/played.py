@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Protocol
 
 from etude.errors import StageError
@@ -79,6 +80,7 @@ class EvaluationPlayers:
 
     def verify(self, rows: Sequence[Row]) -> None:
         """Have rows judged; each gets its verdict."""
+        rendered = cache(self.policy.rendered)  # answers to one prompt share it
         candidates = [
             Candidate.of(
                 row.example,
@@ -88,6 +90,7 @@ class EvaluationPlayers:
                 length=row.length,
                 evaluation=True,
                 seed=judging_seed(self.row_seed(row.prompt_id, row.index), row.turn),
+                rendered=rendered(row.sampled_prompt or row.prompt),
             )
             for row in rows
         ]

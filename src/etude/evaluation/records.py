@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from etude.evaluation.interface import Answers
+from etude.rows import Outcome
 
 
 def records(answers: Answers, tries: int) -> list[dict[str, Any]]:
@@ -27,5 +28,9 @@ def records(answers: Answers, tries: int) -> list[dict[str, Any]]:
         }
         if verdict.detail is not None:
             record["detail"] = verdict.detail
+        if verdict.outcome is Outcome.PARTIAL:
+            record["share"] = verdict.credit
+        if verdict.tokens is not None:
+            record["judging_tokens"] = verdict.tokens
         found.append(record)
     return found

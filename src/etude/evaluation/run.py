@@ -75,7 +75,7 @@ class Measurement:
 
         ``engine`` and ``judge`` lend what samples from the policy and what judges; without an
         engine one is open for as long as it takes. ``host`` has the other models that an episode
-        asks for. Raises VerifierError when the verifier fails on every answer.
+        asks for. Raises VerifierError when the verifier fails on too many answers.
         """
         around = self._parts.around
 
@@ -102,7 +102,7 @@ def evaluate_policy(
 
     The result depends on the policy, the config and what ``context`` says is given alone. Ranks
     share the problems, each with the whole policy, and all return the same. Raises VerifierError
-    when the verifier fails on every answer.
+    when the verifier fails on too many answers.
     """
     given = context or StageContext(int(config["seed"]), Path())
     parts = Parts.build(config, given.data)

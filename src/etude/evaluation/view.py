@@ -14,11 +14,11 @@ from etude.config.settings import Execution
 from etude.data_mix.stream import Stream
 from etude.distributed.together import apart
 from etude.distributed.world import current
-from etude.errors import VerifierError
 from etude.evaluation.interface import Answers
 from etude.evaluation.played import Answered, Asked, EvaluationPlayers, Host, answers_of
 from etude.rollout.episode.single import Single
 from etude.rows import Example
+from etude.verifier.failures import refuse_failures
 from etude.verifier.interface import Judge
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ class View:
         """Return ``tries`` judged answers to each problem: all of the first, then of the next.
 
         Temperature 0 takes the most likely token each time. The draws depend on ``seed``, the
-        problem and the number of the try alone. Raises VerifierError when the verifier fails on
-        every answer.
+        problem and the number of the try alone. Raises VerifierError when the verifier itself
+        fails on more answers than its ``most_failed`` allows.
         """
         prompts = [self._prompt(example) for example in problems]
         limit = self._limit(max_new_tokens)
@@ -104,13 +104,9 @@ class View:
         answered = self._answered(played)
         every = [answer for answers in answered for answer in answers]
         verdicts = [verdict for _, _, verdict in every]
-        failed = [verdict for verdict in verdicts if verdict.outcome.failed]
-        if verdicts and len(failed) == len(verdicts):
-            raise VerifierError(
-                f"the verifier failed on all {len(failed)} answers of the evaluation (the first:"
-                f" {failed[0].outcome}, {failed[0].detail}); a pass rate of 0 would not be a"
-                " measure"
-            )
+        name = self._around.name
+        where = "the evaluation" if name == MAIN else f"the evaluation {name}"
+        refuse_failures(verdicts, self._around.verifier.most_failed, where)
         return Answers(
             problems,
             [sampled for sampled, _, _ in every],

@@ -2,32 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from etude.rows import Outcome, Row
-
-_MEMORY = ("MemoryError", "SIGKILL")
-
-
-def failures(rows: Sequence[Row]) -> str:
-    """Return what the verifier failed of, the most frequent first: ``12 × timed_out: …``."""
-    details = Counter(
-        f"{row.verdict.outcome.value}: {row.verdict.detail}" for row in rows if row.verdict
-    )
-    return "; ".join(f"{count} × {detail}" for detail, count in details.most_common(3))
-
-
-def remedy(rows: Sequence[Row]) -> str:
-    """Return what helps a verifier that failed on these rows, by how it failed on most."""
-    verdicts = [row.verdict for row in rows if row.verdict is not None]
-    late = sum(verdict.outcome is Outcome.TIMED_OUT for verdict in verdicts)
-    if 2 * late >= len(verdicts):
-        return "Type a larger verifier.timeout, or make the verifier faster"
-    full = sum(any(word in (each.detail or "") for word in _MEMORY) for each in verdicts)
-    if 2 * full >= len(verdicts):
-        return "Type a larger verifier.memory (MiB)"
-    return "It is the verifier, or the column that it reads, that has to be mended"
 
 
 def why_alike(groups: Sequence[Sequence[Row]]) -> str:

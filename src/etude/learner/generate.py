@@ -14,7 +14,13 @@ from etude.feedback import RowRecord, Told
 from etude.learner.clock import Clock
 from etude.learner.interface import StepResult, Tree
 from etude.learner.open_stage import OpenStage, StageLearner
-from etude.learner.report import row_metrics, sample_record, worth_showing, written_tokens
+from etude.learner.report import (
+    judging_seconds,
+    row_metrics,
+    sample_record,
+    worth_showing,
+    written_tokens,
+)
 from etude.learner.rollouts import Rollouts, is_judged
 from etude.learner.traits import learner
 from etude.objective.generation import Generation, is_correct
@@ -41,6 +47,8 @@ class GenerateLearner(StageLearner):
         with clock.phase("rollout"):
             groups = sampler.sample(examples, self.objective.samples_per_prompt)
         sampled = [row for group in groups for row in group]
+        self.rollouts.refuse_failures(sampled, step)
+        clock.note(judging_seconds(sampled))
         judged = [[row for row in group if is_judged(row)] for group in groups]
         self.rollouts.rewarding.plainly(judged, step)
         with clock.phase("harvest"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from etude.data_mix.draw import Draw
@@ -134,12 +135,13 @@ class Opened:
                 continue
             judge = self._judge if role is None else self._stage.trained[role].verifier
             model = self.policy if role is None else self.model(role)
-            verdicts = judge.verify([self._candidate(row) for row in some])
+            prompts = cache(model.rendered)  # answers to one prompt share it
+            verdicts = judge.verify([self._candidate(row, prompts) for row in some])
             for row, verdict in zip(some, verdicts, strict=True):
                 row.verdict = sound(verdict)
                 row.part_spans = token_spans(row, model)
 
-    def _candidate(self, row: Row) -> Candidate:
+    def _candidate(self, row: Row, rendered: Callable[[tuple[int, ...]], str]) -> Candidate:
         """Return what a verifier sees of a row."""
         return Candidate.of(
             row.example,
@@ -148,6 +150,7 @@ class Opened:
             stop_reason=row.stop_reason,
             length=row.length,
             seed=judging_seed(row_seed(self.seed, self.step, row.prompt_id, row.index), row.turn),
+            rendered=rendered(row.sampled_prompt or row.prompt),
         )
 
 

@@ -29,6 +29,7 @@ def row_metrics(rows: Sequence[Row], weights: Mapping[str, float] | None) -> dic
         "rollout/rows": float(len(rows)),
     }
     metrics |= {f"verifier/{o.value}": outcomes[o] / max(1, len(rows)) for o in Outcome}
+    metrics |= _credits(rows)
     names = sorted({name for row in rows if row.verdict for name in row.verdict.parts})
     for name in names:
         given = [row.verdict.parts for row in rows if row.verdict and name in row.verdict.parts]
@@ -37,6 +38,34 @@ def row_metrics(rows: Sequence[Row], weights: Mapping[str, float] | None) -> dic
         if weights is not None and name in weights:
             metrics[f"reward/{name}/weighted"] = raw * weights[name]
     return metrics
+
+
+def _credits(rows: Sequence[Row]) -> dict[str, float]:
+    """Return how much is right of partial answers, and the tokens that judging took a row."""
+    verdicts = [row.verdict for row in rows if row.verdict is not None]
+    partial = [v.credit or 0.0 for v in verdicts if v.outcome is Outcome.PARTIAL]
+    asked = [float(v.tokens) for v in verdicts if v.tokens is not None]
+    found = {"verifier/partial_share": _mean(partial)} if partial else {}
+    if asked:
+        found |= {"verifier/tokens": sum(asked), "verifier/asked": len(asked) / len(rows)}
+    return found
+
+
+def judging_seconds(rows: Sequence[Row]) -> dict[str, float]:
+    """Return the seconds that judging took a row: in the middle, at the 99th percentile, at most.
+
+    They are for timing.jsonl: metrics and samples of a step are those of its seed.
+    """
+    taken = sorted(
+        row.verdict.seconds for row in rows if row.verdict and row.verdict.seconds is not None
+    )
+    if not taken:
+        return {}
+    return {
+        "seconds/verifier_p50": taken[(len(taken) - 1) // 2],
+        "seconds/verifier_p99": taken[math.ceil(0.99 * len(taken)) - 1],
+        "seconds/verifier_max": taken[-1],
+    }
 
 
 def has_reward(row: Row) -> bool:
@@ -147,6 +176,10 @@ def sample_record(row: Row, policy: Policy) -> dict[str, Any]:
         "stop_reason": row.stop_reason.value,
         "length": row.length,
     }
+    if verdict is not None and verdict.outcome is Outcome.PARTIAL:
+        found["share"] = verdict.credit
+    if verdict is not None and verdict.tokens is not None:
+        found["judging_tokens"] = verdict.tokens
     if row.spans:
         found["turns"] = [
             {"role": span.role, "text": _said(row, span, policy)} for span in row.spans

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from etude.curriculum.interface import StepPlan
 from etude.data_mix.draw import Draw
-from etude.errors import DataError, VerifierError
-from etude.learner.causes import failures, remedy, why_alike
+from etude.errors import DataError
+from etude.learner.causes import why_alike
 from etude.learner.hints import with_hints
 from etude.learner.open_stage import OpenStage
 from etude.learner.opened import Opened
@@ -16,6 +17,7 @@ from etude.learner.rewarding import Rewarding, unrewarded
 from etude.learner.sampler import StepSampler
 from etude.learner.sizing import Sizing
 from etude.rows import Row
+from etude.verifier.failures import refuse_failures
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,10 @@ class Rollouts(Opened):
             for name, (total, count) in made.counts.items():
                 before = counts.get(name, (0.0, 0.0))
                 counts[name] = (before[0] + total, before[1] + count)
+            self.refuse_failures(sampler.sampled, step)
             known = [some for group in made.rows if (some := [r for r in group if is_judged(r)])]
-            if not known:
-                raise VerifierError(
-                    f"step {step}: the verifier failed on all {len(sampler.sampled)} answers "
-                    f"({failures(sampler.sampled)}); nothing can be learned from them. "
-                    f"{remedy(sampler.sampled)}"
-                )
+            if not known:  # of what was sampled some was judged, and it is in no group
+                self.refuse_failures([row for group in made.rows for row in group], step)
             if group_filter.reads_rewards:
                 for group in known:
                     self.rewarding.alone(group, step)
@@ -124,6 +123,7 @@ class Rollouts(Opened):
     def received(self, groups: list[list[Row]], step: int, plan: StepPlan) -> Gathered:
         """Return groups that an episode had a role write, without those its filter drops."""
         sampler = self.sampler(step, plan)
+        self.refuse_failures([row for group in groups for row in group], step)
         known = [some for group in groups if (some := [row for row in group if is_judged(row)])]
         group_filter = self._parts.objective.filter
         if group_filter.reads_rewards:
@@ -143,6 +143,11 @@ class Rollouts(Opened):
             counts={},
             sampler=sampler,
         )
+
+    def refuse_failures(self, rows: Sequence[Row], step: int) -> None:
+        """Raise VerifierError where the verifier itself failed on too many rows of a step."""
+        verdicts = [row.verdict for row in rows if row.verdict is not None]
+        refuse_failures(verdicts, self._parts.verifier.most_failed, f"step {step}")
 
     def _chosen(self, kept: list[list[Row]], wanted: int, step: int) -> list[list[Row]]:
         """Return the groups that are trained on; where others were sampled there may be more."""

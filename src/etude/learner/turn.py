@@ -15,6 +15,7 @@ from etude.learner.policy_update import Learned, PolicyUpdate
 from etude.learner.report import (
     group_metrics,
     guidance_metrics,
+    judging_seconds,
     row_metrics,
     sample_record,
     size_metrics,
@@ -66,6 +67,7 @@ class AnswerTurns(PolicyUpdate):
                 gathered = self.rollouts.gather(step, plan, self.state.of("guidance"))
             else:
                 gathered = self.rollouts.received(written, step, plan)
+        clock.note(judging_seconds(gathered.sampled))
         if learns:
             trained = self.learn(gathered.groups, step, clock)
             collected, extra = self._extra(gathered, step, clock)

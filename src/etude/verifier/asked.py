@@ -14,11 +14,15 @@ from etude.verifier.host import Host
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said: its text, how many tokens it has, and whether it came to an end."""
+    """What a model said: its text, how many tokens it has, and whether it came to an end.
+
+    ``read`` are the tokens of what it was asked.
+    """
 
     text: str
     tokens: int
     ended: bool
+    read: int = 0
 
 
 class AskedModel:
@@ -64,7 +68,7 @@ class AskedModel:
             ended = answer.stop_reason is not StopReason.LENGTH
             asked = Example("", "", prompts[place])
             text = self._policy.answer_text(answer.tokens, asked, answer.stop_reason)
-            found[place] = Reply(text, len(answer.tokens), ended)
+            found[place] = Reply(text, len(answer.tokens), ended, len(encoded[place]))
         return found
 
     def logprobs(self, prompts: Sequence[str], texts: Sequence[str]) -> list[list[float] | None]:

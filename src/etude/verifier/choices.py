@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, Verdict
@@ -29,6 +30,8 @@ class Choices(Verifier):
     ``<think>…</think><answer>…</answer>`` with each tag once; ``length`` is the response's tokens.
     Options are divided by commas; spaces do not count.
     """
+
+    answer_can_exhaust: ClassVar[bool] = True
 
     pattern: str | None = option(
         r"(?s)<answer>(.*?)</answer>",

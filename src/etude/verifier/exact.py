@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, StopReason, Verdict
@@ -25,6 +26,8 @@ class Exact(Verifier):
     the last ``\\boxed{}`` or in the configured pattern's group; without any, the whole response.
     Parts are those of the verifier ``number``.
     """
+
+    answer_can_exhaust: ClassVar[bool] = True
 
     pattern: str | None = option(
         None,

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from etude.built import components
 from etude.component import Need, option
+from etude.config.conditions import holds
 from etude.errors import VerifierError
 from etude.rows import Candidate, Outcome, Verdict
 from etude.verifier.host import Host, host_of
@@ -32,8 +33,9 @@ THOUGHT = Need("part:thought", when="thought == true")
 def sound(verdict: Verdict) -> Verdict:
     """Return a verdict whose parts are finite numbers; one with a part that is none is a failure.
 
-    Such a part is the verifier's own mistake. Left in, one row's nan would be the reward of its
-    whole group. A part on spans is the sum of their values.
+    So is a partial one that does not say how much is right. Either is the verifier's own mistake.
+    Left in, one row's nan would be the reward of its whole group. A part on spans is the sum of
+    their values.
     """
     for name, spans in verdict.spans.items():
         for start, end, value in spans:
@@ -45,10 +47,15 @@ def sound(verdict: Verdict) -> Verdict:
         sums = {name: math.fsum(v for _, _, v in found) for name, found in verdict.spans.items()}
         verdict = replace(verdict, parts={**verdict.parts, **sums})
     bad = [name for name, value in verdict.parts.items() if not math.isfinite(value)]
-    if not bad:
-        return verdict
-    told = ", ".join(f"part '{name}' is {verdict.parts[name]}" for name in bad)
-    return Verdict(Outcome.CRASHED, {}, verdict.extracted, f"{told}, which is no finite number")
+    if bad:
+        told = ", ".join(f"part '{name}' is {verdict.parts[name]}" for name in bad)
+        return Verdict(Outcome.CRASHED, {}, verdict.extracted, f"{told}, which is no finite number")
+    if verdict.outcome is Outcome.PARTIAL:
+        share = verdict.credit
+        if share is None or not 0.0 <= share <= 1.0:
+            told = f"an answer is partly right, and its share is {share}, no number from 0 to 1"
+            return Verdict(Outcome.CRASHED, {}, verdict.extracted, told)
+    return verdict
 
 
 class Judge(Protocol):
@@ -58,27 +65,35 @@ class Judge(Protocol):
     def counts(self) -> dict[Outcome, int]:
         """Return the verdicts of each outcome since the judge was opened."""
 
-    @property
-    def seconds(self) -> Sequence[float]:
-        """Return the wall-clock seconds that each candidate of the last batch took."""
-
     def verify(self, candidates: Sequence[Candidate]) -> list[Verdict]:
-        """Return one verdict a candidate; raises VerifierError only when nothing can be judged."""
+        """Return one verdict a candidate, with the seconds that it took.
+
+        Raises VerifierError only when nothing can be judged.
+        """
 
     def close(self) -> None:
         """End the worker processes; closing twice is fine."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Readable:
     """What every verifier tells of rows before it judges answers to them."""
+
+    most_failed: float = option(
+        0.5,
+        "share of answers that the verifier itself may fail on before the run stops (the outermost"
+        " decides)",
+        kind="execution",
+        ge=0,
+        le=1,
+    )
 
     def unreadable(self, columns: Mapping[str, Any]) -> str | None:
         """Return why a row's right answer cannot be read (``is null``), None where it can.
 
-        A row like that is never judged: no answer to it is right or wrong. Where the answer is a
-        list each of its entries is right, and has to be readable; what a verifier wraps has to be
-        able to read it, too.
+        A row like that is never judged (``refused``): no answer to it is right or wrong. Where the
+        answer is a list each of its entries is right, and has to be readable; what a verifier wraps
+        has to be able to read it, too.
         """
         own = self._gold_problem(columns) if self._compares else None
         if own is not None:
@@ -130,9 +145,20 @@ class Verifier(Readable):
     """
 
     unit: ClassVar[Unit] = "row"
+    #: Whether time, memory and nesting are spent by what the answer says: an answer that takes more
+    #: of one than there is is then wrong (:meth:`exhausted`) instead of not judged. Of groups it is
+    #: not known whose answer it was.
+    answer_can_exhaust: ClassVar[bool] = False
 
     timeout: float = option(
         5.0, "wall-clock seconds a row may take (a group: all its rows)", gt=0, le=86_400
+    )
+    batch_timeout: float = option(
+        60.0,
+        "seconds by which answers that run out of time may delay a step; then the rest is unjudged",
+        kind="execution",
+        gt=0,
+        le=86_400,
     )
     memory: int = option(4096, "MiB of address space a worker may take", ge=256, le=10_000_000)
     after: str | None = option(
@@ -148,12 +174,44 @@ class Verifier(Readable):
     def verdicts(self, candidates: Sequence[Candidate]) -> list[Verdict]:
         """Return verdicts on answers that belong together, read as ``after`` says.
 
-        This is what workers run. The part ``thought`` is that of the whole answers. Raises
-        ValueError (the rows crash) where the right answer cannot be read.
+        This is what workers run. The part ``thought`` is that of the whole answers. A row whose
+        right answer cannot be read is refused.
         """
-        for candidate in candidates:
-            if (problem := self.unreadable(candidate.columns)) is not None:
-                raise ValueError(f"the row's right answer (column answer) {problem}")
+        refused = [self._refusal(candidate) for candidate in candidates]
+        some = [each for each, no in zip(candidates, refused, strict=True) if no is None]
+        judged = iter(self._verdicts(some) if some else [])
+        return [next(judged) if no is None else no for no in refused]
+
+    def _refusal(self, candidate: Candidate) -> Verdict | None:
+        """Return the verdict on a row that cannot be judged, whatever is answered."""
+        missing = [name for name in self.columns_read if name not in candidate.columns]
+        if missing:
+            told = f"row {candidate.id} has no column {' and no column '.join(missing)}"
+            return Verdict(Outcome.REFUSED, {}, detail=told)
+        problem = self.unreadable(candidate.columns)
+        if problem is None:
+            return None
+        told = f"the right answer of row {candidate.id} (column answer) {problem}"
+        return Verdict(Outcome.REFUSED, {}, detail=told)
+
+    @cached_property
+    def columns_read(self) -> tuple[str, ...]:
+        """Return the columns without which no answer to a row can be judged."""
+        kind = "column:"
+        needs = [
+            (need, vars(each))
+            for each in (self, *self.wrapped)
+            if hasattr(each, "declaration")
+            for need in each.declaration.requires
+        ]
+        found = [
+            need.what.removeprefix(kind).format_map(options)
+            for need, options in needs
+            if need.what.startswith(kind) and holds(need.when, options)
+        ]
+        return tuple(dict.fromkeys(found))
+
+    def _verdicts(self, candidates: Sequence[Candidate]) -> list[Verdict]:
         read = [self._read(candidate) for candidate in candidates]
         found = [
             _moved(verdict, len(whole.response) - len(part.response))
@@ -163,8 +221,24 @@ class Verifier(Readable):
             return found
         return [
             replace(each, parts={**each.parts, "thought": float(thinks(candidate.response))})
+            if not each.outcome.failed
+            else each
             for each, candidate in zip(found, candidates, strict=True)
         ]
+
+    def exhausted(self, candidate: Candidate, why: str) -> Verdict:
+        """Return the verdict on an answer that takes more than there is: wrong, with all parts.
+
+        ``why`` completes "the answer …". Parts that are declared are 0, ``length`` is its tokens.
+        """
+        from etude.verifier.declared import parts_of
+
+        parts = dict.fromkeys(parts_of(self) or ("accuracy",), 0.0)
+        if "length" in parts:
+            parts["length"] = float(candidate.length)
+        if self.thought:
+            parts["thought"] = float(thinks(candidate.response))
+        return Verdict(Outcome.WRONG, parts, detail=f"the answer {why}")
 
     def _read(self, candidate: Candidate) -> Candidate:
         if not self.after:
@@ -198,7 +272,7 @@ class Verifier(Readable):
             found.append(self.judge_group([one])[0])
             if found[-1].outcome is Outcome.CORRECT:
                 break
-        return max(found, key=lambda verdict: verdict.outcome is Outcome.CORRECT)
+        return max(found, key=lambda verdict: verdict.credit or 0.0)
 
     def warm(self) -> None:
         """Import what judging needs; run once in each worker, outside any row's clock."""

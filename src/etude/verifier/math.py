@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, StopReason, Verdict
@@ -42,6 +42,8 @@ class Math(Verifier):
     that does not end. Parts are those of the verifier ``number``; ``format`` is 1 where the answer
     stood in a box or after a marker.
     """
+
+    answer_can_exhaust: ClassVar[bool] = True
 
     timeout: float = option(10.0, "wall-clock seconds a row may take", gt=0, le=86_400)
     pattern: str | None = option(

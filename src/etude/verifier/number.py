@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import ClassVar
 
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, StopReason, Verdict
@@ -74,6 +75,8 @@ class Number(Verifier):
     ``\\boxed{}``, or the configured pattern) in a response that ended by itself; ``length`` is the
     response's tokens.
     """
+
+    answer_can_exhaust: ClassVar[bool] = True
 
     pattern: str | None = option(
         None,

@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -31,9 +31,6 @@ class Judging(Live, ABC):
     rank of the rows of all.
     """
 
-    seconds: Sequence[float] = ()
-    """Wall-clock seconds each candidate of the last batch took, an equal share of it each."""
-
     @cached_property
     def counts(self) -> dict[Outcome, int]:
         """Return how many verdicts of each outcome were given since it was opened."""
@@ -50,7 +47,10 @@ class Judging(Live, ABC):
         """
 
     def verify(self, candidates: Sequence[Candidate]) -> list[Verdict]:
-        """Return one verdict a candidate; raises VerifierError where there are as many no more."""
+        """Return one verdict a candidate; raises VerifierError where there are as many no more.
+
+        One that does not say what it took has an equal share of the seconds of all.
+        """
         began = time.perf_counter()
         verdicts = list(self.judge(candidates)) if candidates else []
         if len(verdicts) != len(candidates):
@@ -59,9 +59,11 @@ class Judging(Live, ABC):
             )
         for outcome, count in Counter(verdict.outcome for verdict in verdicts).items():
             self.counts[outcome] += count
-        took = time.perf_counter() - began
-        self.seconds = [took / max(1, len(verdicts))] * len(verdicts)
-        return verdicts
+        share = (time.perf_counter() - began) / max(1, len(verdicts))
+        return [
+            replace(verdict, seconds=share) if verdict.seconds is None else verdict
+            for verdict in verdicts
+        ]
 
 
 @dataclass(frozen=True)

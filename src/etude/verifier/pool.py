@@ -2,7 +2,10 @@
 
 The parent keeps the clock. A row that exceeds it has its worker killed and is *timed out*; a row
 whose worker dies is *crashed*, with the reason; in both cases the rest of the worker's rows are
-judged by a fresh one. A worker that cannot start at all is an error, never a verdict.
+judged by a fresh one. Where time, memory and nesting are the answer's to spend, one that takes too
+much is wrong instead (``answer_can_exhaust``). Once rows that ran out of time have taken what they
+may of a step together, the rows behind them are left without a verdict, so a step waits no longer
+than that. A worker that cannot start at all is an error, never a verdict.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +31,16 @@ from etude.rows import Candidate, Outcome, Verdict
 
 #: Seconds a worker may take to start; far more than any machine needs, so that it is never a race.
 START_LIMIT = 180.0
+
+#: The least share of its time that a row has to be at work for running out of it to be the
+#: answer's doing.
+_AT_WORK = 0.1
+
+#: What an answer does whose judging ends in an error of these kinds.
+_WHY = {
+    "MemoryError": "cannot be judged in {memory} MiB of memory (verifier.memory)",
+    "RecursionError": "is nested too deeply to be read",
+}
 
 _PROGRAM = "import sys; from etude.verifier.worker import main; main(*map(int, sys.argv[1:]))"
 
@@ -47,6 +60,7 @@ class Worker:
     """One process, the units it was given and not yet answered, and when its clock runs out.
 
     ``taken``: the process has picked its units up; until then its death is not their doing.
+    ``busy``: its seconds of processor time when it began with the present unit.
     """
 
     process: subprocess.Popen[bytes]
@@ -55,7 +69,9 @@ class Worker:
     log: Any
     ready: bool = False
     taken: bool = False
+    busy: float = 0.0
     deadline: float = 0.0
+    started: float = field(default_factory=time.monotonic)
     units: deque[Unit] = field(default_factory=deque)
 
     def end(self) -> None:
@@ -71,12 +87,39 @@ class Worker:
         if os.fstat(self.log.fileno()).st_size > 2**20:
             os.ftruncate(self.log.fileno(), 0)
 
+    def computed(self) -> float | None:
+        """Return the processor time of the present unit, None where the system does not say."""
+        try:
+            text = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8")
+        except OSError:
+            return None
+        user, system = text.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") - self.busy
+
     def said(self) -> str:
         """Return the last line the process wrote to its standard error."""
         size = self.log.seek(0, os.SEEK_END)
         self.log.seek(max(0, size - 2000))
         lines = self.log.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else ""
+
+
+@dataclass
+class Batch:
+    """Answers that are judged together, and how far that has come.
+
+    ``lost`` are the seconds by which units that ran out of time have delayed the others.
+    """
+
+    candidates: Sequence[Candidate]
+    verdicts: list[Verdict | None]
+    waiting: deque[Unit]
+    lost: float = 0.0
+
+    @property
+    def measures(self) -> bool:
+        """Return whether the answers measure a model: then no step waits for them."""
+        return all(candidate.evaluation for candidate in self.candidates)
 
 
 class Sent(Protocol):
@@ -95,8 +138,19 @@ class Sent(Protocol):
         """Return the seconds that a row may take."""
 
     @property
+    def batch_timeout(self) -> float:
+        """Return the seconds by which rows that run out of time may delay a step."""
+
+    @property
     def memory(self) -> int | None:
         """Return the most memory of a worker."""
+
+    @property
+    def answer_can_exhaust(self) -> bool:
+        """Return whether time and memory are the answer's to spend."""
+
+    def exhausted(self, candidate: Candidate, why: str) -> Verdict:
+        """Return the verdict on an answer that takes more than there is."""
 
 
 class Pool:
@@ -109,21 +163,19 @@ class Pool:
         self._limit = workers
         self._workers: list[Worker] = []
         self.counts: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
-        self.seconds: list[float] = []
 
     def verify(self, candidates: Sequence[Candidate]) -> list[Verdict]:
         """Return one verdict a candidate, in order; raises VerifierError when none can start."""
-        verdicts: list[Verdict | None] = [None] * len(candidates)
-        self.seconds = [0.0] * len(candidates)
-        waiting = deque(self._units(candidates))
+        batch = Batch(candidates, [None] * len(candidates), deque(self._units(candidates)))
         try:
-            while waiting or any(worker.units for worker in self._workers):
-                self._hand_out(waiting, candidates)
-                self._collect(waiting, verdicts)
+            while batch.waiting or any(worker.units for worker in self._workers):
+                self._hand_out(batch)
+                self._collect(batch)
+                self._give_up(batch)
         except BaseException:
             self.close()
             raise
-        settled = [verdict for verdict in verdicts if verdict is not None]
+        settled = [verdict for verdict in batch.verdicts if verdict is not None]
         for outcome, count in Counter(verdict.outcome for verdict in settled).items():
             self.counts[outcome] += count
         return settled
@@ -148,11 +200,12 @@ class Pool:
             groups.setdefault(candidate.id, []).append(position)
         return [Unit(positions) for positions in groups.values()]
 
-    def _hand_out(self, waiting: deque[Unit], candidates: Sequence[Candidate]) -> None:
+    def _hand_out(self, batch: Batch) -> None:
         """Give idle workers a share of what waits, starting workers while there is need."""
         for worker in [each for each in self._workers if not each.units]:
             if worker.ready and worker.process.poll() is not None:  # died idle: no row's doing
                 self._drop(worker)
+        waiting = batch.waiting
         while len(self._workers) < min(self._limit, len(waiting) + len(self._busy())):
             self._workers.append(self._start())
         for worker in self._workers:
@@ -163,14 +216,14 @@ class Pool:
             worker.units = deque(units)
             worker.taken = False
             worker.deadline = time.monotonic() + self._verifier.timeout
-            job = [[candidates[position] for position in unit.positions] for unit in units]
+            job = [[batch.candidates[position] for position in unit.positions] for unit in units]
             with contextlib.suppress(BrokenPipeError):  # it just died: found when collecting
                 worker.jobs.send_bytes(pickle.dumps(job))
 
     def _busy(self) -> list[Worker]:
         return [worker for worker in self._workers if worker.units]
 
-    def _collect(self, waiting: deque[Unit], verdicts: list[Verdict | None]) -> None:
+    def _collect(self, batch: Batch) -> None:
         """Wait for the next reply, death or deadline, and settle what it decides."""
         active = [worker for worker in self._workers if worker.units or not worker.ready]
         if not active:
@@ -179,15 +232,15 @@ class Pool:
         heard = wait([worker.replies for worker in active], max(0.0, nearest - time.monotonic()))
         for worker in active:
             if worker.replies in heard:
-                self._hear(worker, waiting, verdicts)
+                self._hear(worker, batch)
             elif time.monotonic() >= worker.deadline:
-                self._expire(worker, waiting, verdicts)
+                self._expire(worker, batch)
 
-    def _hear(self, worker: Worker, waiting: deque[Unit], verdicts: list[Verdict | None]) -> None:
+    def _hear(self, worker: Worker, batch: Batch) -> None:
         try:
             reply = json.loads(worker.replies.recv_bytes())
         except (EOFError, OSError, ValueError):
-            self._bury(worker, waiting, verdicts)
+            self._bury(worker, batch)
             return
         if "failed" in reply:
             self._drop(worker)
@@ -197,46 +250,88 @@ class Pool:
             )
         if "ready" in reply:
             worker.ready = True
+            if batch.lost:  # it takes the place of one that was killed
+                batch.lost += (time.monotonic() - worker.started) / self._limit
             return
         if "taken" in reply:
             worker.taken = True
+            worker.busy = reply["busy"]
             worker.deadline = time.monotonic() + self._verifier.timeout
             return
         unit = worker.units.popleft()
+        seconds = reply["seconds"] / len(unit.positions)
         for position, given in zip(unit.positions, reply["verdicts"], strict=True):
-            spans = given.get("spans") or {}
-            verdicts[position] = Verdict(
-                Outcome(given["outcome"]),
-                given["parts"],
-                given["extracted"],
-                given["detail"],
-                {name: [(s, e, v) for s, e, v in found] for name, found in spans.items()},
-            )
-            self.seconds[position] = reply["seconds"] / len(unit.positions)
+            batch.verdicts[position] = self._verdict(batch.candidates[position], given, seconds)
         if reply["ends"]:  # the row used the worker up: the others are none of its business
-            waiting.extendleft(reversed(worker.units))
+            batch.waiting.extendleft(reversed(worker.units))
             self._drop(worker)
             return
         worker.forget_log()
+        worker.busy = reply["busy"]
         worker.deadline = time.monotonic() + self._verifier.timeout
 
-    def _expire(self, worker: Worker, waiting: deque[Unit], verdicts: list[Verdict | None]) -> None:
+    def _verdict(self, candidate: Candidate, given: dict[str, Any], seconds: float) -> Verdict:
+        """Return a verdict as its worker wrote it down."""
+        if self._blames_answers and "exhausted" in given:
+            why = _WHY[given["exhausted"]].format(memory=self._verifier.memory)
+            return replace(self._verifier.exhausted(candidate, why), seconds=seconds)
+        spans = given.get("spans") or {}
+        return Verdict(
+            Outcome(given["outcome"]),
+            given["parts"],
+            given["extracted"],
+            given["detail"],
+            {name: [(s, e, v) for s, e, v in found] for name, found in spans.items()},
+            given.get("share"),
+            seconds,
+            given.get("tokens"),
+        )
+
+    @property
+    def _blames_answers(self) -> bool:
+        """Return whether an answer that takes too much is wrong; of a group it may be any."""
+        return self._verifier.answer_can_exhaust and self._verifier.unit == "row"
+
+    def _expire(self, worker: Worker, batch: Batch) -> None:
         """Kill a worker whose clock ran out."""
         if not worker.ready:
             said = worker.said()
             self._drop(worker)
             raise VerifierError(f"a verifier worker did not start in {START_LIMIT:g} s: {said}")
-        unit = worker.units.popleft()
-        verdict = Verdict(
-            Outcome.TIMED_OUT, {}, detail=f"no verdict after {self._verifier.timeout:g} s"
-        )
+        unit, limit = worker.units.popleft(), self._verifier.timeout
+        computed = worker.computed()
+        said = f"no verdict after {limit:g} s"
+        # One that waited, or was kept waiting by a busy machine, is not the answer's doing.
+        blamed = self._blames_answers and (computed is None or computed >= _AT_WORK * limit)
+        if not blamed and computed is not None and computed < _AT_WORK * limit:
+            said += f", of which it worked {max(0.0, computed):.2g} s"
         for position in unit.positions:
-            verdicts[position] = verdict
-            self.seconds[position] = self._verifier.timeout / len(unit.positions)
-        waiting.extendleft(reversed(worker.units))
+            verdict = Verdict(Outcome.TIMED_OUT, {}, detail=said)
+            if blamed:
+                why = f"cannot be judged in {limit:g} s (verifier.timeout)"
+                verdict = self._verifier.exhausted(batch.candidates[position], why)
+            batch.verdicts[position] = replace(verdict, seconds=limit / len(unit.positions))
+        batch.lost += limit / self._limit  # the other workers go on meanwhile
+        batch.waiting.extendleft(reversed(worker.units))
         self._drop(worker)
 
-    def _bury(self, worker: Worker, waiting: deque[Unit], verdicts: list[Verdict | None]) -> None:
+    def _give_up(self, batch: Batch) -> None:
+        """Leave what waits without a verdict once rows out of time have held up a step enough."""
+        most = self._verifier.batch_timeout
+        if batch.lost < most or not batch.waiting or batch.measures:
+            return
+        detail = (
+            f"not judged: answers before it that ran out of time have delayed the step by {most:g}"
+            " s (verifier.batch_timeout)"
+        )
+        for unit in batch.waiting:
+            for position in unit.positions:
+                batch.verdicts[position] = Verdict(
+                    Outcome.TIMED_OUT, {}, detail=detail, seconds=0.0
+                )
+        batch.waiting.clear()
+
+    def _bury(self, worker: Worker, batch: Batch) -> None:
         """Settle the row a worker died of, and let another worker judge the rest."""
         code = worker.process.wait()
         detail = f"the worker {_ending(code)}"
@@ -248,8 +343,8 @@ class Pool:
             if worker.taken:
                 verdict = Verdict(Outcome.CRASHED, {}, detail=f"{detail}. {said}".strip()[:500])
                 for position in worker.units.popleft().positions:
-                    verdicts[position] = verdict
-            waiting.extendleft(reversed(worker.units))
+                    batch.verdicts[position] = verdict
+            batch.waiting.extendleft(reversed(worker.units))
         self._drop(worker)
 
     def _drop(self, worker: Worker) -> None:

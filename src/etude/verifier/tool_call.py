@@ -46,6 +46,8 @@ class ToolCall(Verifier):
     and every fault is a part of its own.
     """
 
+    answer_can_exhaust: ClassVar[bool] = True
+
     example: ClassVar[str] = (
         "recipe=rl verifier=tool_call reward_weighting=tool_call data_mix=arithmetic_tools"
     )

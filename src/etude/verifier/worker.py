@@ -69,6 +69,9 @@ def _crash(error: BaseException, count: int) -> list[dict[str, Any]]:
         "extracted": None,
         "detail": _told(error)[:500],
     }
+    for kind in (MemoryError, RecursionError):
+        if isinstance(error, kind):  # whose doing that is the parent knows
+            verdict["exhausted"] = kind.__name__
     return [verdict] * count
 
 
@@ -91,6 +94,8 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
             name: [(int(start), int(end), float(value)) for start, end, value in spans]
             for name, spans in verdict.spans.items()
         },
+        "share": None if verdict.share is None else float(verdict.share),
+        "tokens": verdict.tokens,
     }
 
 
@@ -101,6 +106,7 @@ def _judge(verifier: Verifier, unit: Sequence[Candidate]) -> tuple[list[dict[str
         if len(verdicts) != len(unit):
             raise ValueError(f"{len(verdicts)} verdicts were given on {len(unit)} answers")
     except MemoryError as error:
+        traceback.clear_frames(error.__traceback__)  # what filled the memory is in them
         return _crash(error, len(unit)), False
     except BaseException as error:  # the edge: whatever a verifier raises is the rows' outcome
         return _crash(error, len(unit)), True
@@ -132,11 +138,12 @@ def main(jobs_fd: int, replies_fd: int, parent: int) -> None:
     reply({"ready": True})
     while True:
         job = jobs.get()
-        reply({"taken": True})
+        reply({"taken": True, "busy": time.process_time()})
         for unit in pickle.loads(job):
             began = time.perf_counter()
             verdicts, usable = _judge(verifier, unit)
             seconds = time.perf_counter() - began
-            reply({"verdicts": verdicts, "seconds": seconds, "ends": not usable})
+            busy = time.process_time()
+            reply({"verdicts": verdicts, "seconds": seconds, "busy": busy, "ends": not usable})
             if not usable:
                 os._exit(0)
