@@ -83,7 +83,7 @@ def test_options_count_and_timeouts_count_as_of_any_verifier(tmp_path: Path) -> 
 def test_code_of_etude_that_the_file_imports_counts(tmp_path: Path) -> None:
     write(
         tmp_path,
-        reward="from etude.verifier.number import numbers\n" + REWARD.replace("\n    ", "\n"),
+        reward="from etude.verifier.number import right_number\n" + REWARD.replace("\n    ", "\n"),
     )
     (digest,) = planned(tmp_path, PLACE).codes
     modules = planned(tmp_path, PLACE).codes[digest]

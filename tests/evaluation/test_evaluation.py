@@ -133,7 +133,7 @@ def test_metrics_outcomes_and_samples_say_what_was_answered():
     assert metrics["maj@4"] == 0.0  # three times -1 outvotes one right answer
     assert metrics["truncated"] == 0.0
     assert "loss" not in metrics
-    assert result["outcomes"] == {outcome: 0 for outcome in Outcome} | {"correct": 6, "wrong": 18}
+    assert result["outcomes"] == dict.fromkeys(Outcome, 0) | {"correct": 6, "wrong": 18}
     assert (result["problems"], result["samples"], result["k"]) == (6, 4, [1, 4])
     assert len(samples) == 24
     assert samples[0]["outcome"] == "correct"

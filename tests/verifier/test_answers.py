@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from etude.rows import Candidate, Outcome, StopReason
+from etude.verifier.answers.single import numbers
 from etude.verifier.exact import Exact
 from etude.verifier.extract import final_text, last_box
 from etude.verifier.math import Math
-from etude.verifier.number import Number, numbers
+from etude.verifier.number import Number
 
 DATA = Path(os.environ.get("ETUDE_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 needs_data = pytest.mark.skipif(
@@ -106,9 +107,9 @@ def test_boxes_nest_and_an_open_one_is_none():
     assert last_box("none") is None
 
 
-def test_the_last_of_box_and_marker_holds_the_answer():
+def test_a_box_outranks_every_marker():
     assert final_text("#### 3\nso \\boxed{4}", None).text == "4"
-    assert final_text("\\boxed{4}\n#### 3", None).text == "3"
+    assert final_text("\\boxed{4}\n#### 3", None).text == "4"
     assert final_text("  ", None) is None
 
 

@@ -33,7 +33,14 @@ def test_only_what_follows_the_thought_is_read(kind: type[Verifier]) -> None:
     assert verdict(reads, THOUGHT + "It is \\boxed{8}.").outcome is Outcome.WRONG
     assert verdict(reads, THOUGHT + "It is \\boxed{8}.", "8").outcome is Outcome.CORRECT
     assert verdict(reads, THOUGHT).outcome is Outcome.NO_ANSWER
-    assert verdict(kind(), THOUGHT).outcome is Outcome.CORRECT  # read whole
+
+
+@pytest.mark.parametrize("kind", [Math, Number])
+def test_an_answer_that_stands_in_the_thought_alone_is_none(kind: type[Verifier]) -> None:
+    assert verdict(kind(), THOUGHT).outcome is Outcome.NO_ANSWER
+    assert verdict(kind(), "<think>It is \\boxed{7}").outcome is Outcome.NO_ANSWER
+    assert verdict(kind(), THOUGHT + "It is \\boxed{8}.", "8").outcome is Outcome.CORRECT
+    assert verdict(kind(thinking=True), THOUGHT).outcome is Outcome.CORRECT
 
 
 def test_the_last_end_of_a_thought_counts() -> None:
@@ -58,7 +65,8 @@ def test_a_thought_is_one_pair_of_tags_in_order(response: str, given: int) -> No
     assert thinks(response) == bool(given)
     found = verdict(Math(thought=True), response, "8")
     assert found.parts["thought"] == given
-    assert found.parts["accuracy"] == float("boxed{8}" in response)  # the whole answer is read
+    behind = response.rpartition("</think>")[2].partition("<think>")[0]
+    assert found.parts["accuracy"] == float("boxed{8}" in behind)
 
 
 def test_the_part_is_given_only_where_it_is_asked_for() -> None:

@@ -6,13 +6,12 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, StopReason, Verdict
-from etude.verifier.extract import final_text
-from etude.verifier.interface import THOUGHT, Verifier
+from etude.verifier.extract import Extracting
+from etude.verifier.interface import THOUGHT
 
 _IGNORED = re.compile(r"(?<!\\)\\[!,;: ]|\\left(?![a-z])|\\right(?![a-z])|[\s$]")
 _WRAPPER = re.compile(r"\\(?:text|mbox|mathrm|textbf)\s*(?=\{)")
@@ -34,7 +33,7 @@ def normal(text: str) -> str:
     provides=("part:accuracy", "part:format", "part:length", THOUGHT),
 )
 @dataclass(frozen=True)
-class Math(Verifier):
+class Math(Extracting):
     """Compares the final answer with the column ``answer`` as mathematics, through math-verify.
 
     Expressions, fractions, sets, intervals, matrices and equations are understood. math-verify's
@@ -46,17 +45,8 @@ class Math(Verifier):
     answer_can_exhaust: ClassVar[bool] = True
 
     timeout: float = option(10.0, "wall-clock seconds a row may take", gt=0, le=86_400)
-    pattern: str | None = option(
-        None,
-        "regex whose group holds the answer (its last match); null: box, marker, or the text",
-        form="regex",
-    )
     precision: int = option(6, "decimal places to which decimals are compared", ge=0, le=300)
     percent: bool = option(True, "a percentage answers for its number: 17% is 17")
-
-    @cached_property
-    def _pattern(self) -> re.Pattern[str] | None:
-        return None if self.pattern is None else re.compile(self.pattern)
 
     def warm(self) -> None:
         """Import math-verify and build its grammar."""
@@ -101,7 +91,7 @@ class Math(Verifier):
         gold = str(candidate.columns["answer"])
         if not normal(gold):
             raise ValueError("the row's answer is empty")
-        found = final_text(candidate.response, self._pattern)
+        found = self.extract(candidate.response)
         ended = candidate.stop_reason is not StopReason.LENGTH
         parts = {
             "accuracy": 0.0,

@@ -5,60 +5,27 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from typing import ClassVar
 
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, StopReason, Verdict
-from etude.verifier.extract import final_text
-from etude.verifier.interface import THOUGHT, Verifier
-
-_UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,400})(?:\.\d{1,400})?|\.\d{1,400}"
-
-# A sign is one only where no operand stands before it: the number in "16-3" is 3, in "A: -3" it
-# is -3. A currency sign may stand on either side of the sign.
-_NUMBER = re.compile(
-    rf"(?P<sign>(?<![\w.)\]}}%])[-+−–])?(?:(?:\\?\$|€|£)\s?(?P<late>[-−])?)?"
-    rf"(?:\\[dt]?frac\{{(?P<top>-?\d{{1,400}})\}}\{{(?P<bottom>\d{{1,400}})\}}"
-    rf"|(?P<whole>{_UNSIGNED})(?:[eE](?P<exponent>[-+]?\d{{1,3}})(?!\w))?"
-    rf"(?:\s?/\s?(?P<over>\d[\d,]{{0,400}}(?:\.\d{{1,400}})?))?)"
-)
+from etude.verifier.answers.numerals import Numeral, close
+from etude.verifier.answers.single import holds_digits, stated
+from etude.verifier.extract import Extracting, final_text
+from etude.verifier.interface import THOUGHT
 
 
-def value_of(match: re.Match[str]) -> Fraction | None:
-    """Return the exact value of a matched number; None where it divides by zero."""
-    if match["top"] is not None:
-        value, divisor = Fraction(match["top"]), Fraction(match["bottom"])
-    else:
-        value = Fraction(match["whole"].replace(",", ""))
-        value *= Fraction(10) ** int(match["exponent"] or 0)
-        divisor = Fraction((match["over"] or "1").replace(",", ""))
-    if divisor == 0:
-        return None
-    negative = (match["sign"] or "+") in "-−–" or match["late"] is not None
-    return (-value if negative else value) / divisor
+def right_number(gold: str) -> Numeral | None:
+    """Return the number that a right answer is; None where it is none, or more than one number.
 
-
-def numbers(text: str) -> list[tuple[str, Fraction]]:
-    """Return every number of a text, as written and as an exact value."""
-    found = [(match.group().strip(), value_of(match)) for match in _NUMBER.finditer(text)]
-    return [(written, value) for written, value in found if value is not None]
-
-
-def stated(text: str, *, marked: bool) -> tuple[str, Fraction] | None:
-    """Return the number a final text states.
-
-    After a marker it is the first number (``12 apples from 3 trees``), or the first after the last
-    equals sign (``5 + 3 = 8``); in a text without a marker it is the last number.
+    A whole solution is read at its box or marker.
     """
-    if not marked:
-        found = numbers(text)
-        return found[-1] if found else None
-    for part in reversed(text.split("=")):
-        found = numbers(part)
-        if found:
-            return found[0]
-    return None
+    announced = final_text(gold, None, ("box", "marker"), holds_digits)
+    text = gold if announced is None else announced.text
+    if re.search(r"\d[A-Za-z]\W*$", text):  # 6m may be six times m
+        return None
+    found = stated(text, marked=True)
+    return None if found is None else found[1]
 
 
 @component(
@@ -66,56 +33,64 @@ def stated(text: str, *, marked: bool) -> tuple[str, Fraction] | None:
     provides=("part:accuracy", "part:format", "part:length", THOUGHT),
 )
 @dataclass(frozen=True)
-class Number(Verifier):
+class Number(Extracting):
     """Reads the final number of an answer and compares its value with the column ``answer``.
 
-    Thousands commas, signs, decimals, fractions, currency signs and units are understood; values
-    are compared as exact fractions within ``tolerance``. Parts: ``accuracy`` is 1 for the right
-    value; ``format`` is 1 where the number was announced (``####``, ``A:``, ``answer is``,
-    ``\\boxed{}``, or the configured pattern) in a response that ended by itself; ``length`` is the
-    response's tokens.
+    Thousands commas, signs, decimals, fractions, mixed numbers, currency signs and units are
+    understood. An answer that is no single number (``(1,2)``, ``2\\sqrt{3}``, ``5 or 7``, ``5x``)
+    is never reduced to one of the numbers in it, and a right answer like that is refused before
+    training: ``verifier=math`` reads those. Integers and fractions have to be equal; ``tolerance``
+    is for decimals. Parts: ``accuracy`` is 1 for the right value; ``format`` is 1 where the number
+    was announced (``####``, ``A:``, ``answer is``, ``\\boxed{}``, ``<answer>``, or the configured
+    pattern) in a response that ended by itself; ``length`` is the response's tokens.
     """
 
     answer_can_exhaust: ClassVar[bool] = True
 
-    pattern: str | None = option(
-        None,
-        "regex whose group holds the answer (its last match); null: markers, or last number",
-        form="regex",
-    )
     marked_only: bool = option(False, "a number that nothing announces is no answer")
-    tolerance: float = option(
-        1e-6, "largest accepted difference, relative to the right value where that exceeds 1", ge=0
+    tolerance: float | None = option(
+        None,
+        "largest accepted difference, relative to the right value; null: integers and fractions "
+        "are equal, decimals to a millionth of it and half a unit of their last digit",
+        ge=0,
     )
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[str] | None:
-        return None if self.pattern is None else re.compile(self.pattern)
+    def holds(self, text: str) -> bool:
+        """Return whether what follows a marker is an answer: it has a digit."""
+        return holds_digits(text)
 
     def gold_fault(self, gold: str) -> str | None:
-        """Return why a right answer cannot be compared with: it holds no number."""
-        return None if stated(gold, marked=False) else f"holds no number: {gold[:60]!r}"
+        """Return why a right answer cannot be compared with: it is no single number."""
+        if right_number(gold) is not None:
+            return None
+        if not holds_digits(gold):
+            return f"holds no number: {gold[:60]!r}"
+        return f"is no single number: {gold[:60]!r} (verifier=math reads other mathematics)"
 
     def judge(self, candidate: Candidate) -> Verdict:
-        """Return the verdict; raises ValueError (the row crashes) when its answer is no number."""
-        gold = stated(str(candidate.columns["answer"]), marked=False)
+        """Return the verdict; raises ValueError where the row's right answer is no number."""
+        answer = str(candidate.columns["answer"])
+        gold = right_number(answer)
         if gold is None:
-            raise ValueError(f"the row's answer {candidate.columns['answer']!r} holds no number")
-        found = final_text(candidate.response, self._pattern)
-        number = None
-        if found is not None and (found.marked or not self.marked_only):
-            number = stated(found.text, marked=found.marked)
-        marked = number is not None and found is not None and found.marked
+            raise ValueError(f"the row's answer {self.gold_fault(answer)}")
+        found = self.extract(candidate.response)
+        if found is not None and self.marked_only and not found.marked:
+            found = None
+        number = None if found is None else stated(found.text, marked=found.marked)
+        announced = number is not None and found is not None and found.marked
         ended = candidate.stop_reason is not StopReason.LENGTH
         parts = {
             "accuracy": 0.0,
-            "format": float(marked and ended),
+            "format": float(announced and ended),
             "length": float(candidate.length),
         }
         if number is None:
-            return Verdict(Outcome.NO_ANSWER, parts)
+            if found is None or not found.marked or not holds_digits(found.text):
+                return Verdict(Outcome.NO_ANSWER, parts)
+            text = found.text[:200]
+            return Verdict(Outcome.WRONG, parts, text, f"{text[:60]!r} is no single number")
         written, value = number
-        allowed = Fraction(self.tolerance) * max(Fraction(1), abs(gold[1]))
-        if abs(value - gold[1]) > allowed:
+        tolerance = None if self.tolerance is None else Fraction(self.tolerance)
+        if not close(value, gold, tolerance):
             return Verdict(Outcome.WRONG, parts, extracted=written)
         return Verdict(Outcome.CORRECT, {**parts, "accuracy": 1.0}, extracted=written)
