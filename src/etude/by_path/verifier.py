@@ -12,7 +12,6 @@ import operator
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -52,10 +51,9 @@ class FunctionVerifier(JudgedByFunction):
         """Return None: what a function makes of a row's columns is its own affair."""
         return None
 
-    @cached_property
-    def columns_read(self) -> tuple[str, ...]:
-        """Return none: a row may leave a column out that others have."""
-        return ()
+    def refusal(self, candidate: Candidate) -> Verdict | None:
+        """Return None: a row may leave a column out that others have."""
+        return None
 
     def _judged(self, candidates: Sequence[Candidate]) -> list[Verdict]:
         return [self.judge(candidate) for candidate in candidates]

@@ -79,6 +79,8 @@ def candidates(command: str, line: str, here: Installation) -> list[str]:
             return [group for group in here.groups if group.startswith(current)]
         if words[0] in OF_RUNS:
             return of_runs(words, current)
+        if words[0] == "verify":
+            return _of_verify(current, words[1:], here)
         if words[0] not in ("show", "plan"):
             return []
         words = words[1:]
@@ -86,6 +88,18 @@ def candidates(command: str, line: str, here: Installation) -> list[str]:
         return [flag for flag in _FLAGS if flag.startswith(current)]
     found = _values(current, words, here) if "=" in current else _keys(current, words, here)
     return sorted({each for each in found if each.startswith(current)})
+
+
+def _of_verify(current: str, words: Sequence[str], here: Installation) -> list[str]:
+    """Return what a word of `etude verify` may become; files are completed by the shell."""
+    if current.startswith("-"):
+        return [flag for flag in ("--help", "--json", "--traceback") if flag.startswith(current)]
+    known = [word for word in words if "=" in word]
+    found = _values(current, known, here) if "=" in current else _keys(current, known, here)
+    read = ("verifier", "models", "model", "rollout", "execution", "seed")
+    own = ("label=", "columns.") if "=" not in current else ()
+    of_read = (each for each in found if each.partition("=")[0].partition(".")[0] in read)
+    return sorted({each for each in (*of_read, *own) if each.startswith(current)})
 
 
 def _keys(current: str, words: Sequence[str], here: Installation) -> Iterator[str]:

@@ -18,6 +18,7 @@ _ELSEWHERE = {
     "logs": "etude.launch.seeing.logs",
     "cancel": "etude.launch.seeing.cancel",
     "resume": "etude.launch.resume",
+    "verify": "etude.cli.verify",
 }
 
 

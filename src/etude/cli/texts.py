@@ -46,6 +46,30 @@ evaluate — measures a model on the held-out rows of a data mix
 rollout, model, sources, tracker. The flags are those of train.
 """
 
+VERIFY = """\
+etude verify — has a verifier judge answers that are there already
+
+  etude verify FILE verifier=math
+  etude verify FILE verifier=number verifier.tolerance=0.01 label=is_correct
+  etude verify FILE verifier=./reward.py:score columns.answer=gold
+  etude verify FILE verifier=./second_opinion.py:SecondOpinion models.judge=FOLDER
+
+FILE has a JSON object a line (.jsonl, .jsonl.gz): the answer in `response` or `completion`, and the
+columns that the verifier requires (`answer`); also read are id, index, prompt, length and
+stop_reason. The samples.jsonl of a stage is such a file.
+
+  columns.NAME=COLUMN       what is called NAME here is the file's COLUMN
+  label=COLUMN              compare with this column (true, 1, correct, … or false, 0, wrong, …):
+                            disagreements, and the rates of wrong answers taken for right and of
+                            right ones taken for wrong, with intervals of 95 %
+      --json                {rows: [{id, outcome, parts, reason, …}, …], table: …}
+      --traceback           show where an error comes from
+
+Read are the groups verifier, models, model and rollout, and the keys execution and seed
+(execution.verifier_workers=8). The exit code is 1 where the verifier itself failed on more than the
+share verifier.most_failed of the answers.
+"""
+
 ETUDE = """\
 etude — everything that is not a run
 
@@ -58,6 +82,8 @@ etude — everything that is not a run
   etude logs RUN STAGE      what a stage printed (--follow, --rank R, --attempt K)
   etude cancel RUN          end a run's jobs, or its process; what was saved stays
   etude resume RUN          go on with a run as it was written down
+  etude verify FILE         what a verifier makes of answers in a file, and of their labels
+                            (etude verify --help)
   etude clean               what outputs/ holds and what could be deleted; sizes first
   etude doctor              versions, devices, W&B login, outputs, stored models
 
@@ -65,7 +91,18 @@ OVERRIDES are those of train (`train --help`), RUN is part of a run's name. Trai
 measuring is `evaluate`.
 """
 
-COMMANDS = ("list", "show", "plan", "status", "logs", "cancel", "resume", "clean", "doctor")
+COMMANDS = (
+    "list",
+    "show",
+    "plan",
+    "status",
+    "logs",
+    "cancel",
+    "resume",
+    "verify",
+    "clean",
+    "doctor",
+)
 
 
 def train_help() -> str:

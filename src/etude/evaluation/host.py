@@ -39,12 +39,13 @@ class _Models:
 class EvaluationHost:
     """Opens the verifier of an evaluation of its own, with the roles that it asks for.
 
-    ``context`` says where their folders are. All ranks open it together.
+    ``context`` says where their folders are. ``policy`` is the model that is measured, None where
+    answers are judged that nobody samples. All ranks open it together.
     """
 
     config: Mapping[str, Any]
     context: StageContext
-    policy: Policy
+    policy: Policy | None
     verifier: Any
     rollout: Any
     execution: Execution

@@ -61,10 +61,13 @@ class Roles:
         self,
         parts: Models,
         context: StageContext,
-        policy: Policy,
+        policy: Policy | None,
         wanted: Mapping[str, Asked] | None = None,
     ) -> None:
-        """Open the roles that are ``wanted``, by default those open while the stage trains."""
+        """Open the roles that are ``wanted``, by default those open while the stage trains.
+
+        ``policy`` is the model that is trained or measured, where there is one.
+        """
         self._parts = parts
         self._context = context
         self._asked = held(parts.config, load()) if wanted is None else wanted
@@ -76,7 +79,8 @@ class Roles:
             for role, each in self._asked.items()
             if each.opened and not each.trained
         }
-        self.refuse_other_tokens(POLICY, policy)
+        if policy is not None:
+            self.refuse_other_tokens(POLICY, policy)
 
     def scored(self, trained: str) -> Mapping[str, Policy]:
         """Return the models under which a trained one's rows have log-probs, by role.

@@ -125,6 +125,23 @@ class Readable:
         _, *inside = components(self, "")
         return tuple(each for _, each in inside if isinstance(each, Readable))
 
+    @cached_property
+    def columns_read(self) -> tuple[str, ...]:
+        """Return the columns without which no answer to a row can be judged."""
+        kind = "column:"
+        needs = [
+            (need, vars(each))
+            for each in (self, *self.wrapped)
+            if hasattr(each, "declaration")
+            for need in each.declaration.requires
+        ]
+        found = [
+            need.what.removeprefix(kind).format_map(options)
+            for need, options in needs
+            if need.what.startswith(kind) and holds(need.when, options)
+        ]
+        return tuple(dict.fromkeys(found))
+
     def gold_fault(self, gold: str) -> str | None:
         """Return why a right answer cannot be compared with, None where it can."""
         return None if gold.strip() else "is empty"
@@ -177,12 +194,12 @@ class Verifier(Readable):
         This is what workers run. The part ``thought`` is that of the whole answers. A row whose
         right answer cannot be read is refused.
         """
-        refused = [self._refusal(candidate) for candidate in candidates]
+        refused = [self.refusal(candidate) for candidate in candidates]
         some = [each for each, no in zip(candidates, refused, strict=True) if no is None]
         judged = iter(self._verdicts(some) if some else [])
         return [next(judged) if no is None else no for no in refused]
 
-    def _refusal(self, candidate: Candidate) -> Verdict | None:
+    def refusal(self, candidate: Candidate) -> Verdict | None:
         """Return the verdict on a row that cannot be judged, whatever is answered."""
         missing = [name for name in self.columns_read if name not in candidate.columns]
         if missing:
@@ -193,23 +210,6 @@ class Verifier(Readable):
             return None
         told = f"the right answer of row {candidate.id} (column answer) {problem}"
         return Verdict(Outcome.REFUSED, {}, detail=told)
-
-    @cached_property
-    def columns_read(self) -> tuple[str, ...]:
-        """Return the columns without which no answer to a row can be judged."""
-        kind = "column:"
-        needs = [
-            (need, vars(each))
-            for each in (self, *self.wrapped)
-            if hasattr(each, "declaration")
-            for need in each.declaration.requires
-        ]
-        found = [
-            need.what.removeprefix(kind).format_map(options)
-            for need, options in needs
-            if need.what.startswith(kind) and holds(need.when, options)
-        ]
-        return tuple(dict.fromkeys(found))
 
     def _verdicts(self, candidates: Sequence[Candidate]) -> list[Verdict]:
         read = [self._read(candidate) for candidate in candidates]

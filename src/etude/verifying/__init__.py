@@ -1,0 +1,1 @@
+"""Judging answers that are there already: files in, tables out."""
