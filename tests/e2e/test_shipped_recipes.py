@@ -45,6 +45,8 @@ def chain(*stages: str) -> list[str]:
     ]
 
 
+HANDS = ["sources.general_points.train_size=60", "sources.general_points.test_size=20"]
+
 #: What a recipe needs besides a very small model and few rows: one that was hardly trained solves
 #: nothing, so what would be left out for that is kept.
 MORE = {
@@ -135,6 +137,10 @@ MORE = {
     ],
     "multi_stage_grpo/paper": ["stages.sft.training.rows_per_step=8"],
     "gsm8k": WORD_PROBLEMS,
+    "general_points": HANDS,
+    "general_points/mixed": HANDS,
+    "general_points/paper": [*HANDS, "model.max_position_embeddings=5000"],
+    "general_points/paper_mixed": [*HANDS, "model.max_position_embeddings=5000"],
     "expert_iteration": ["stages.sample.objective.keep=all"],
     "expert_iteration/paper": [
         *WORD_PROBLEMS,
