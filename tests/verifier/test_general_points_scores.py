@@ -189,3 +189,9 @@ def test_a_row_that_cannot_be_judged_is_told_before_any_answer(columns, told):
 
 def test_it_is_sent_to_workers_by_pickling():
     assert pickle.loads(pickle.dumps(GeneralPoints(exact=False))) == GeneralPoints(exact=False)
+
+
+def test_an_answer_that_takes_more_than_there_is_scores_as_no_formula_does():
+    verdict = GeneralPoints().exhausted(Candidate("hand", 0, "", "x", HAND, length=9), "never ends")
+    assert verdict.outcome is Outcome.WRONG and verdict.parts["score"] == -3
+    assert set(verdict.parts) == set(judged(stating("10")).parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -53,6 +53,8 @@ class GeneralPoints(Verifier):
         "recipe=rl verifier=general_points reward_weighting=general_points data_mix=general_points"
     )
 
+    answer_can_exhaust: ClassVar[bool] = True
+
     correct: float = option(5.0, "score of a formula that comes to the target")
     partial: float = option(1.0, "score of an unfinished formula that begins a solution")
     wrong: float = option(-1.0, "score of a formula of the right numbers with another value")
@@ -99,6 +101,11 @@ class GeneralPoints(Verifier):
             return Verdict(Outcome.NO_ANSWER, parts, detail="no formula is stated")
         outcome = {"": Outcome.CORRECT, "partial": Outcome.PARTIAL}.get(fault, Outcome.WRONG)
         return Verdict(outcome, parts, extracted=formula[:200], detail=why or None)
+
+    def exhausted(self, candidate: Candidate, why: str) -> Verdict:
+        """Return the verdict on an answer that takes more than there is: an illegal formula."""
+        verdict = super().exhausted(candidate, why)
+        return replace(verdict, parts={**verdict.parts, "score": self.illegal, "illegal": 1.0})
 
     def _graded(
         self, found: list[str] | None, used: list[int] | None, columns: Mapping[str, Any]
