@@ -106,6 +106,9 @@ ADVANTAGES_BY_VALUE = "reward:advantages_by_value"
 #: number.
 SCALE_FREE = "advantage:scale_free"
 
+#: What advantages provide that are the reward itself, with no baseline and nothing that divides it.
+AS_GIVEN = "advantage:as_given"
+
 #: What a curriculum provides that leaves every step as the config has it.
 STEPS_ALIKE = "steps:alike"
 

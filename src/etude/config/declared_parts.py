@@ -1,7 +1,8 @@
 """The parts of reward that a verifier gives, as it declares them: known when a config is composed.
 
 A verifier declares a part as it declares whatever it provides (``part:accuracy``, also under a
-condition on its options). One that wraps others gives their parts beside its own.
+condition on its options), and so does a part of it of its own sub-groups. One that wraps others
+gives their parts beside its own.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def declared(used: Iterable[Used], path: str = "verifier") -> frozenset[str] | N
     found = {
         each.path: each
         for each in used
-        if each.info.group == "verifier" and f"{each.path}.".startswith(f"{path}.")
+        if f"{each.info.group}/".startswith("verifier/") and f"{each.path}.".startswith(f"{path}.")
     }
     given: set[str] = set()
     for each in found.values():
@@ -41,7 +42,7 @@ def declared(used: Iterable[Used], path: str = "verifier") -> frozenset[str] | N
             for need in active(each.info.provides, each)
             if need.what.startswith(KIND)
         }
-        if not _is_told(each.path, own, found):
+        if each.info.group == "verifier" and not _is_told(each.path, own, found):
             return None
         given |= own
     return frozenset(given) or None

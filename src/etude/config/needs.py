@@ -55,12 +55,16 @@ _SAID = {
     "answers": "{} answers to each prompt",
     "evaluation": "the evaluation {}",
     "rows": "rows made from {}",
+    "advantage": "advantages that are the reward {}",
     "divergence": "the logged divergence from the model '{}'",
 }
 
 
 #: The model that samples in the place of the policy, which may change in time as a role may.
 SAMPLER = "rollout.model_from"
+
+#: Kinds whose names are words.
+_WORDED = ("groups", "loss", "advantage")
 
 _FIELD = re.compile(r"\{(\w+)\}")
 
@@ -247,7 +251,9 @@ def said(what: str) -> str:
         often = "" if every in ("", "start") else f" every {every} steps"
         name += " after every step" if every == "1" else often
     return (
-        _SAID.get(kind, "{}").format(name.replace("_", " ") if kind in ("groups", "loss") else name)
+        _SAID.get(kind, "{}").format(
+            name.replace("_", " ") if kind in ("groups", "loss", "advantage") else name
+        )
         or what
     )
 

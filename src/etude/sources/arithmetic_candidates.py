@@ -14,10 +14,14 @@ from etude.component import component, option
 from etude.errors import DataError
 from etude.randomness import generator
 from etude.sources.arithmetic import GENERATED, Arithmetic, ArithmeticRows
-from etude.sources.arithmetic_levels import LEVELS
+from etude.sources.arithmetic_levels import LEVELS, Expression
 from etude.sources.interface import StageRows
 
-COLUMNS = ("id", "prompt", "solution", "solution_correct", "critique", "answer", "level")
+#: What judges of steps are trained on: the steps with their numbers, the first wrong one from 0, or
+#: -1, how many there are, and the first wrong one as a judge states it.
+OF_STEPS = ("steps", "first_wrong", "total_steps", "judgement")
+
+COLUMNS = ("id", "prompt", "solution", "solution_correct", "critique", "answer", "level", *OF_STEPS)
 
 
 @component(provides=[*(f"column:{name}" for name in COLUMNS), "characters:300", *GENERATED])
@@ -29,7 +33,7 @@ class ArithmeticCandidates:
     wrong step and another answer. The critique works the problem out, says where the solution had
     another value (``3+4+1=8 not 9``) and ends with ``Conclusion: right [END]`` or ``wrong``; a
     share of critics errs. An empty solution counts as wrong. Problems are those of the source
-    ``arithmetic``.
+    ``arithmetic``. A flawed solution has the wrong step, and ends with the right answer.
     """
 
     seed: int = option(
@@ -46,6 +50,9 @@ class ArithmeticCandidates:
     )
     empty: float = option(
         0.2, "share of empty solutions, whose critique only works the problem out", ge=0, le=1
+    )
+    flawed: float = option(
+        0.0, "share of the wrong ones that state the right answer in the end", ge=0, le=1
     )
     mistaken: float = option(
         0.1, "share of critiques with the wrong verdict, or (every second) with none", ge=0, le=1
@@ -102,6 +109,8 @@ class CandidateRows(Sequence[Mapping[str, Any]]):
         else:
             steps = wanted[:-1] if in_steps else [f"{expression}={expression.answer}"]
             found = [*steps, wanted[-1]] if right else spoilt(steps, expression.answer, random)
+            if not right and self._source.flawed and random.random() < self._source.flawed:
+                found = [*found[:-1], wanted[-1]]
             said = corrected(found if in_steps else [*wanted[:-1], found[-1]], wanted)
         return {
             **problem,
@@ -109,6 +118,7 @@ class CandidateRows(Sequence[Mapping[str, Any]]):
             "solution": " ".join(found),
             "solution_correct": right,
             "critique": " ".join(said) + self._conclusion(right, random),
+            **judged(found, expression, wanted[:-1] if in_steps else None),
         }
 
     def column(self, name: str, positions: Iterable[int] | None = None) -> Sequence[Any]:
@@ -138,6 +148,24 @@ def spoilt(steps: Sequence[str], answer: int, random: np.random.Generator) -> li
     change = int(random.integers(1, 10))
     wrong = f"{left}={int(value) + change}"
     return [*steps[:place], wrong, *steps[place + 1 :], f"A:{answer + change}"]
+
+
+def judged(
+    found: Sequence[str], expression: Expression, worked: Sequence[str] | None
+) -> dict[str, Any]:
+    """Return the columns for judges of steps of a solution, ``worked`` being its right steps.
+
+    None stands for a solution that states the answer without working it out.
+    """
+    right = [f"{expression}={expression.answer}"] if worked is None else worked
+    wanted = [*right, f"A:{expression.answer}"]
+    first = next((i for i, (a, b) in enumerate(zip(found, wanted, strict=False)) if a != b), -1)
+    return {
+        "steps": "".join(f"[{number}]{step} " for number, step in enumerate(found)),
+        "first_wrong": first,
+        "total_steps": len(found),
+        "judgement": f"\\boxed{{{first}}}",
+    }
 
 
 def corrected(given: Sequence[str], right: Sequence[str]) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 from etude.built import components
 from etude.config.conditions import holds
 from etude.config.declared_parts import KIND, THOUGHT
+from etude.verifier.interface import Readable
 
 
 def parts_of(verifier: Any) -> tuple[str, ...] | None:
@@ -21,11 +23,23 @@ def parts_of(verifier: Any) -> tuple[str, ...] | None:
         needs = each.declaration.provides if hasattr(each, "declaration") else ()
         values = {field.name: getattr(each, field.name) for field in dataclasses.fields(each)}
         own = {
-            need.what.removeprefix(KIND)
+            name
             for need in needs
             if need.what.startswith(KIND) and holds(need.when, values)
+            for name in _filled(need.what.removeprefix(KIND), values)
         }
-        if not own - {THOUGHT} and not any(other.startswith(f"{path}.") for other, _ in inside):
+        wraps = any(other.startswith(f"{path}.") for other, _ in inside)
+        if isinstance(each, Readable) and not own - {THOUGHT} and not wraps:
             return None
         found |= own
     return tuple(sorted(found))
+
+
+def _filled(name: str, values: dict[str, Any]) -> list[str]:
+    """Return the parts that a name stands for: one for each value of the field in its braces."""
+    found = re.search(r"\{(\w+)\}", name)
+    if found is None:
+        return [name]
+    value = values[found[1]]
+    each = value if isinstance(value, (list, tuple)) else [value]
+    return [name.replace(found[0], str(one)) for one in each]

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from etude.component import component, option
+from etude.component import AS_GIVEN, Need, component, option
 from etude.objective.batch import RolloutBatch
 from etude.objective.loss import Estimate, spread
 from etude.objective.parts import Advantage
 
 
-@component(source="Williams 1992")
+@component(source="Williams 1992", provides=[Need(AS_GIVEN, when="baseline == 0")])
 @dataclass(frozen=True)
 class Reinforce(Advantage):
     """The reward minus a constant baseline."""

@@ -1,0 +1,1 @@
+"""How a judge states its verdict, and how strictly it is read."""
