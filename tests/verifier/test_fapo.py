@@ -63,5 +63,5 @@ def test_without_a_penalty_rewards_are_those_of_the_rule() -> None:
 )
 def test_a_row_without_its_true_step_is_unreadable(columns: dict[str, int]) -> None:
     assert StepLocalisation().unreadable(columns) is not None
-    with pytest.raises(ValueError):
-        StepLocalisation().verdicts([replace(answer("\\boxed{1}"), columns=columns)])
+    (found,) = StepLocalisation().verdicts([replace(answer("\\boxed{1}"), columns=columns)])
+    assert found.outcome is Outcome.REFUSED

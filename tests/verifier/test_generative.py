@@ -102,7 +102,7 @@ def test_no_answer_is_no_question() -> None:
         ]
     )
     assert not host.asked
-    assert [each.outcome for each in found] == [Outcome.NO_ANSWER] * 2 + [Outcome.WRONG] * 2
+    assert [each.outcome for each in found] == [Outcome.NO_ANSWER] * 3 + [Outcome.WRONG]
     assert "numbers" in str(found[3].detail)
 
 

@@ -31,7 +31,6 @@ CLOSED = {"empty_symbols", "single_token_or_opener", "repetition", "resource_exh
         ("x>3", "x\\ge 3"),
         ("[0, 1)", "0 \\le x < 1"),
         ("the cat", "a cat"),
-        ("x=1, y=2", "(1,2)"),
         ("2, -2", "\\pm 2"),
         ("\\sin^2 x", "1-\\cos^2 x"),
     ],

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from etude.component import option
 from etude.rows import Candidate, StopReason
-from etude.verifier.extract import final_text, last_box
+from etude.verifier.extract import Place, answer_part, final_text
 from etude.verifier.guards import refusal
 from etude.verifier.opened import OpenedVerifier
 
-_BARE_BOX = re.compile(r"\\(?:boxed|fbox)\s+([^\s$.,;{}]+)")
+#: Where an answer may stand that something announces.
+_ANNOUNCED: tuple[Place, ...] = ("box", "tag", "marker")
 
 
 @dataclass(frozen=True)
@@ -20,36 +21,27 @@ class ReadsFinalAnswer(OpenedVerifier, ABC):
     """The base of verifiers that find the final answer of a response to show it to a model."""
 
     require_box: bool = option(
-        False, "only what is boxed is an answer; false: also what follows a marker (answer is, A:)"
+        False, "only what is boxed is an answer; false: also what a tag or a marker announces"
     )
-    after: str | None = option(
-        "</think>", "read only what follows the last of this text, where it is there; null: all"
-    )
+    thinking: bool = option(False, "what stands between <think> and </think> is read, too")
     pattern: str | None = option(
         None, "regex whose group holds the answer (its last match), and nothing else", form="regex"
     )
     longest: int = option(256, "characters of the longest answer that a model is shown", ge=1)
 
     def solution(self, response: str) -> tuple[str, int]:
-        """Return what follows the thinking part, and how many characters lie before it."""
-        if not self.after:
+        """Return a response without its thinking part, and the characters that lie before it."""
+        if self.thinking:
             return response, 0
-        _, _, rest = response.rpartition(self.after)
-        return rest, len(response) - len(rest)
+        before, mark, _ = response.rpartition("</think>")
+        return answer_part(response), len(before + mark)
 
     def final_answer(self, response: str) -> str | None:
         """Return the announced answer of a response; None where there is none."""
+        pattern = None if self.pattern is None else re.compile(self.pattern)
         text, _ = self.solution(response)
-        if self.pattern is not None:
-            read = final_text(text, re.compile(self.pattern))
-        else:
-            box, bare = last_box(text), _BARE_BOX.findall(text)
-            if box is not None and self.require_box:
-                return box[1].strip() or None
-            if box is None and (bare or self.require_box):
-                return bare[-1] if bare else None
-            read = final_text(text, None)
-        return (read.text.strip() or None) if read is not None and read.marked else None
+        read = final_text(text, pattern, ("box",) if self.require_box else _ANNOUNCED)
+        return (read.text.strip() or None) if read is not None else None
 
     def refused(self, answer: str | None, candidate: Candidate) -> str | None:
         """Return why a model is not asked about an answer; None where it is.

@@ -81,7 +81,8 @@ _PERCENT = re.compile(
 )
 #: What a run of unit words is made of: words, plain or as text, powers, and the slash.
 _RUN = re.compile(
-    r"(?:\s*(?:\\text\s*\{([^{}]*)\}|\\cdot(?![a-z])|/|[A-Za-z¢][A-Za-z.'¢-]*"
+    r"(?:\s*(?:\\text\s*\{([^{}]*)\}|\\cdot(?![a-z])|/"
+    r"|(?<![A-Za-z.'¢-])[A-Za-z¢][A-Za-z.'¢-]*"  # a whole word: parts of one are tried without end
     r"|\^\s*(?:\{\s*-?[123]\s*\}|-?[123](?!\d))))+\s*$"
 )
 _PART = re.compile(r"[A-Za-z¢][A-Za-z.'¢-]*|/|\^\s*\{?\s*-?\d\s*\}?")
