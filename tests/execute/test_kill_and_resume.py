@@ -77,7 +77,7 @@ def test_kills_at_random_moments(start: Zygote, whole: dict[str, bytes], tmp_pat
         outputs = tmp_path / str(number)
         for attempt in range(40):
             # Later kills leave more time: on a slow machine too, one attempt gets through.
-            after = chance.uniform(0.03, 0.3) * (1 + attempt / 4)
+            after = chance.uniform(0.03, 0.3) * (1 + attempt / 4) ** 2
             code = start(outputs, stages=slow, signal_after=[after, int(signal.SIGKILL)])
             if code == 0:
                 break

@@ -144,7 +144,8 @@ def test_shipped_budgets_go_on_from_their_first_step_to_the_bit(short_run: Any, 
         assert found[1]["rollout/budget/value"] > found[1]["rollout/budget/value_as_planned"]
     elif name == "adaptive":
         assert sizes[0] == (2, 8) and found[0]["rollout/rounds"] == 3
-        assert found[0]["groups/signal"] == found[0]["rollout/budget/decided"]
+        # Those with right and wrong answers; others may differ in another part of the reward.
+        assert 0 < found[0]["rollout/budget/decided"] <= found[0]["groups/signal"]
     else:
         assert sizes == [(9, 9)] * 3 and found[0]["rollout/rounds"] == 3
 

@@ -93,7 +93,7 @@ def test_every_component_does_its_part(whole: tuple[Path, dict[str, bytes], floa
         path.endswith("result.json") and b'"ways"' in text for path, text in whole[1].items()
     )
     told = len("Check.")  # between two answers of at most six tokens each
-    assert all(line["rollout/length_max"] > 6 + told for line in live)
+    assert any(line["rollout/length_max"] > 6 + told for line in live), "no second turn"
     for name in STAGES:  # or nothing would be compared below
         assert any(line["gradient_norm"] > 0 for line in lines(whole[0], name)), name
     agreeing = lines(whole[0], "agreeing")

@@ -110,7 +110,7 @@ def test_a_rank_that_hangs_is_ended_and_its_stage_goes_on(
     cluster: Cluster, tmp_path: Path, whole: Path
 ) -> None:
     here = Typed(cluster, tmp_path)
-    wanted = ["execution.checkpoint_every=2", "execution.hang_minutes=0.25"]
+    wanted = ["execution.checkpoint_every=2", "execution.hang_minutes=0.5"]
     here.submit(*SFT, *paced(0.0, hang_after=3), *wanted)
     job = here.jobs()["sft"]
     assert here.wait_over() == {job: "COMPLETED"}

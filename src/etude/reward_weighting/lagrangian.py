@@ -47,7 +47,7 @@ class Lagrangian(RewardWeighting):
     """Parts that count until they reach their thresholds, by multipliers that are learned."""
 
     example: ClassVar[str] = (
-        "objective=grpo objective/shaping=[kl_penalty] reward_weighting=lagrangian"
+        "objective=grpo objective/shaping='[kl_penalty]' reward_weighting=lagrangian"
     )
 
     thresholds: dict[str, float] = option(

@@ -35,7 +35,7 @@ class ThresholdSearch(Lagrangian):
     """Constrained rewards whose thresholds are searched for by what an evaluation says."""
 
     example: ClassVar[str] = (
-        "objective=grpo objective/shaping=[kl_penalty] reward_weighting=threshold_search"
+        "objective=grpo objective/shaping='[kl_penalty]' reward_weighting=threshold_search"
     )
 
     highest: dict[str, float] = option(
