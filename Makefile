@@ -31,7 +31,7 @@ types: $(READY)
 slurm:
 	-@tests/slurm/install.sh
 
-PYTEST := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -n 3 --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -n 3 --dist worksteal --durations=30 --durations-min=5
 
 unit: $(READY) slurm
 	$(PYTEST) $(ARGS)

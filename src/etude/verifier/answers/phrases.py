@@ -66,7 +66,7 @@ def is_phrase(text: str) -> bool:
     Letters that may be a product (``ab``, ``xyz``) and names of functions are no words.
     """
     flat = _TEXT.sub(r" \1 ", text).strip()
-    if not flat or re.search(r"[\d\\^_=<>+*/|{}\[\]]", flat):
+    if not flat or re.search(r"[\d\\^_<>=+*/|{}\[\]]", flat):
         return False
     found = words(flat)
     if not found or any(word in _FUNCTIONS for word in found):
