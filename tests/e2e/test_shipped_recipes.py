@@ -46,6 +46,11 @@ def chain(*stages: str) -> list[str]:
 
 
 HANDS = ["sources.general_points.train_size=60", "sources.general_points.test_size=20"]
+SOKOBAN = [
+    "model.tokenizer=bytes",
+    "sources.sokoban.train_rooms=12",
+    "sources.sokoban.test_rooms=4",
+]
 
 #: What a recipe needs besides a very small model and few rows: one that was hardly trained solves
 #: nothing, so what would be left out for that is kept.
@@ -136,6 +141,11 @@ MORE = {
         "stages.at_32k.training.rollouts_per_prompt=2",
     ],
     "multi_stage_grpo/paper": ["stages.sft.training.rows_per_step=8"],
+    "sokoban": SOKOBAN,
+    "sokoban/mixed": SOKOBAN,
+    "sokoban/diverse": SOKOBAN,
+    "sokoban/paper": [*SOKOBAN, "model.max_position_embeddings=5000"],
+    "sokoban/paper_diverse": [*SOKOBAN, "model.max_position_embeddings=5000"],
     "gsm8k": WORD_PROBLEMS,
     "general_points": HANDS,
     "general_points/mixed": HANDS,

@@ -19,10 +19,10 @@ def draws(
 ) -> NDArray[np.uint64]:
     """Return ``count`` uniform 64-bit numbers for each row, ``[R, count]`` (SplitMix64)."""
     first = np.uint64(seed_of(*purpose))
+    places = np.arange(count, dtype=np.uint64)
     with np.errstate(over="ignore"):
-        places = rows.astype(np.uint64)[:, None] * np.uint64(count)
-        places = places + np.arange(count, dtype=np.uint64)
-        mixed = first + (places + np.uint64(1)) * _STEP
+        mixed: NDArray[np.uint64] = np.add.outer(rows.astype(np.uint64) * np.uint64(count), places)
+        mixed = first + (mixed + np.uint64(1)) * _STEP
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return mixed ^ (mixed >> np.uint64(31))
