@@ -100,6 +100,23 @@ MORE = {
     ],
     "chord/paper": THINKING,
     "relift/paper": THINKING,
+    "fapo/paper": [
+        "training.updates_per_step=2",
+        "model.tokenizer=bytes",
+        "~stages.judge.model",
+        "sources.fapo_critic.path=judged.jsonl",
+        "sources.fapo_critic.hold_out=0.5",
+        "sources.dapo_math.path=competition",
+        "sources.dapo_math.columns.prompt=problem",
+        "sources.dapo_math.columns.answer=answer",
+        "sources.math_500.path=competition",
+        "stages.policy.rollout.max_prompt_tokens=64",
+        "stages.judge.rollout.max_prompt_tokens=64",
+        "objective.shaping.soft_overlong.buffer_length=4",
+        "stages.judge.training.rollouts_per_prompt=4",
+        "stages.policy.training.rollouts_per_prompt=4",
+        "stages.policy.verifier.process.max_new_tokens=8",
+    ],
     "ghpo/paper": [
         "model.tokenizer=bytes",
         "sources.math3to5_olympiads_aime.path=competition",
@@ -176,6 +193,7 @@ MORE = {
 #: What every stage of a recipe sets for itself.
 UNREAD = {
     "campo/paper": ("rollout.max_new_tokens",),
+    "fapo/paper": ("training.rollouts",),
     "miromind_m1/paper": ("training.rows",),
     "multi_stage_grpo/paper": ("training.rows",),
 }
@@ -247,6 +265,15 @@ def thinking(file: Path) -> None:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def judged(file: Path) -> None:
+    """Write solutions in numbered steps with the place of the first wrong one."""
+    rows = [
+        {"prompt": f"[0]{n}+{n}={2 * n + n % 2}", "first_wrong": -(1 - n % 2), "total_steps": 1}
+        for n in range(12)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def critiques(file: Path) -> None:
     """Write conversations in which a solution is criticised."""
     rows = []
@@ -271,6 +298,7 @@ def test_a_shipped_recipe_runs(here: Place, recipe: str) -> None:
     competition(here.folder / "competition")
     thinking(here.folder / "thinking.jsonl")
     critiques(here.folder / "critiques.jsonl")
+    judged(here.folder / "judged.jsonl")
     more = MORE.get(recipe, [])
     command = ["debug=true", f"recipe={recipe}", *sizes(recipe), *more]
     ended = here.train(*command)

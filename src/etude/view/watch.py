@@ -62,6 +62,14 @@ class Watch:
                 f"{share:.0%} of the answers end at the token limit ({_limit(metrics)}), "
                 "so most are judged unfinished",
             )
+        if metrics.get("verifier/alarm", 0.0) > 0.0:
+            yield (
+                "alarm",
+                "the verifier that rewards and the oracle have separated by "
+                f"{metrics['verifier/separation']:.2f}: paid {metrics['verifier/paid']:.2f}, right "
+                f"{metrics['verifier/oracle']:.2f}. The model may have found what the verifier "
+                "wrongly accepts (samples.jsonl: rows whose parts differ)",
+            )
         bad = [key for key in ("loss", "gradient_norm") if isnan(metrics.get(key, 0.0))]
         if bad:
             yield "nan", f"{' and '.join(bad)} {'are' if len(bad) > 1 else 'is'} not a number"
