@@ -59,12 +59,12 @@ def tools_of(value: Any) -> tuple[Tool, ...]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also too many digits, or nested too deeply
             raise DataError(
                 f"the column tools is no JSON list: {value[:60]!r} ({error})"
             ) from error
     if not isinstance(value, Sequence):
-        raise DataError(f"the column tools is a list of tools, not {value!r}")
+        raise DataError(f"the column tools is a list of tools, not {value!r:.60}")
     return tuple(_tool(entry) for entry in value)
 
 
@@ -76,7 +76,9 @@ def _tool(entry: Any) -> Tool:
     if isinstance(entry, Mapping):
         entry = entry.get("function", entry)
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
-        raise DataError(f"a tool is a name, or a mapping with name and parameters, not {entry!r}")
+        raise DataError(
+            f"a tool is a name, or a mapping with name and parameters, not {entry!r:.60}"
+        )
     parameters = entry.get("parameters")
     if isinstance(parameters, Mapping):
         parameters = parameters.get("properties", parameters)

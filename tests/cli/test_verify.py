@@ -43,7 +43,7 @@ def test_a_table_tells_outcomes_disagreements_rates_and_the_slowest(
     said = capsys.readouterr().out
     assert said.startswith("rows.jsonl · 6 answers · verifier number\n")
     assert "correct    3   50.0%" in said
-    assert "1 × refused: the right answer of row c (column answer) is null" in said
+    assert "1 × refused: row c cannot be judged: its answer is null" in said
     assert "2 of 4 agree with ok; 2 without a label or a verdict are left out" in said
     assert "line 3 (b): labelled right, wrong: read '5'; the right answer is '4'" in said
     assert "line 9: labelled wrong, correct: read '7'; the right answer is '7.0'" in said

@@ -37,7 +37,7 @@ def test_a_right_answer_that_cannot_be_read_is_no_wrong_answer(verifier, gold, p
         verdict = judge.verify([candidate("Answer: None", gold)])[0]
     assert verdict.outcome is Outcome.REFUSED
     assert not verdict.parts
-    assert verdict.detail.startswith("the right answer of row a (column answer) ")
+    assert verdict.detail.startswith("row a cannot be judged: its answer ")
     assert problem in verdict.detail
 
 

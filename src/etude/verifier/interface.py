@@ -208,7 +208,9 @@ class Verifier(Readable):
         problem = self.unreadable(candidate.columns)
         if problem is None:
             return None
-        told = f"the right answer of row {candidate.id} (column answer) {problem}"
+        # Who reads more than the answer says of what it speaks.
+        it = "its answer" if type(self).unreadable is Readable.unreadable else "it"
+        told = f"row {candidate.id} cannot be judged: {it} {problem}"
         return Verdict(Outcome.REFUSED, {}, detail=told)
 
     def _verdicts(self, candidates: Sequence[Candidate]) -> list[Verdict]:
@@ -247,7 +249,11 @@ class Verifier(Readable):
         return replace(candidate, response=rest if mark else "")
 
     def judge(self, candidate: Candidate) -> Verdict:
-        """Return the verdict on one answer; pure, and run in a worker."""
+        """Return the verdict on one answer; pure, and run in a worker.
+
+        Raises DataError where the row's columns cannot be read: the row is refused. Any other error
+        is a failure of the verifier.
+        """
         return self.judge_group([candidate])[0]
 
     def judge_group(self, candidates: Sequence[Candidate]) -> list[Verdict]:

@@ -75,6 +75,6 @@ def _truth(columns: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return (first wrong step, number of steps) of a row; None where they do not fit."""
     try:
         gold, steps = int(columns["first_wrong"]), int(columns["total_steps"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return None
     return (gold, steps) if gold == CLEAN or 0 <= gold < steps else None

@@ -63,8 +63,15 @@ class ToolCall(Verifier):
     wrong_values: float = option(-0.25, "the right parameters with wrong values")
     right: float = option(1.0, "grade of the right call")
 
+    def gold_fault(self, gold: str) -> str | None:
+        """Return why a right answer cannot be compared with: it is no call."""
+        return None if parse_call(gold) is not None else f"is no call of a tool: {gold[:60]!r}"
+
     def judge(self, candidate: Candidate) -> Verdict:
-        """Return the verdict on one call; an answer that is no call itself grades as malformed."""
+        """Return the verdict on one call; an answer that is no call itself grades as malformed.
+
+        Raises DataError where the column ``tools`` lists none.
+        """
         columns = candidate.columns
         given, gold = parse_call(candidate.response), parse_call(str(columns["answer"]))
         tools = {tool.name: tool for tool in tools_of(columns["tools"])}

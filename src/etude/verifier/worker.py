@@ -23,6 +23,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etude.errors import DataError
+
 if TYPE_CHECKING:
     from etude.rows import Candidate, Verdict
     from etude.verifier.interface import Verifier
@@ -75,6 +77,11 @@ def _crash(error: BaseException, count: int) -> list[dict[str, Any]]:
     return [verdict] * count
 
 
+def _refused(error: DataError, candidate: Candidate) -> dict[str, Any]:
+    told = f"row {candidate.id}: {error}"
+    return {"outcome": "refused", "parts": {}, "extracted": None, "detail": told[:500]}
+
+
 def _told(error: BaseException) -> str:
     """Return an error in one line with its place, unless it says the place itself."""
     if getattr(error, "says_where", False):
@@ -105,6 +112,8 @@ def _judge(verifier: Verifier, unit: Sequence[Candidate]) -> tuple[list[dict[str
         verdicts = [_plain(verdict) for verdict in verifier.verdicts(unit)]
         if len(verdicts) != len(unit):
             raise ValueError(f"{len(verdicts)} verdicts were given on {len(unit)} answers")
+    except DataError as error:  # what the row says is at fault, whatever is answered
+        return [_refused(error, candidate) for candidate in unit], True
     except MemoryError as error:
         traceback.clear_frames(error.__traceback__)  # what filled the memory is in them
         return _crash(error, len(unit)), False
