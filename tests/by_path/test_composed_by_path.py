@@ -16,6 +16,7 @@ from etude.config.installation import installed, make
 from etude.config.prepare import prepare
 from etude.entries import built_in
 from etude.rows import Candidate, Outcome
+from etude.sources.text import TEXTS
 
 
 @pytest.fixture(autouse=True)
@@ -237,6 +238,18 @@ def test_a_column_asked_for_by_name_is_a_need_of_the_stage(tmp_path: Path) -> No
     write(tmp_path, asks="def score(response, answer, hint):\n    return response == answer\n")
     said = refused("verifier=./asks.py:score")
     assert "needs the data column 'hint' because score asks for it (asks.py:1)" in said
+
+
+@pytest.mark.parametrize("column", TEXTS)
+@pytest.mark.parametrize("group", ["verifier", "evaluation"])
+def test_a_usual_column_is_given_however_near_another_name_is(
+    group: str, column: str, tmp_path: Path
+) -> None:
+    write(tmp_path, own=f"def score({column}):\n    return float(len({column}))\n")
+    info = installed().schema.find(group, "./own.py:score")
+    assert info is not None
+    asked = {need.what for need in info.requires}
+    assert f"column:{column}" in asked or column == "prompt"
 
 
 def test_a_reference_model_asked_for_by_an_advantage_is_a_need(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from etude.by_path.literals import Unreadable, type_of, type_of_value, value_of
 from etude.by_path.returned import Function
 from etude.config.spelling import nearest
 from etude.fields import FieldInfo
+from etude.sources.text import TEXTS
 
 
 @dataclass
@@ -61,7 +62,8 @@ def read(
                 f" ({taken[own].doc}); give it another name."
             )
         elif default is None and not keyword_only:
-            if kind.columns and not nearest(own, kind.given):
+            # A column that rows usually have is meant as such, however near another name is.
+            if kind.columns and (own in TEXTS or not nearest(own, kind.given)):
                 found.asks.append(own)
                 found.columns.append(own)
             elif kind.parts:
