@@ -7,14 +7,11 @@ and a KL term, in one pipeline of a recipe of the folder's own.
 from __future__ import annotations
 
 import json
-import random
-import re
 import signal
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from whole_runs import differences, killed_at_random, metrics, results, seconds, stage
 
 from warm_commands import SMALL, Ended, Moment, Place, left_over
 
@@ -50,7 +47,6 @@ COMMAND = (
     "execution.keep=3",
 )
 STEPS = {"sft": 4, "sample": 3, "again": 2, "rl": 4}
-LINES = ("metrics", "samples", "evaluations", "evaluation_samples")
 
 
 def put_recipe(place: Place) -> Place:
@@ -71,43 +67,13 @@ def whole(elsewhere: Callable[[str], Place]) -> tuple[dict[str, bytes], float]:
     place = put_recipe(elsewhere("whole"))
     ended = place.train(*COMMAND)
     assert ended.code == 0, ended.said
-    timing = sorted((place.folder / "outputs/stages").glob("*/timing.jsonl"))
-    times = [json.loads(line)["at"] for path in timing for line in path.open()]
-    return results(place.folder), max(times) - min(times)
-
-
-def stage(folder: Path, name: str) -> Path:
-    (found,) = (folder / "outputs/stages").glob(f"{name}-*")
-    return found
-
-
-def results(folder: Path) -> dict[str, bytes]:
-    """Return everything the seed determines: what is handed on, checkpoints, lines, results."""
-    found = {}
-    for name, steps in STEPS.items():
-        place = stage(folder, name)
-        assert (place / "DONE.json").is_file()
-        (last,) = place.glob(f"attempts/*/checkpoints/step_{steps}")
-        paths = [*last.iterdir(), *(place / f"{name}.jsonl" for name in LINES)]
-        handed_on = place / ("data" if name == "sample" else "model")
-        paths += handed_on.iterdir()
-        for path in paths:
-            inside = path.parent.name.replace(place.name, "")
-            found[f"{name}/{inside}/{path.name}"] = path.read_bytes()
-    for path in (folder / "outputs/evaluations").glob("*/[rs]*.json*"):
-        found[f"{path.parent.name}/{path.name}"] = path.read_bytes()
-    assert not list((folder / "outputs").rglob(".*.tmp"))
-    return found
-
-
-def differences(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
-    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    return results(place.folder, STEPS), seconds(place.folder)
 
 
 def finish(place: Place, whole: tuple[dict[str, bytes], float]) -> Ended:
     ended = place.train(*COMMAND)
     assert ended.code == 0, ended.said
-    assert not differences(results(place.folder), whole[0])
+    assert not differences(results(place.folder, STEPS), whole[0])
     return ended
 
 
@@ -118,8 +84,7 @@ def first_step(place: Place, name: str, attempt: int) -> int:
 
 def test_the_whole_run_trains_something(whole: tuple[dict[str, bytes], float]) -> None:
     # Without a signal in the rewards the other tests would compare models that never moved.
-    (metrics,) = (lines for name, lines in whole[0].items() if re.match("rl/.*/metrics", name))
-    lines = [json.loads(line) for line in metrics.splitlines()]
+    lines = metrics(whole[0], "rl")
     assert all(line["gradient_norm"] > 1e-4 for line in lines)
     assert any(line["objective/kl_reference"] > 0 for line in lines), lines
 
@@ -149,17 +114,7 @@ def test_killed_again_and_again_it_ends_the_same(
 def test_kills_at_random_moments_of_the_installed_command(
     there: Place, whole: tuple[dict[str, bytes], float]
 ) -> None:
-    seed = 11
-    chance = random.Random(seed)
-    for _ in range(2):
-        started = there.start("train", *COMMAND, cold=True)
-        while not started.out:  # the plan is shown when the work begins
-            time.sleep(0.01)
-        after = chance.uniform(0, 0.7) * whole[1]
-        time.sleep(after)
-        started.send(signal.SIGKILL)
-        print(f"seed {seed}: killed after {after:.3f} s\n{started.end().out.splitlines()[-1]}")
-        assert not left_over(started.mark)
+    killed_at_random(there, COMMAND, kills=2, within=0.7 * whole[1], seed=11, cold=True)
     finish(there, whole)
 
 
