@@ -101,13 +101,15 @@ def trained(overrides: Sequence[str]) -> Trained:
 def trained_to(budget: float, overrides: Sequence[str], guess: int) -> Trained:
     """Train until as many tokens were sampled as is possible in whole steps; then measure.
 
-    ``guess`` is a number of steps that stays below the budget.
+    ``guess`` is a number of steps, 2 or more, that stays below the budget.
     """
     steps = guess
+    unmeasured = [word for word in overrides if not word.startswith("evaluation.")]
     while True:
-        found = trained([*overrides, f"training.steps={steps}", "evaluation=null"])
+        found = trained([*unmeasured, f"training.steps={steps}", "evaluation=null"])
         spent = found.tokens
-        a_step = (spent[-1] - spent[len(spent) // 2]) / (len(spent) - 1 - len(spent) // 2)
+        half = (len(spent) - 1) // 2  # a step costs what the later ones did
+        a_step = (spent[-1] - spent[half]) / (len(spent) - 1 - half)
         if (more := round((budget - spent[-1]) / a_step)) <= 0:
             return trained([*overrides, f"training.steps={steps}"])
         steps += more

@@ -88,6 +88,12 @@ PLAIN = frozenset(
 #: Reward weightings that ask for something.
 WEIGHTINGS = Path(__file__).parents[1] / "weightings.py"
 
+#: A first step in which the policy does not move.
+WARM = "training.warm_start_steps=1"
+
+#: A verifier that remembers answers; it judges these rows itself.
+CONCISE = "verifier=concise"
+
 #: Name → what presets alone do not show.
 MORE: dict[str, tuple[str, ...]] = {
     "two updates": ("objective=grpo", "training.updates_per_step=2"),
@@ -340,6 +346,13 @@ MORE: dict[str, tuple[str, ...]] = {
         "models.other.train.optimizer.lr=3e-3",
         "models.other.train.rollout.max_new_tokens=6",
     ),
+    "a warm start": ("objective=ppo", WARM),
+    "shorter than usual": (
+        "objective=grpo",
+        CONCISE,
+        f"verifier.rule={Path(__file__).parents[1] / 'parity.py'}:Parity",
+        "reward_weighting.weights=null",
+    ),
     "two frozen roles and a critic": (
         "objective=ppo",
         "objective/regularizer=[kl]",
@@ -379,6 +392,8 @@ SAVED = (
     "two turns",
     "two voices",
     "two frozen roles and a critic",
+    "a warm start",
+    "shorter than usual",
 )
 
 
@@ -419,7 +434,7 @@ def objective(*overrides: str) -> Any:
 
 
 def learner_of(overrides: Sequence[str], folder: Path, **training: Any) -> Any:
-    """Return the learner of a case; answers are judged by :func:`judge`."""
+    """Return the learner of a case; most answers are judged by :func:`judge`."""
     chosen = [each for each in overrides if each.startswith("objective")]
     config = dict(stage(*(each for each in overrides if each not in chosen)))
     # A role of a case, of other weights than the policy; one that nothing asks for is not opened.
@@ -430,8 +445,9 @@ def learner_of(overrides: Sequence[str], folder: Path, **training: Any) -> Any:
     config |= {"models": config["models"] | {"judge": other}}
     context = StageContext(config["seed"], folder)
     learner: Any = make_learner(config, context)
-    for each in (learner.learner, *getattr(learner.learner, "roles", ())):
-        each.rollouts.verify = judge
+    if CONCISE not in overrides:
+        for each in (learner.learner, *getattr(learner.learner, "roles", ())):
+            each.rollouts.verify = judge
     return learner
 
 

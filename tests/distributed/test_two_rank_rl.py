@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from rl_of_ranks import SAVED, cases, go_on, run_all, start
+from rl_of_ranks import SAVED, WARM, cases, go_on, run_all, start
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,8 @@ def test_two_ranks_make_the_rollouts_of_one_process(name: str, found: Any) -> No
 @pytest.mark.parametrize("name", cases())
 def test_two_ranks_make_the_update_of_one_process(name: str, found: Any) -> None:
     alone, *ranks = (each[name] for each in (found["alone"], *found["ranks"]))
-    assert alone["metrics"][0]["gradient_norm"] > 0
+    moved = alone["metrics"][int(WARM in cases()[name])]
+    assert moved["gradient_norm"] > 0
     first, second = ranks
     for mine, theirs in zip(first["metrics"], alone["metrics"], strict=True):
         assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-6)
@@ -97,6 +98,24 @@ def test_ranks_hear_the_same_numbers_of_a_named_evaluation(found: Any) -> None:
         for line, other in zip(rank, alone, strict=True):
             largest = other["curriculum/largest"]
             assert line["curriculum/largest"] == pytest.approx(largest, rel=1e-5)
+
+
+def test_a_critic_learns_on_all_ranks_while_the_policy_waits(found: Any) -> None:
+    alone, *ranks = (each["a warm start"]["metrics"] for each in (found["alone"], *found["ranks"]))
+    for each in (alone, *ranks):
+        assert ["update/warm_start" in line for line in each] == [True, False]
+        assert each[0]["tokens/trained"] == 0.0 < each[0]["critic/gradient_norm"]
+
+
+def test_ranks_remember_the_answers_of_all(found: Any) -> None:
+    name = "shorter than usual"
+    alone, *ranks = (each[name]["metrics"] for each in (found["alone"], *found["ranks"]))
+    for each in (alone, *ranks):
+        assert [line["verifier/mean_length"] for line in each] == [
+            line["verifier/mean_length"] for line in alone
+        ]
+        first, second = (line["reward/conciseness/raw"] for line in each)
+        assert first == 0.0 < second < 1.0
 
 
 def test_two_ranks_generate_the_rows_of_one_process(found: Any) -> None:

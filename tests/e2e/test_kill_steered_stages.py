@@ -76,12 +76,8 @@ def whole(elsewhere: Callable[[str], Place]) -> Whole:
 
 def test_the_gate_accepts_and_rejects_and_the_warm_start_ends(whole: Whole) -> None:
     # Else the other tests would hold what never happened to itself.
-    decided = [
-        line["rollout/gate/accepted"]
-        for line in metrics(whole["gated"][0], "offline")
-        if "rollout/gate/accepted" in line
-    ]
-    assert {0.0, 1.0} <= set(decided), decided
+    last = metrics(whole["gated"][0], "offline")[-1]
+    assert last["rollout/gate/accepted"] > 0 and last["rollout/gate/rejected"] > 0, last
     lines = metrics(whole["warm_start"][0], "rl")
     assert ["update/warm_start" in line for line in lines] == [True, True, False, False]
     assert all(line["critic/gradient_norm"] > 0 for line in lines), lines[0]
