@@ -40,7 +40,13 @@ PLAIN: dict[str, str | None] = {
     "objective/sample_weights": "none",
 }
 
-SIZE = ("execution.micro_batch_tokens=4096", "rollout.max_new_tokens=40", "tracker=none")
+SIZE = ("execution.micro_batch_tokens=4096", "tracker=none")
+
+#: Recipe → how large its steps are.
+STEPS = {
+    "rl": ("training.prompts_per_step=8", "rollout.max_new_tokens=40", "verifier.timeout=120"),
+    "sft": ("training.rows_per_step=64",),
+}
 
 #: Constraints are set against a divergence.
 CONSTRAINED = ("objective/shaping=[kl_penalty]", "objective.shaping.kl_penalty.coef=0.1")
@@ -76,7 +82,7 @@ def overrides(choice: str) -> list[str]:
     chosen = [choice] if name else []
     if name and PLAIN[group] is None:
         chosen = [f"{group}=[{name}]"]
-    return [f"recipe={recipe}", *SIZE, *chosen, *SUITED.get(choice, ())]
+    return [f"recipe={recipe}", *SIZE, *STEPS[recipe], *chosen, *SUITED.get(choice, ())]
 
 
 def plain_of(choice: str) -> str:

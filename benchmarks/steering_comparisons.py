@@ -56,7 +56,7 @@ WEIGHTS = ((0.6, 0.2, 0.2), (0.2, 0.6, 0.2), (0.2, 0.2, 0.6))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    studies: dict[str, Callable[[argparse.Namespace, Path], None]] = {
+    studies: dict[str, Callable[[argparse.Namespace, Path], str]] = {
         "draws": draws,
         "rewards": rewards,
         "lengths": lengths,
@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--sft-steps", type=int, default=130)
     parser.add_argument("--steps", type=int, help="steps of the first arm")
     parser.add_argument("--lr", default="1e-4")
+    parser.add_argument("--page", type=Path, help="a page whose tables of the study are replaced")
     parser.add_argument("--figure", type=Path, default=Path("docs/steering_fronts.svg"))
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -81,7 +82,10 @@ def main() -> None:
             f"training.steps={args.sft_steps}",
         ]
     )
-    studies[args.study](args, start.model)
+    found = studies[args.study](args, start.model)
+    print(found)
+    if args.page is not None:
+        args.page.write_text(between(args.page.read_text(), args.study, found))
 
 
 def plain(args: argparse.Namespace, start: Path, seed: int) -> list[str]:
@@ -99,7 +103,7 @@ def plain(args: argparse.Namespace, start: Path, seed: int) -> list[str]:
     ]
 
 
-def draws(args: argparse.Namespace, start: Path) -> None:
+def draws(args: argparse.Namespace, start: Path) -> str:
     """Compare what decides which prompts are drawn, and how often each is answered."""
     steps = args.steps or 20
     arms: dict[str, list[str]] = {
@@ -117,7 +121,7 @@ def draws(args: argparse.Namespace, start: Path) -> None:
         for name in others:
             found[name].append(trained_to(budget, [*given, *arms[name]], int(0.9 * steps)))
     levels = [level_rates(found[name]) for name in arms]
-    table(
+    return table(
         {
             "steps": [[len(run.steps) for run in runs] for runs in found.values()],
             "tokens sampled": [[run.tokens[-1] for run in runs] for runs in found.values()],
@@ -133,7 +137,7 @@ def draws(args: argparse.Namespace, start: Path) -> None:
     )
 
 
-def lengths(args: argparse.Namespace, start: Path) -> None:
+def lengths(args: argparse.Namespace, start: Path) -> str:
     """Compare limits that grow with the longest one from the first step on."""
     steps = args.steps or 20
     found: dict[str, list[Trained]] = {"longest limit": [], "length_progressive": []}
@@ -144,7 +148,7 @@ def lengths(args: argparse.Namespace, start: Path) -> None:
         found["length_progressive"].append(grows)
         guess = int(0.7 * steps)
         found["longest limit"].append(trained_to(grows.tokens[-1], given, guess))
-    table(
+    return table(
         {
             "steps": [[len(run.steps) for run in runs] for runs in found.values()],
             "tokens sampled": [[run.tokens[-1] for run in runs] for runs in found.values()],
@@ -158,7 +162,7 @@ def lengths(args: argparse.Namespace, start: Path) -> None:
     )
 
 
-def rewards(args: argparse.Namespace, start: Path) -> None:
+def rewards(args: argparse.Namespace, start: Path) -> str:
     """Compare weights that learn with fixed ones, by the fronts of three rewards in conflict."""
     steps = args.steps or 12
     verifier = Path(__file__).with_name("trade_offs.py")
@@ -204,7 +208,7 @@ def rewards(args: argparse.Namespace, start: Path) -> None:
     flat = {
         f"{name}, {weights}": runs for name, by in found.items() for weights, runs in by.items()
     }
-    table(
+    told_of_runs = table(
         {
             "steps": [[len(run.steps) for run in runs] for runs in flat.values()],
             "tokens sampled": [[run.tokens[-1] for run in runs] for runs in flat.values()],
@@ -223,7 +227,7 @@ def rewards(args: argparse.Namespace, start: Path) -> None:
         ]
         for series in fronts.values()
     ]
-    table({"hypervolume": volumes}, list(fronts), compared=("hypervolume",))
+    worth = table({"hypervolume": volumes}, list(fronts), compared=("hypervolume",))
     panels = {
         (PARTS[a], PARTS[b]): {
             name: {
@@ -235,6 +239,7 @@ def rewards(args: argparse.Namespace, start: Path) -> None:
         for a, b in ((1, 0), (1, 2), (0, 2))
     }
     args.figure.write_text(scatter(panels, "Fronts of accuracy, brevity and worked steps"))
+    return f"{told_of_runs}\n{worth}"
 
 
 def level_rates(runs: Sequence[Trained]) -> dict[int, list[float]]:
@@ -249,12 +254,13 @@ def table(
     columns: Mapping[str, Sequence[Sequence[float]]],
     rows: Sequence[str],
     compared: Sequence[str] = (),
-) -> None:
-    """Print means with their intervals, and what each row differs by from the first."""
-    print(f"| | {' | '.join(columns)} |")
-    print(f"|{' --- |' * (len(columns) + 1)}")
+) -> str:
+    """Return means with their intervals, and what each row differs by from the first."""
+    lines = [f"| | {' | '.join(columns)} |", f"|{' --- |' * (len(columns) + 1)}"]
     for place, row in enumerate(rows):
-        print(f"| {row} | {' | '.join(told(values[place]) for values in columns.values())} |")
+        lines.append(
+            f"| {row} | {' | '.join(told(values[place]) for values in columns.values())} |"
+        )
     for place, row in enumerate(rows[1:], 1):
         if compared:
             cells = [
@@ -263,8 +269,18 @@ def table(
                 else ""
                 for name, values in columns.items()
             ]
-            print(f"| {row} − {rows[0]} | {' | '.join(cells)} |")
-    print(flush=True)
+            lines.append(f"| {row} − {rows[0]} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def between(page: str, name: str, text: str) -> str:
+    """Return a page with a text in the place of what stands between its two marks of a name."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"there is no {begin.strip()} … {end.strip()} in the page")
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def told(values: Sequence[float], sign: str = "") -> str:
