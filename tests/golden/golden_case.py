@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-FILE_KEYS = {"method", "source", "dtype", "tolerance", "note", "notes", "cases"}
+FILE_KEYS = {"method", "source", "dtype", "tolerance", "note", "notes", "summary", "cases"}
 CASE_KEYS = {"name", "config", "inputs", "expected", "notes", "source"}
 REQUIRED = object()
 #: Cases of claimed methods whose component is still to come: (method, case) → what it waits for.
@@ -122,7 +122,8 @@ class Adapter:
     """One file of ``adapters/``: the cases of a method that have certain keys, and how to run one.
 
     The module defines ``METHOD``, ``CONFIG`` and ``INPUTS`` (keys a case of its kind has, and no
-    other kind of the method has together) and ``run(case)``.
+    other kind of the method has together) and ``run(case)``; where the method's files have another
+    form than ours, ``reshaped(case)`` returns a case in it.
     """
 
     module: ModuleType
@@ -131,6 +132,11 @@ class Adapter:
     def method(self) -> str:
         """Return the method the adapter claims."""
         return str(self.module.METHOD)
+
+    @property
+    def reshapes(self) -> bool:
+        """Return whether its method's files have a form of their own, which it knows."""
+        return hasattr(self.module, "reshaped")
 
     def fits(self, case: Mapping[str, Any]) -> bool:
         """Return whether a raw case is of this adapter's kind."""
@@ -161,8 +167,19 @@ def files(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and content of every file of a claimed method in a folder."""
     for path in sorted(folder.glob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("method") in claimed():
+        method = content.get("method")
+        if method in claimed():
+            content["cases"] = [reshaped(method, case) for case in content["cases"]]
             yield path.name, content
+
+
+def reshaped(method: str, case: dict[str, Any]) -> dict[str, Any]:
+    """Return a case as it is run; a file may have a form of its own, known to an adapter."""
+    if "inputs" in case:
+        return case
+    forms = [a.module.reshaped for a in adapters() if a.method == method and a.reshapes]
+    assert len(forms) == 1, f"{method}: {case.get('id')}: {len(forms)} adapters know its form"
+    return dict(forms[0](case))
 
 
 def cases(folder: Path) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:

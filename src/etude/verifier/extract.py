@@ -281,8 +281,11 @@ class Extracting(Verifier):
         """Return whether what follows a marker is an answer."""
         return bool(text.strip())
 
-    def extract(self, response: str) -> Found | None:
-        """Return the final answer of a response by the policy, None where it has none."""
+    def extract(self, response: str, holds: Callable[[str], bool] | None = None) -> Found | None:
+        """Return the final answer of a response by the policy, None where it has none.
+
+        ``holds`` says in the place of :meth:`holds` what is an answer behind a marker.
+        """
         text = response if self.thinking else answer_part(response)
         places: tuple[Place, ...] = ("box",) if self.require_box else self.answer_in
-        return final_text(text, self._pattern, places, self.holds)
+        return final_text(text, self._pattern, places, holds or self.holds)

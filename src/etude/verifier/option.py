@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import ClassVar
 
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, Verdict
-from etude.verifier.interface import THOUGHT
-from etude.verifier.math import Math
+from etude.verifier.answers import symbolic
+from etude.verifier.interface import THOUGHT, Verifier
 
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _FORMAT = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)
@@ -21,7 +22,7 @@ _FORMAT = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)
     provides=("part:accuracy", "part:format", "part:length", THOUGHT),
 )
 @dataclass(frozen=True)
-class Option(Math):
+class Option(Verifier):
     """Compares one chosen option (``B. cut``) with the column ``answer``, by its first character.
 
     The part ``accuracy`` is 1 where math-verify finds the whole response equal to the answer, or
@@ -32,12 +33,24 @@ class Option(Math):
     ``length`` is the response's tokens.
     """
 
+    answer_can_exhaust: ClassVar[bool] = True
+
+    timeout: float = option(10.0, "wall-clock seconds a row may take", gt=0, le=86_400)
     pattern: str | None = option(
         r"(?s)<answer>(.*?)</answer>",
         "regex whose group holds the chosen option (its first match)",
         form="regex",
     )
+    precision: int = option(6, "decimal places to which math-verify rounds decimals", ge=0, le=300)
     equal: bool = option(True, "the whole response is first compared as mathematics")
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str] | None:
+        return None if self.pattern is None else re.compile(self.pattern)
+
+    def warm(self) -> None:
+        """Import math-verify and build its grammar."""
+        symbolic.warm()
 
     def chosen(self, text: str) -> str | None:
         """Return the option that a text chooses, None where nothing says so."""
@@ -76,6 +89,5 @@ class Option(Math):
 
     def _as_mathematics(self, response: str, gold: str) -> bool:
         """Return whether math-verify reads the same in a whole response and in the answer."""
-        wanted: list[Any] = self._search(gold)
-        given: list[Any] = self._search(response)
-        return bool(wanted) and bool(given) and self._equal(wanted, given)
+        wanted, given = symbolic.found_in(gold), symbolic.found_in(response)
+        return bool(wanted and given) and symbolic.verified(wanted, given, self.precision)

@@ -130,6 +130,7 @@ def clean(text: str) -> str:
     if len(_DOLLAR.findall(text)) == 1 and re.search(r"(?<!\\)\$\s?-?[\d.]", text):
         text = _DOLLAR.sub(r"\\$", text)
     text = _DELIMITERS.sub(" ", _DOLLAR.sub(" ", text))
+    text = text.replace("<=", "\\le ").replace(">=", "\\ge ").replace("!=", "\\ne ")
     text = _COMMAND.sub(_command, text)
     text = _BARE.sub("", _WORDS.sub(r"\\text", text))
     text = _SPACES.sub(" ", text)

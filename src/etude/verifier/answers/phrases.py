@@ -91,3 +91,14 @@ def same_phrase(given: str, gold: str) -> bool:
         if longer[:-1] == shorter and longer[-1] in _NOUNS:
             return True
     return any(" ".join(mine) in group and " ".join(right) in group for group in _SAME)
+
+
+def meaning(text: str) -> str | None:
+    """Return ``none`` or ``all`` of a cleaned answer that means no or every number, or None."""
+    plain = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", text).strip()
+    flat = re.sub(r"\s+", "", plain)
+    if flat in ("\\{\\}", "\\emptyset") or " ".join(words(plain)) in _SAME[1]:
+        return "none"
+    if flat in ("\\mathbb{R}", "(-\\infty,\\infty)") or " ".join(words(plain)) in _SAME[3]:
+        return "all"
+    return None

@@ -89,11 +89,16 @@ def _last(text: str) -> tuple[str, Numeral] | None:
     if last is None or not _stands_alone(plain, last):
         return None
     before = plain[max(0, last.start() - 100) : last.start()].rpartition("\n")[2]
-    if _LISTED.search(before) or _COMES_FROM.search(before.rstrip("$")):
+    if is_part(before):
         return None
     if before.rstrip().endswith("(") and plain[last.end() : last.end() + 1] != ")":
         return None
     return _read(last.group())
+
+
+def is_part(before: str) -> bool:
+    """Return whether a number is a part of something by what stands before it on its line."""
+    return bool(_LISTED.search(before) or _COMES_FROM.search(before.rstrip("$")))
 
 
 def _read(written: str) -> tuple[str, Numeral] | None:
