@@ -79,6 +79,9 @@ class Judge(Protocol):
 class Readable:
     """What every verifier tells of rows before it judges answers to them."""
 
+    #: The column that says what is right.
+    gold: ClassVar[str] = "answer"
+
     most_failed: float = option(
         0.5,
         "share of answers that the verifier itself may fail on before the run stops (the outermost"
