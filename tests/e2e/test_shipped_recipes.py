@@ -157,6 +157,23 @@ MORE = {
         "stages.at_24k.training.rollouts_per_prompt=2",
         "stages.at_32k.training.rollouts_per_prompt=2",
     ],
+    "math_then_code": [
+        *WORD_PROBLEMS,
+        "sources.mbpp.path=programs",
+        "evaluation.max_new_tokens=16",
+        *(f"stages.{stage}.rollout.max_new_tokens=8" for stage in ("math_short", "code_short")),
+        "stages.math_long.rollout.max_new_tokens=12",
+        "stages.code_long.training.rollouts_per_prompt=2",
+    ],
+    "math_then_code/paper": [
+        *chain("at_8k", "at_16k", "at_24k", "code_24k"),
+        "sources.gsm8k.path=word-problems",
+        "sources.mbpp.path=programs",
+        *(
+            f"stages.{stage}.training.rollouts_per_prompt=2"
+            for stage in ("at_16k", "at_24k", "at_32k", "code_32k")
+        ),
+    ],
     "multi_stage_grpo/paper": ["stages.sft.training.rows_per_step=8"],
     "sokoban": SOKOBAN,
     "sokoban/mixed": SOKOBAN,
@@ -274,6 +291,24 @@ def judged(file: Path) -> None:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def programs(folder: Path) -> None:
+    """Write programming problems in the form of the hub's MBPP."""
+    folder.mkdir()
+    for split, first in (("train", 2), ("test", 40)):
+        rows = [
+            {
+                "source_file": "generated",
+                "task_id": n,
+                "prompt": f"Write a function to add {n} to a number.",
+                "code": f"def add_{n}(x):\n    return x + {n}",
+                "test_imports": [],
+                "test_list": [f"assert add_{n}({x}) == {x + n}" for x in range(3)],
+            }
+            for n in range(first, first + 9)
+        ]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def critiques(file: Path) -> None:
     """Write conversations in which a solution is criticised."""
     rows = []
@@ -299,6 +334,7 @@ def test_a_shipped_recipe_runs(here: Place, recipe: str) -> None:
     thinking(here.folder / "thinking.jsonl")
     critiques(here.folder / "critiques.jsonl")
     judged(here.folder / "judged.jsonl")
+    programs(here.folder / "programs")
     more = MORE.get(recipe, [])
     command = ["debug=true", f"recipe={recipe}", *sizes(recipe), *more]
     ended = here.train(*command)

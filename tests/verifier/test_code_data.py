@@ -20,7 +20,7 @@ DATA = Path(os.environ.get("ETUDE_DATA", ROOT.parent / "shared" / "data"))
 FILES = {"humaneval": "humaneval_subset.jsonl", "mbpp": "sanitized_mbpp.jsonl"}
 LONG = bool(os.environ.get("ETUDE_LONG"))
 #: One problem in so many is taken where there is little time.
-STEP = 1 if LONG else 53
+STEP = 1 if LONG else 27
 
 pytestmark = [
     pytest.mark.slow,
@@ -70,7 +70,7 @@ def spoilt(program: str) -> str:
 
 
 def judged(candidates: list[Candidate]) -> dict[str, Verdict]:
-    with Code(test_seconds=20, timeout=120, test_memory=512).open(2) as judge:
+    with Code(test_seconds=100, timeout=300, test_memory=512).open(2) as judge:
         found = judge.verify(candidates)
     return {each.id: verdict for each, verdict in zip(candidates, found, strict=True)}
 

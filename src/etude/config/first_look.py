@@ -215,22 +215,26 @@ def _rows(
     if long and lengths is not None and (not every or len(long) == seen):
         yield "", lengths.limit.said(path, long, seen)
     if unread and (first_unread.endswith("is null") or unread >= UNREADABLE * seen):
-        key = part.source
+        gold = verifier.gold
+        what = "right answer" if gold == "answer" else f"column {gold}"
         yield (
             "",
-            f"{path}: the verifier {verifier.declaration.name} cannot read the right answer of"
+            f"{path}: the verifier {verifier.declaration.name} cannot read the {what} of"
             f" {unread} of {seen} rows looked at ({first_unread}).\n"
             f"  verifier=NAME  if another one reads them\n"
-            f"{_ways(key, made_by)}",
+            f"{_ways(part.source, gold, made_by)}",
         )
 
 
-def _ways(key: str, made_by: str | None) -> str:
-    """Return how rows of a source get an answer; ``made_by`` is the function that makes them."""
+def _ways(key: str, gold: str, made_by: str | None) -> str:
+    """Return how rows of a source get what is right; ``made_by`` is the function that makes them.
+
+    ``gold`` is the column that says it.
+    """
     if made_by is not None:
-        return f"  {made_by} makes these rows: each wants an answer"
+        return f"  {made_by} makes these rows: each wants its {gold}"
     return (
-        f"  sources.{key}.columns.answer=NAME  if it stands elsewhere\n"
-        f'  sources.{key}.filter=\'[{{column: answer, op: "!=", value: ""}}]\''
+        f"  sources.{key}.columns.{gold}=NAME  if it stands elsewhere\n"
+        f'  sources.{key}.filter=\'[{{column: {gold}, op: "!=", value: ""}}]\''
         f"  leaves out rows without one"
     )

@@ -67,8 +67,8 @@ class Dataset:
     )
     read_as: dict[str, str | None] = option(
         {},
-        "column → how its values become text where they are none: first, last, shortest or join"
-        " (of a list), any (each entry is a right answer), json",
+        "column → how its values become text where they are none: first, last, shortest, join"
+        " or lines (of a list), any (each entry is a right answer), json",
     )
     roles: dict[str, str] = option(
         {"human": "user", "gpt": "assistant"}, "role in the file's messages → role it stands for"

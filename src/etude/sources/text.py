@@ -17,6 +17,7 @@ _OF_LIST: dict[str, Callable[[Sequence[str]], str]] = {
     "last": lambda texts: texts[-1],
     "shortest": lambda texts: min(texts, key=len),
     "join": ", ".join,
+    "lines": "\n".join,
 }
 
 #: How a value that is no text may be read (``read_as``).
@@ -52,9 +53,9 @@ def shown(value: Any) -> str:
 def as_text(value: Any, rule: str | None = None) -> str | list[str] | None:
     """Return a value as text, None for null; a whole float loses its point (51.0 is ``51``).
 
-    A list takes a rule: ``first``, ``last`` or ``shortest`` entry, ``join`` by commas, or ``any``:
-    all of them, for a verifier that accepts each. ``json`` writes whatever is no text as JSON.
-    Raises :class:`Unreadable` for any other value.
+    A list takes a rule: ``first``, ``last`` or ``shortest`` entry, ``join`` by commas, ``lines``
+    below each other, or ``any``: all of them, for a verifier that accepts each. ``json`` writes
+    whatever is no text as JSON. Raises :class:`Unreadable` for any other value.
     """
     if value is None:
         return None

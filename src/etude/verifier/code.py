@@ -238,7 +238,7 @@ class CodeJudge(Pool):
         """Return one verdict a candidate, in order; raises VerifierError when none can start."""
         verdicts = super().verify(candidates)
         self._kinds = Counter(_kind(verdict) for verdict in verdicts)
-        self._slowest = max(self.seconds, default=0.0)
+        self._slowest = max((each.seconds or 0.0 for each in verdicts), default=0.0)
         return verdicts
 
     def metrics(self) -> dict[str, float]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -22,18 +24,21 @@ class ProgramFailed(BaseException):
 
 
 class Handle:
-    """Something of the program's that is no data: it is only handed back."""
+    """Something of the program's that is no data: it is true or not, and can be handed back."""
 
-    __slots__ = ("number",)
+    __slots__ = ("held",)
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, held: list[Any]) -> None:
+        self.held = held
+
+    def __bool__(self) -> bool:
+        return bool(self.held[1])
 
     def _refuse(self, *_: Any) -> Any:
         raise ProgramFailed("wrong_answer", "the program gave a value that is no plain data")
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _refuse
-    __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __getattr__ = __call__ = _refuse
+    __len__ = __iter__ = __contains__ = __getitem__ = __getattr__ = __call__ = _refuse
     __int__ = __float__ = __str__ = __repr__ = __add__ = __sub__ = __radd__ = __rsub__ = _refuse
 
 
@@ -60,7 +65,9 @@ def _judged(
     try:
         tree = ast.parse(asked["test"])
         wanted = _free(tree) - given.keys() - frozenset(vars(builtins))
-        for name in wanted | ({entry} if entry else set()):
+        modules = (wanted & _read_into(tree) & sys.stdlib_module_names) - {entry}
+        names |= {name: importlib.import_module(name) for name in modules}
+        for name in (wanted - modules) | ({entry} if entry else set()):
             names[name] = _calls(channel, name)
         exec(compile(tree, "<test>", "exec"), names)
         if _only_defines_check(tree):
@@ -83,8 +90,8 @@ def _calls(channel: Channel, name: str) -> Callable[..., Any]:
         channel.send(
             {
                 "call": name,
-                "args": [encode(each, _number) for each in positional],
-                "named": {key: encode(each, _number) for key, each in named.items()},
+                "args": [encode(each, _held) for each in positional],
+                "named": {key: encode(each, _held) for key, each in named.items()},
             }
         )
         told = channel.receive()
@@ -95,9 +102,9 @@ def _calls(channel: Channel, name: str) -> Callable[..., Any]:
     return call
 
 
-def _number(value: Any) -> int:
+def _held(value: Any) -> list[Any]:
     if type(value) is Handle:
-        return value.number
+        return value.held
     raise TypeError(f"a test hands the program a {type(value).__name__}, which is no plain data")
 
 
@@ -109,6 +116,15 @@ def _only_defines_check(tree: ast.Module) -> bool:
     )
     defined = any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in tree.body)
     return defined and not called
+
+
+def _read_into(tree: ast.AST) -> frozenset[str]:
+    """Return the names of which a test reads an attribute, as of a module (``sys.getsizeof``)."""
+    return frozenset(
+        node.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    )
 
 
 def _free(tree: ast.AST) -> frozenset[str]:

@@ -50,10 +50,8 @@ class _Served:
         handle = self._keep if asked["handles"] else None
         try:
             called = self._found(asked["name"])
-            positional = [decode(each, self.kept.__getitem__) for each in asked["args"]]
-            named = {
-                key: decode(each, self.kept.__getitem__) for key, each in asked["named"].items()
-            }
+            positional = [decode(each, self._kept) for each in asked["args"]]
+            named = {key: decode(each, self._kept) for key, each in asked["named"].items()}
             given = called(*positional, **named)
             if asked["handles"] and hasattr(type(given), "__next__"):
                 given = list(given)
@@ -65,9 +63,12 @@ class _Served:
         except Exception as error:
             return {"error": f"{type(error).__name__}: {str(error)[:200]}"}
 
-    def _keep(self, value: Any) -> int:
+    def _keep(self, value: Any) -> list[Any]:
         self.kept.append(value)
-        return len(self.kept) - 1
+        return [len(self.kept) - 1, bool(value)]
+
+    def _kept(self, held: list[Any]) -> Any:
+        return self.kept[held[0]]
 
     def _found(self, name: str) -> Any:
         if name in self.names:

@@ -20,10 +20,10 @@ class NotData(ValueError):
     """A value that is no plain data."""
 
 
-def encode(value: Any, handle: Callable[[Any], int] | None = None, depth: int = 0) -> Any:
+def encode(value: Any, handle: Callable[[Any], Any] | None = None, depth: int = 0) -> Any:
     """Return a value in a form that JSON holds; raises NotData where it has none.
 
-    ``handle`` gives a number to what is no data, which then stands for it.
+    ``handle`` gives what is no data a form that stands for it.
     """
     kind = type(value)
     if value is None or kind is bool or kind is str:
@@ -59,7 +59,7 @@ def encode(value: Any, handle: Callable[[Any], int] | None = None, depth: int = 
     raise NotData(f"a value of the type {kind.__name__}, which is no plain data")
 
 
-def decode(form: Any, handle: Callable[[int], Any] | None = None) -> Any:
+def decode(form: Any, handle: Callable[[Any], Any] | None = None) -> Any:
     """Return the value of a form; raises NotData where it is none."""
     if form is None or type(form) in (bool, str, int, float):
         return form
@@ -69,7 +69,7 @@ def decode(form: Any, handle: Callable[[int], Any] | None = None) -> Any:
         raise NotData("a form that holds no value")
     ((tag, held),) = form.items()
     if tag == "handle" and handle is not None:
-        return handle(int(held))
+        return handle(held)
     if tag not in _READERS:
         raise NotData(f"a form '{tag}' that is not known")
     try:

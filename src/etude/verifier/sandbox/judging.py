@@ -40,6 +40,9 @@ class Result:
         return self.kind == ACCEPTED
 
 
+_NO_TIME = Result("time_limit", "no time was left for this test")
+
+
 class Runner:
     """Runs programs, each against its tests."""
 
@@ -60,6 +63,9 @@ class Runner:
         session: _Session | None = None
         try:
             while at < len(suite.cases):
+                if session is None and time.monotonic() >= until:
+                    yield from [_NO_TIME] * (len(suite.cases) - at)
+                    return
                 if session is None:
                     session = _Session(self, source, suite, until)
                 result = session.judge(at)
@@ -79,7 +85,7 @@ class Runner:
     def _printed(self, source: str, case: Printed, until: float) -> Result:
         deadline = self.deadline(until)
         if deadline <= time.monotonic():
-            return Result("time_limit", "no time was left for this test")
+            return _NO_TIME
         with self.launcher.start("printing", {"hook": self.hook, "source": source}) as process:
             process.write("stdin", case.stdin.encode("utf-8", "replace"))
             process.finish("stdin")
@@ -124,7 +130,7 @@ class _Session:
         deadline = self._runner.deadline(self._until)
         if deadline <= time.monotonic():
             self.over = True
-            return Result("time_limit", "no time was left for this test")
+            return _NO_TIME
         try:
             if not self._loaded:
                 self._hear(-1, deadline)
