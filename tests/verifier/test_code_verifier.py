@@ -106,6 +106,7 @@ def test_parts_shares_and_reasons() -> None:
     assert right.outcome is Outcome.CORRECT
     assert right.parts == {"accuracy": 1, "passed": 1, "format": 1, "length": 9}
     assert partial.outcome is Outcome.PARTIAL
+    assert partial.share == 0.5
     assert partial.parts == {"accuracy": 0, "passed": 0.5, "format": 1, "length": 0}
     assert partial.detail is not None
     assert partial.detail.startswith("wrong_answer in test 2 of 2")

@@ -179,7 +179,13 @@ class Code(Verifier):
             return Verdict(Outcome.CORRECT, {**parts, "accuracy": 1.0}, extracted=program.source)
         partial = passed > 0 and not self.stop_early
         outcome = Outcome.PARTIAL if partial else Outcome.WRONG
-        return Verdict(outcome, parts, program.source, _told(results, len(tests.cases)))
+        return Verdict(
+            outcome,
+            parts,
+            program.source,
+            _told(results, len(tests.cases)),
+            share=passed / len(tests.cases) if partial else None,
+        )
 
     def _results(self, source: str, tests: Suite, until: float) -> list[Result]:
         found: list[Result] = []
