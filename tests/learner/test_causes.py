@@ -98,6 +98,44 @@ def test_a_nan_of_one_row_is_left_out_counted_and_shown(learner):
 
 
 @pytest.mark.slow
+def test_a_verifier_that_fails_on_more_than_its_limit_ends_the_step(learner):
+    built = learner("verifier.most_failed=0.1")
+    built.learner.rollouts._judge = Odd(built.learner.rollouts._judge, every=8)
+    with pytest.raises(VerifierError, match=r"step 0: .* 2 of 16 answers .*most_failed=0\.1"):
+        built.step(0)
+
+
+class Half:
+    """A judge that finds every answer half right, and took its time and tokens."""
+
+    def __init__(self, judge):
+        self.close, self.seen = judge.close, []
+
+    def verify(self, candidates):
+        self.seen += candidates
+        parts = {"accuracy": 0.5, "format": 0.0, "length": 1.0}
+        return [Verdict(Outcome.PARTIAL, parts, seconds=0.25, tokens=7) for _ in candidates]
+
+
+@pytest.mark.slow
+def test_what_is_partly_right_and_what_judging_took_is_in_metrics_samples_and_timing(learner):
+    built = learner()
+    judge = built.learner.rollouts._judge = Half(built.learner.rollouts._judge)
+    result = built.step(0)
+    metrics = result.metrics
+    assert (metrics["verifier/partial"], metrics["verifier/correct"]) == (1.0, 0.0)
+    assert metrics["verifier/partial_share"] == metrics["reward/accuracy/raw"] == 0.5
+    assert (metrics["verifier/tokens"], metrics["verifier/asked"]) == (7 * 16, 1.0)
+    assert {(row["share"], row["judging_tokens"]) for row in result.samples} == {(0.5, 7)}
+    assert result.timing["seconds/verifier_p50"] == result.timing["seconds/verifier_max"] == 0.25
+    assert not any("second" in key for row in result.samples for key in row)
+    tokenizer = built.policy.tokenizer
+    for candidate in judge.seen:
+        assert candidate.rendered == tokenizer.decode(tokenizer.encode(candidate.rendered))
+        assert candidate.prompt in candidate.rendered
+
+
+@pytest.mark.slow
 def test_a_nan_of_every_row_names_the_part_and_not_the_learning_rate(learner):
     built = learner()
     built.learner.rollouts._judge = Odd(built.learner.rollouts._judge, every=1)

@@ -234,9 +234,13 @@ def test_a_run_of_evaluations_ends_with_all_metrics(tmp_path):
     graph.stages.clear()
     graph.runs[0] = Run("evaluate", (), (), {})
     view.run_started(graph)
-    view.evaluated(graph.evaluations["e2"], None, {"name": "rl", **an_evaluation(0.5)})
+    outcomes = {"correct": 1200, "partial": 3, "wrong": 0, "timed_out": 2}
+    counted = {"outcomes": outcomes, "partial_share": 0.5}
+    view.evaluated(graph.evaluations["e2"], None, {"name": "rl", **an_evaluation(0.5), **counted})
     view.run_finished(graph)
-    assert "   pass@1  0.50 [0.47, 0.53]" in out.getvalue().splitlines()
+    lines = out.getvalue().splitlines()
+    assert "   pass@1  0.50 [0.47, 0.53]" in lines
+    assert "   answers: 1,200 correct, 3 partial (of which 50% is right), 2 timed out" in lines
 
 
 PROGRAM = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,20 @@ def measured(record: RunRecord) -> Iterator[str]:
         )
         for name, value in metrics.items():
             yield f"   {name.ljust(widest)}  {interval(value)}"
+        if told := _outcomes(evaluation):
+            yield f"   answers: {told}"
+
+
+def _outcomes(evaluation: Mapping[str, Any]) -> str:
+    """Return how many answers were right, partly right, wrong, not judged, …; empty if unknown."""
+    counts = evaluation.get("outcomes") or {}
+    found = []
+    for outcome, count in counts.items():
+        share = evaluation.get("partial_share") if outcome == "partial" else None
+        right = "" if share is None else f" (of which {share:.0%} is right)"
+        if count:
+            found.append(f"{count:,} {outcome.replace('_', ' ')}{right}")
+    return ", ".join(found)
 
 
 def places(graph: Any, record: RunRecord) -> Iterator[str]:
