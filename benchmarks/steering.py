@@ -40,7 +40,13 @@ PLAIN: dict[str, str | None] = {
     "objective/sample_weights": "none",
 }
 
-SIZE = ("execution.micro_batch_tokens=4096", "tracker=none")
+SIZE = (
+    "execution.micro_batch_tokens=4096",
+    "execution.threads=1",
+    "tracker=none",
+    "sources.arithmetic.train_size=500",
+    "sources.arithmetic.test_size=100",
+)
 
 #: Recipe → how large its steps are.
 STEPS = {
@@ -125,11 +131,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("what", nargs="*", default=list(PLAIN), help="GROUP or GROUP=NAME")
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--start", type=Path, help="folder of the model; none: one is taught")
     parser.add_argument("--sft-steps", type=int, default=100)
     parser.add_argument("--more", nargs="*", default=[], help="overrides of all but the plain ones")
-    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)
     wanted = choices(args.what)
     plain = list(dict.fromkeys(plain_of(choice) for choice in wanted))
     names = [*plain, *wanted]
@@ -138,7 +144,7 @@ def main() -> None:
     own: dict[str, list[float]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         taught = ["recipe=sft", *SIZE, f"training.steps={args.sft_steps}", "optimizer.lr=1e-3"]
-        start = trained([*taught, f"outputs={folder}", "evaluation=null"]).model
+        start = args.start or trained([*taught, f"outputs={folder}", "evaluation=null"]).model
         stages = {}
         for name in names:
             more = [] if name in plain else args.more

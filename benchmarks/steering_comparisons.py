@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="steps of the first arm")
     parser.add_argument("--lr", default="1e-4")
     parser.add_argument("--page", type=Path, help="a page whose tables of the study are replaced")
-    parser.add_argument("--figure", type=Path, default=Path("docs/steering_fronts.svg"))
+    parser.add_argument("--figure", type=Path, default=Path("fronts.svg"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     start = trained(
