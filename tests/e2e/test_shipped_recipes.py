@@ -285,7 +285,11 @@ def thinking(file: Path) -> None:
 def judged(file: Path) -> None:
     """Write solutions in numbered steps with the place of the first wrong one."""
     rows = [
-        {"prompt": f"[0]{n}+{n}={2 * n + n % 2}", "first_wrong": -(1 - n % 2), "total_steps": 1}
+        {
+            "prompt": [{"role": "user", "content": f"[0]{n}+{n}={2 * n + n % 2}"}],
+            "reward_model": {"ground_truth": -(1 - n % 2)},
+            "extra_info": {"total_steps": 1},
+        }
         for n in range(12)
     ]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))

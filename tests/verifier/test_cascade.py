@@ -7,14 +7,18 @@ from dataclasses import replace
 
 import pytest
 from always import Always, Never
+from judging_models import Says
 
 from etude.errors import VerifierError
 from etude.feedback import RowRecord, StepFeedback
 from etude.rows import Candidate, Outcome, Verdict
 from etude.verifier.cascade import Cascade, Cascading
 from etude.verifier.declared import parts_of
+from etude.verifier.generative import Generative
 from etude.verifier.host import Alone
+from etude.verifier.verdict.phrase import Phrase
 
+JUDGE = Generative(verdict=Phrase(), audit=False)
 TWO = Cascade(steps={"rule": Never(), "model": Always()}, order=["rule", "model"])
 
 
@@ -55,7 +59,8 @@ def test_a_model_is_asked_about_what_a_rule_rejects_and_guards_let_through() -> 
         "model/disagreement": 1.0,
         "guarded": 2 / 3,
     }
-    assert set(parts_of(TWO) or ()) == {"accuracy", "guarded", "said_by_model", "said_by_rule"}
+    steps = {f"{what}_{name}" for what in ("said_by", "tokens_of") for name in TWO.order}
+    assert set(parts_of(TWO) or ()) == {"accuracy", "guarded", *steps}
 
 
 def test_what_the_rule_accepts_nobody_else_is_asked_about_but_to_check() -> None:
@@ -92,6 +97,16 @@ def test_what_a_rule_cannot_decide_goes_on_unless_it_ran_out_of_time(
     assert found.outcome is outcome
     (evenly,) = Alone().open(replace(TWO, steps=steps, combine="mean")).verify(rows("1+x"))
     assert evenly.outcome is outcome
+
+
+def test_what_a_model_writes_is_the_cost_of_its_step() -> None:
+    host = Says(reply=lambda _: "Final Decision: Yes")
+    asked = rows("1+x", "see above")
+    judge = host.open(replace(TWO, steps={"rule": Never(), "model": JUDGE}))
+    found = judge.verify(asked)
+    assert found[0].parts["tokens_of_model"] == len("Final Decision: Yes")
+    told(judge, asked, found)
+    assert judge.metrics()["model/tokens"] == len("Final Decision: Yes") / 2
 
 
 def test_a_model_that_fails_leaves_the_verdict_of_the_rule() -> None:

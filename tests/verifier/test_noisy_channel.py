@@ -99,6 +99,13 @@ def test_sources_may_have_rates_of_their_own() -> None:
         Alone().open(replace(channel, false_positive=0.5))
 
 
+def test_rates_of_a_source_that_there_is_not_are_refused() -> None:
+    host = Alone()
+    host.sources = {"s": None}  # type: ignore[attr-defined]
+    with pytest.raises(VerifierError, match="rows of 't', and the sources are s"):
+        host.open(NoisyChannel(rule=Always(), false_negative_of={"t": 0.5}))
+
+
 def test_appeals_estimate_from_the_next_step_on_and_travel_with_the_state() -> None:
     judge = Alone().open(replace(APPEALS, rule=Never(), prior_positives=4.0))
     first = judge.verify(rows())

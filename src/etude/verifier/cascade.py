@@ -31,6 +31,7 @@ _OPEN = (Outcome.WRONG, Outcome.PARTIAL, Outcome.CRASHED, Outcome.REFUSED, Outco
     source="arXiv 2505.22203",
     provides=[
         Need("part:said_by_{order}"),
+        Need("part:tokens_of_{order}"),
         "part:guarded",
         Need("part:over_budget", when="len(budgets) > 0"),
     ],
@@ -40,8 +41,8 @@ class Cascade(ReadsFinalAnswer):
     """Asks verifiers in their order, each about what those before it did not find right.
 
     Beside the parts of its steps there is ``said_by_STEP``: 1 where that step accepted, 0 where it
-    did not, none where it was not asked. ``guarded`` is 1 where a guard kept an answer from a later
-    step and 0 where one was let through.
+    did not, none where it was not asked; ``tokens_of_STEP`` is what a model wrote. ``guarded`` is 1
+    where a guard kept an answer from a later step and 0 where one was let through.
     """
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -162,6 +163,11 @@ class Cascading(Judging):
             for name, verdict in said.items()
             if not verdict.outcome.failed
         }
+        tokens = {
+            f"tokens_of_{name}": verdict.parts["judge_tokens"]
+            for name, verdict in said.items()
+            if "judge_tokens" in verdict.parts
+        }
         weights = {name: self.config.weights.get(name, 1.0) for name in said}
         accuracy = found.parts.get("accuracy", 0.0)
         if self.config.combine == "mean":
@@ -171,7 +177,7 @@ class Cascading(Judging):
             accuracy = yes / total if total else 0.0
         elif found.outcome is Outcome.CORRECT:
             accuracy = max(weights[name] for name in said if own.get(f"said_by_{name}"))
-        parts = {**found.parts, **own, **told, "accuracy": accuracy}
+        parts = {**found.parts, **own, **tokens, **told, "accuracy": accuracy}
         return replace(found, parts=parts)
 
     # State ---------------------------------------------------------------------------------
@@ -187,6 +193,9 @@ class Cascading(Judging):
             share = len(said) / len(rows)
             found[f"{name}/share"] = share
             found[f"{name}/accepted"] = _mean([row.parts[f"said_by_{name}"] for row in said])
+            if any(f"tokens_of_{name}" in row.parts for row in said):
+                spent = sum(row.parts.get(f"tokens_of_{name}", 0.0) for row in said)
+                found[f"{name}/tokens"] = spent / len(rows)
             if place:
                 before = self.config.order[:place]
                 found[f"{name}/disagreement"] = _mean([_differs(row, before, name) for row in said])
@@ -199,7 +208,7 @@ class Cascading(Judging):
         self._numbers = found
 
     def metrics(self) -> dict[str, float]:
-        """Return the share of rows, acceptances and disagreements of each step."""
+        """Return the share of rows, acceptances, disagreements and tokens a row of each step."""
         return dict(self._numbers)
 
     def state_dict(self) -> Tree:

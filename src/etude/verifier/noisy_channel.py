@@ -143,10 +143,16 @@ class NoisyChannel(OpenedVerifier):
     def open(self, host: Host) -> Correcting:
         """Open the verifier that errs and the one that hears appeals.
 
-        Raises VerifierError for error rates of a source that correct nothing.
+        Raises VerifierError for error rates that correct nothing, or of a source that there is not.
         """
+        there = getattr(host, "sources", None)
         for source in (*self.false_positive_of, *self.false_negative_of):
             self.rates(source)
+            if there is not None and source not in there:
+                raise VerifierError(
+                    f"verifier noisy_channel has error rates of the rows of '{source}', and the"
+                    f" sources are {', '.join(sorted(there))}"
+                )
         appeal = None if self.appeal is None else host.open(self.appeal)
         return Correcting(self, host.open(self.rule), appeal)
 
