@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -162,6 +163,9 @@ def traces() -> Iterator[Callable[[], None]]:
     before = there()
 
     def check() -> None:
+        until = time.monotonic() + 20  # large folders take a moment to be removed
+        while not there() <= before and time.monotonic() < until:
+            time.sleep(0.05)
         assert there() <= before
 
     yield check

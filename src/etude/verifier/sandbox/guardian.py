@@ -7,6 +7,7 @@ right.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -52,16 +53,21 @@ def guard(job: Job, ends: Ends) -> NoReturn:
     os.umask(0o022)
     try:
         run = _in_namespaces if job.level == "namespaces" else _on_its_own
-        said = run(job, ends)
+        run(job, ends)
     except BaseException as error:  # the edge of this process: the judging side hears of it
-        said = {"fault": f"{type(error).__name__}: {error}"}
-    try:
-        os.write(ends.report, json.dumps(said).encode())
+        with contextlib.suppress(OSError):  # it has heard already
+            _report(ends, {"fault": f"{type(error).__name__}: {error}"})
     finally:
         os._exit(0)
 
 
-def _in_namespaces(job: Job, ends: Ends) -> dict[str, Any]:
+def _report(ends: Ends, said: dict[str, Any]) -> None:
+    """Tell the judging side how the program ended; nothing of it runs any more."""
+    os.write(ends.report, json.dumps(said).encode())
+    os.close(ends.report)
+
+
+def _in_namespaces(job: Job, ends: Ends) -> None:
     """Run the program below a first process of its own, with whose end all of it ends."""
     user = namespaces.leave(as_root=os.geteuid() == 0)
     heard, told = os.pipe()
@@ -75,7 +81,7 @@ def _in_namespaces(job: Job, ends: Ends) -> dict[str, Any]:
     _let_go_of(ends)
     _watch(first, ends.leash, lambda: os.kill(first, signal.SIGKILL))
     said = _read_all(heard)
-    return json.loads(said) if said else {"killed": True}
+    _report(ends, json.loads(said) if said else {"killed": True})
 
 
 def _first_process(job: Job, ends: Ends, user: int | None, told: int, parent: int) -> NoReturn:
@@ -102,7 +108,7 @@ def _first_process(job: Job, ends: Ends, user: int | None, told: int, parent: in
         os._exit(0)
 
 
-def _on_its_own(job: Job, ends: Ends) -> dict[str, Any]:
+def _on_its_own(job: Job, ends: Ends) -> None:
     """Run the program in a session of its own, and search out what it leaves."""
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     box = tempfile.mkdtemp(prefix=SCRATCH)
@@ -121,7 +127,7 @@ def _on_its_own(job: Job, ends: Ends) -> dict[str, Any]:
         _let_go_of(ends)
         _watch(program, ends.leash, lambda: _end_family(program))
         _end_family(program)  # before its number is free for another process
-        return _ending(program, _read_all(faulty))
+        _report(ends, _ending(program, _read_all(faulty)))
     finally:
         _remove(box)
 
@@ -256,6 +262,7 @@ def _read_all(descriptor: int) -> bytes:
 
 def _remove(box: str) -> None:
     """Remove a scratch folder, also where the program took its own rights to it away."""
+    shutil.rmtree(box, ignore_errors=True)
     for folder, _, _ in os.walk(box):
         os.chmod(folder, stat.S_IRWXU)
     shutil.rmtree(box, ignore_errors=True)
