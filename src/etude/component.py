@@ -73,6 +73,7 @@ class Need:
     ``evaluation:main@2`` (that evaluation after every second step, before its checkpoint),
     ``evaluation:main@start`` (before the first step),
     ``written:chosen`` (a column of the rows that a stage writes, provided by its objective),
+    ``package:reasoning_gym`` (a package that the extra of that name brings),
     ``characters:400`` (the most that a row of a source has, provided by one that makes its rows),
     or ``component:<group>=<name>``. A field in braces stands for its value: ``model:{role}`` is the
     model whose role the field ``role`` names.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from etude.component import FIXED_SIZE, UNEQUAL_SIZES
@@ -20,6 +21,9 @@ from etude.config.needs import Used
 from etude.config.spelling import did_you_mean, listed
 from etude.config.values import shown
 from etude.schema import Schema
+
+#: What is required of the machine: a package that an extra of etude's brings, under its name.
+_PACKAGE = "package:"
 
 #: What parts require that compare the answers to a prompt; all of them are told of together.
 _SEVERAL = "answers:several"
@@ -50,6 +54,8 @@ def unmet(
                 yield from check_data.column(
                     each, need.what, need.why, config, has, installation, trained
                 )
+            elif need.what.startswith(_PACKAGE):
+                yield from _not_installed(each, need.what.removeprefix(_PACKAGE), need.why)
             elif need.what.startswith(asked_evaluations.KIND):
                 named = (each.path, need.what.partition("@")[0])
                 if named not in asked:  # at the start and in training alike: told once
@@ -108,6 +114,17 @@ def missing(
         if not keys:
             lines += [f"  {choice}  has it" for choice in needs.providers(what, schema)[:4]]
     return "\n".join(lines)
+
+
+def _not_installed(used: Used, package: str, why: str) -> Iterator[tuple[str, str]]:
+    """Yield a fault where a package is missing that a component works with."""
+    if find_spec(package) is None:
+        reason = f" {why}" if why else ""
+        yield (
+            used.path,
+            f"{used.title} needs the package {package}{reason}, which is not installed:"
+            f" pip install 'etude[{package}]'",
+        )
 
 
 def _unasked(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from etude.by_path.reference import is_reference
 from etude.errors import ConfigError, DataError
 from etude.schema import Schema
+from etude.sources.interface import LOOKED_AT
 
 if TYPE_CHECKING:
     from etude.config.lengths_look import Lengths
@@ -58,7 +59,8 @@ def faults(
             if isinstance(part, Mapping) and isinstance(source, Mapping):
                 yield from _generated(f"data_mix.{side}.{name}", part, key, source)
                 of_side = (lengths or {}).get(side)
-                if _is_local(source) or _may_be_long(source, mix, schema, of_side):
+                shown = _is_local(source) or _asks_for_a_look(source, schema)
+                if shown or _may_be_long(source, mix, schema, of_side):
                     looked_at = _looked_at(config, schema, side, name, key, side in judged, of_side)
                     yield from looked_at
 
@@ -67,6 +69,11 @@ def _is_local(source: Mapping[str, Any]) -> bool:
     if is_reference(source.get("name")):
         return True
     return isinstance(source.get("path"), str) and source.get("from_stage") is None
+
+
+def _asks_for_a_look(source: Mapping[str, Any], schema: Schema) -> bool:
+    info = schema.find("sources", str(source.get("name")))
+    return info is not None and any(need.what == LOOKED_AT for need in info.provides)
 
 
 def _may_be_long(

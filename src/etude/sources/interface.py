@@ -35,6 +35,11 @@ StageRows = Path | tuple[Path, ...] | None
 PARAMETRIC = "rows:parameters"
 
 
+#: What a source that makes rows provides whose first ones are to be looked at before anything
+#: starts, because only making them shows whether what its config asks for is there.
+LOOKED_AT = "rows:looked_at"
+
+
 class Parametric(Protocol):
     """A source that also makes rows on demand, from parameters that are any numbers in a range."""
 

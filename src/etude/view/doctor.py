@@ -37,6 +37,7 @@ _NEEDED_FOR = {
 }
 _OPTIONAL = {
     "peft": ("LoRA", "pip install 'etude[lora]'"),
+    "reasoning-gym": ("verifier=reasoning_gym", "pip install 'etude[reasoning_gym]'"),
 }
 #: Free disk, bytes, below which a run is likely to end for want of space; below which none starts.
 _LITTLE, _TOO_LITTLE = 5 * 2**30, 2**28
