@@ -40,7 +40,7 @@ _LEAD = r"[*_`]{0,3}[ \t]*"
 #: What announces a final answer: ``####``, ``A:``, ``answer is``, ``answer:``, ``answer =``. No
 #: word stands before ``A:`` (``Vitamin A: 8 mg`` announces nothing).
 MARKER = re.compile(
-    rf"####+|(?<![A-Za-z])(?<![A-Za-z][ \t])(?<![A-Za-z][ \t][ \t])A:"
+    rf"####+|(?<![A-Za-z])(?<![A-Za-z]{{3}}[ \t])(?<![A-Za-z]{{3}}[ \t][ \t])A:"
     rf"|\b(?:final[ \t]+)?answers?\b{_LEAD}"
     rf"(?:[ \t](?:to|of|for)[ \t][^.:\n]{{1,60}}?[ \t])?"
     rf"(?:(?:is|are)\b(?![ \t]+not\b)"

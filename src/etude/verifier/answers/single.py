@@ -98,7 +98,8 @@ def _last(text: str) -> tuple[str, Numeral] | None:
 
 def is_part(before: str) -> bool:
     """Return whether a number is a part of something by what stands before it on its line."""
-    return bool(_LISTED.search(before) or _COMES_FROM.search(before.rstrip("$")))
+    ratio = re.search(r"\d:$", before) is not None
+    return ratio or bool(_LISTED.search(before) or _COMES_FROM.search(before.rstrip("$")))
 
 
 def _read(written: str) -> tuple[str, Numeral] | None:
