@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.rows import Candidate, Outcome, Verdict
-from etude.verifier.code import Code
+from etude.verifier.code import Code, CodeJudge
 from etude.verifier.sandbox.guardian import SCRATCH
 from etude.verifier.sandbox.interpreter import interpreter
 from etude.verifier.sandbox.job import LEVELS
@@ -66,28 +66,38 @@ def candidate(case: Case) -> Candidate:
     return Candidate(case["id"], 0, "", f"````python\n{case['program']}````\n", columns)
 
 
-def judged(chosen: list[Case], level: str | None = None) -> dict[str, Verdict]:
-    """Return the verdict on each case: by worker processes, or in this one at a level."""
+class Judges:
+    """Judges of cases, one for each set of limits, each with a worker process of its own."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, CodeJudge] = {}
+
+    def verdict(self, case: Case) -> Verdict:
+        """Return the verdict on a case."""
+        key = json.dumps(case["limits"], sort_keys=True)
+        if key not in self._open:
+            self._open[key] = verifier(case).open(1)
+        return self._open[key].verify([candidate(case)])[0]
+
+    def close(self) -> None:
+        """End the worker processes."""
+        for judge in self._open.values():
+            judge.close()
+
+
+def judged_at(level: str, chosen: list[Case]) -> dict[str, Verdict]:
+    """Return the verdict on each case at a level of isolation, in this process."""
     found: dict[str, Verdict] = {}
     for key in sorted({json.dumps(case["limits"]) for case in chosen}):
         alike = [case for case in chosen if json.dumps(case["limits"]) == key]
         judge = verifier(alike[0])
-        if level is not None:
-            found |= _at(judge, level, alike)
-            continue
-        with judge.open(2) as opened:
-            verdicts = opened.verify([candidate(case) for case in alike])
-        found |= {case["id"]: each for case, each in zip(alike, verdicts, strict=True)}
+        python = interpreter(packages=judge.packages)
+        judge.started.use(Runner(Launcher(level, judge.limits, python)))
+        try:
+            found |= {case["id"]: judge.judge(candidate(case)) for case in alike}
+        finally:
+            judge.started.end()
     return found
-
-
-def _at(judge: Code, level: str, alike: list[Case]) -> dict[str, Verdict]:
-    launcher = Launcher(level, judge.limits, interpreter(packages=judge.packages))
-    judge.started.use(Runner(launcher))
-    try:
-        return {case["id"]: judge.judge(candidate(case)) for case in alike}
-    finally:
-        judge.started.end()
 
 
 def kind(verdict: Verdict) -> str:

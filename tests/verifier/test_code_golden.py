@@ -10,7 +10,6 @@ import code_cases
 import pytest
 from code_cases import GIVEN, OWN, Case
 
-from etude.rows import Verdict
 from etude.verifier.code import program_of
 from etude.verifier.sandbox.job import LEVELS
 
@@ -35,28 +34,27 @@ def possible(case: Case, level: str) -> bool:
     return LEVELS.index(level) >= LEVELS.index(case.get("needs", LEVELS[0]))
 
 
-def judged(level: str | None) -> dict[str, Verdict]:
-    at = level or LEVEL
-    chosen = [case for each in RUN for case in each.values if possible(case, str(at))]
-    with code_cases.listener():
-        return code_cases.judged(chosen, level)
-
-
 @pytest.fixture(scope="module")
-def verdicts() -> Iterator[dict[str, Verdict]]:
-    with code_cases.traces() as check:
-        yield judged(None)
+def judges() -> Iterator[code_cases.Judges]:
+    found = code_cases.Judges()
+    with code_cases.traces() as check, code_cases.listener():
+        yield found
+        found.close()
         check()
+    until = time.monotonic() + 20
+    while code_cases.survivors() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert code_cases.survivors() == []
 
 
 @pytest.mark.parametrize("case", RUN)
 def test_each_program_gets_the_verdict_it_deserves(
-    case: Case, verdicts: dict[str, Verdict], record_property: object
+    case: Case, judges: code_cases.Judges, record_property: object
 ) -> None:
     if not possible(case, str(LEVEL)):
         pytest.skip(f"{case['id']} is held off at the level {case['needs']}; here it is {LEVEL}")
     record_property("golden", f"code_verification at the level {LEVEL}")  # type: ignore[operator]
-    code_cases.check(case, verdicts[case["id"]])
+    code_cases.check(case, judges.verdict(case))
 
 
 @LONG
@@ -65,24 +63,15 @@ def test_weaker_levels_hold_off_what_they_promise(level: str) -> None:
     why = code_cases.missing(level)
     if why is not None:
         pytest.skip(f"no level {level} here: {why}")
-    with code_cases.traces() as check:
-        found = judged(level)
+    chosen = [case for each in RUN for case in each.values if possible(case, level)]
+    with code_cases.traces() as check, code_cases.listener():
+        found = code_cases.judged_at(level, chosen)
         check()
-    for each in RUN:
-        for case in each.values:
-            if possible(case, level):
-                code_cases.check(case, found[case["id"]])
+    for case in chosen:
+        code_cases.check(case, found[case["id"]])
 
 
 @pytest.mark.parametrize("case", EXTRACTED)
 def test_the_program_is_found_in_an_answer(case: Case) -> None:
     program = program_of(case["completion"])
     assert (program.source if program else None) == case["expected"]["code"]
-
-
-def test_nothing_runs_on_after_the_verdicts(verdicts: dict[str, Verdict]) -> None:
-    assert verdicts
-    until = time.monotonic() + 20
-    while code_cases.survivors() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert code_cases.survivors() == []
