@@ -228,7 +228,7 @@ def _rows(
             "",
             f"{path}: the verifier {verifier.declaration.name} cannot read the {what} of"
             f" {unread} of {seen} rows looked at ({first_unread}).\n"
-            f"  verifier=NAME  if another one reads them\n"
+            f"  verifier={verifier.instead}  if another one reads them\n"
             f"{_ways(part.source, gold, made_by)}",
         )
 

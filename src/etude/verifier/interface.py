@@ -82,6 +82,9 @@ class Readable:
     #: The column that says what is right.
     gold: ClassVar[str] = "answer"
 
+    #: The verifier that may read right answers which this one cannot, as messages name it.
+    instead: ClassVar[str] = "NAME"
+
     most_failed: float = option(
         0.5,
         "share of answers that the verifier itself may fail on before the run stops (the outermost"

@@ -46,6 +46,7 @@ class Number(Extracting):
     """
 
     answer_can_exhaust: ClassVar[bool] = True
+    instead: ClassVar[str] = "math"
 
     marked_only: bool = option(False, "a number that nothing announces is no answer")
     tolerance: float | None = option(
@@ -65,7 +66,7 @@ class Number(Extracting):
             return None
         if not holds_digits(gold):
             return f"holds no number: {gold[:60]!r}"
-        return f"is no single number: {gold[:60]!r} (verifier=math reads other mathematics)"
+        return f"is no single number: {gold[:60]!r}; verifier=math reads other mathematics"
 
     def judge(self, candidate: Candidate) -> Verdict:
         """Return the verdict; raises ValueError where the row's right answer is no number."""
