@@ -263,6 +263,9 @@ def _read_all(descriptor: int) -> bytes:
 def _remove(box: str) -> None:
     """Remove a scratch folder, also where the program took its own rights to it away."""
     shutil.rmtree(box, ignore_errors=True)
-    for folder, _, _ in os.walk(box):
-        os.chmod(folder, stat.S_IRWXU)
+    for folder, inner, _ in os.walk(box):
+        for name in inner:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path):  # what a link leads to is not the program's
+                os.chmod(path, stat.S_IRWXU)
     shutil.rmtree(box, ignore_errors=True)
