@@ -193,6 +193,8 @@ class _Comparison:
         if tuple_mine is not None and right is not None and len(right) > 1:
             ordered = self._ordered(list(tuple_mine), right)
             return ordered or self._unordered(list(tuple_mine), right)
+        if mine is None and right is not None and re.fullmatch(r"\d{1,3}(?:,\d{3})+", given):
+            mine = given.split(",")  # 60,120 beside 60^\circ, 120^\circ
         mine = [given] if mine is None else mine
         right = [gold] if right is None else right
         if len(right) > 1 and matrix(given) is not None:
