@@ -20,8 +20,8 @@ from etude.randomness import seed_of
 from etude.rows import POLICY, Candidate, Outcome, Verdict
 from etude.verifier.final_answer import ReadsFinalAnswer
 from etude.verifier.host import Host
-from etude.verifier.interface import Readable
 from etude.verifier.opened import Judging
+from etude.verifier.readable import Readable
 
 #: Outcomes after which the next step is asked.
 _OPEN = (Outcome.WRONG, Outcome.PARTIAL, Outcome.CRASHED, Outcome.REFUSED, Outcome.NO_ANSWER)

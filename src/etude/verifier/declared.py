@@ -9,7 +9,7 @@ from typing import Any
 from etude.built import components
 from etude.config.conditions import holds
 from etude.config.declared_parts import KIND, THOUGHT
-from etude.verifier.interface import Readable
+from etude.verifier.readable import Readable
 
 
 def parts_of(verifier: Any) -> tuple[str, ...] | None:

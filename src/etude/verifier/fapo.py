@@ -22,8 +22,8 @@ from etude.feedback import StepFeedback
 from etude.live import Tree
 from etude.rows import POLICY, Candidate, Outcome, Verdict
 from etude.verifier.host import Host
-from etude.verifier.interface import Readable
 from etude.verifier.opened import Judging, OpenedVerifier
+from etude.verifier.readable import Readable
 
 
 @component(source="arXiv 2510.22543", provides=["part:flawed"])

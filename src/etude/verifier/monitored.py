@@ -22,8 +22,8 @@ from etude.live import Tree
 from etude.randomness import seed_of
 from etude.rows import POLICY, Candidate, Verdict
 from etude.verifier.host import Host
-from etude.verifier.interface import Readable
 from etude.verifier.opened import Judging, OpenedVerifier
+from etude.verifier.readable import Readable
 
 
 @component(source="arXiv 2505.22203", provides=["part:oracle"])

@@ -25,8 +25,8 @@ from etude.randomness import seed_of
 from etude.rows import POLICY, Candidate, Outcome, Verdict
 from etude.verifier.false_negatives import FalseNegatives
 from etude.verifier.host import Host
-from etude.verifier.interface import Readable
 from etude.verifier.opened import Judging, OpenedVerifier
+from etude.verifier.readable import Readable
 
 #: The key of the estimate over the rows of all sources.
 ALL = ""

@@ -20,7 +20,8 @@ from etude.errors import VerifierError
 from etude.live import Live
 from etude.rows import Candidate, Outcome, Verdict
 from etude.verifier.host import Host
-from etude.verifier.interface import Judge, Readable
+from etude.verifier.interface import Judge
+from etude.verifier.readable import Readable
 
 
 class Judging(Live, ABC):

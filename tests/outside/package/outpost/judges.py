@@ -10,8 +10,8 @@ from etude.component import Need, component, option, slot
 from etude.rows import Candidate, Verdict
 from etude.verifier.asked import AskedModel
 from etude.verifier.host import Host
-from etude.verifier.interface import Readable
 from etude.verifier.opened import Judging, OpenedVerifier
+from etude.verifier.readable import Readable
 
 
 @component(
