@@ -23,4 +23,6 @@ def test_every_objective_has_a_line() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command_is_taken(command: str) -> None:
+    if "reasoning_gym" in command:
+        pytest.importorskip("reasoning_gym")
     assert prepare(shlex.split(command)).runs

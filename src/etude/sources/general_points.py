@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,8 @@ class GeneralPoints:
     under whatever rule; within a split no row occurs twice. Every hand has a solution, of which
     the column ``solution`` shows one, drawn at random.
     """
+
+    example: ClassVar[str] = "recipe=rl data_mix=general_points verifier=general_points"
 
     seed: int = option(0, "draws hands and the solutions that are shown", ge=0, le=2**63 - 1)
     target: int = option(24, "what a formula has to come to", ge=1, le=1000)

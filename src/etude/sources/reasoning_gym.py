@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.errors import DataError
@@ -50,6 +50,8 @@ class ReasoningGym:
     between two stands for both). ``entry`` is the item as the scorer wants it, ``solution`` the
     answer in tags.
     """
+
+    example: ClassVar[str] = "recipe=rl data_mix=reasoning_gym verifier=reasoning_gym"
 
     task: str = option("basic_arithmetic", "name of the task in the package", form="filled")
     config: dict[str, Any] = option(

@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import component, option
 from etude.errors import DataError
@@ -96,6 +96,8 @@ class Sokoban:
     decides whether a room is trained on or held out. ``actions`` holds what is right, ``level`` how
     many actions are left, ``board`` the room as in prompts and ``cells`` without blanks.
     """
+
+    example: ClassVar[str] = "recipe=rl data_mix=sokoban verifier=sokoban"
 
     seed: int = option(0, "draws rooms and words", ge=0, le=2**63 - 1)
     train_rooms: int = option(1_000, "most rooms of a training split", ge=1, le=1_000_000)

@@ -86,6 +86,8 @@ class Code(Verifier):
     ``length`` the response's tokens.
     """
 
+    example: ClassVar[str] = "recipe=rl data_mix=mbpp verifier=code"
+
     gold: ClassVar[str] = "tests"
 
     rules: ClassVar[tuple[Rule, ...]] = (

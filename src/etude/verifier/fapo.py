@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import component, option, slot
 from etude.feedback import StepFeedback
@@ -35,6 +35,8 @@ class FlawedPositives(OpenedVerifier):
     that it was not asked about, or gave no verdict on, have none and are not flawed. Measurements
     are those of the rule.
     """
+
+    example: ClassVar[str] = "recipe=rl verifier=fapo models.judge=base"
 
     rule: Readable = slot("math", "what judges the answer itself", group="verifier")
     process: Readable = slot(

@@ -47,6 +47,8 @@ class Generative(ReadsFinalAnswer):
     that is wrong, -1 for none. Where a guard refuses an answer the model is not asked.
     """
 
+    example: ClassVar[str] = "recipe=rl verifier=generative models.judge=base"
+
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "'answer' in columns(prompt) or 'steps' in columns(prompt)",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import component, option, slot
 from etude.feedback import StepFeedback
@@ -34,6 +34,8 @@ class Monitored(OpenedVerifier):
     Rewards are those of the first; measurements are the oracle's. When the two separate, an alarm
     is logged and told.
     """
+
+    example: ClassVar[str] = "recipe=rl verifier=monitored models.judge=base"
 
     rule: Readable = slot("generative", "the verifier that rewards", group="verifier")
     oracle: Readable = slot("math", "the one that is believed", group="verifier")

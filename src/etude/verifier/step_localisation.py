@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, StopReason, Verdict
@@ -35,6 +35,8 @@ class StepLocalisation(Verifier):
     the same name takes; ``accuracy`` is 1 where the response and the truth agree that there is a
     wrong step, or that there is none.
     """
+
+    example: ClassVar[str] = "recipe=rl data_mix=arithmetic_flaws verifier=step_localisation"
 
     window: int = option(300, "characters at the end of a response that are read", ge=1)
 

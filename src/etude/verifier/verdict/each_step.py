@@ -24,6 +24,10 @@ class EachStep(VerdictForm):
     the final verdict stands.
     """
 
+    example: ClassVar[str] = (
+        "recipe=rl verifier=generative models.judge=base verifier/verdict=each_step"
+    )
+
     by_steps: ClassVar[bool] = True
 
     accepts: str = option("CORRECT", "the word of what is right", form="filled")

@@ -34,6 +34,10 @@ def boxed_step(text: str, steps: int, window: int = 300) -> int | None:
 class FirstWrongStep(VerdictForm):
     """A box with the number of the first wrong step, counted from 0, or −1 where all are right."""
 
+    example: ClassVar[str] = (
+        "recipe=rl verifier=generative models.judge=base verifier/verdict=first_wrong_step"
+    )
+
     by_steps: ClassVar[bool] = True
 
     window: int = option(300, "characters at the end of a reply that are read", ge=1)
