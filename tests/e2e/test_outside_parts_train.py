@@ -64,7 +64,7 @@ def test_a_recipe_of_an_outside_package_trains(here: Place, tmp_path: Path) -> N
 
 
 #: A verifier that holds verifiers: the first in order that finds an answer right decides.
-CASCADE = '''"""A verifier that asks others in turn."""
+RELAY = '''"""A verifier that asks others in turn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,9 +74,9 @@ from etude.rows import Outcome
 from etude.verifier.interface import Verifier
 
 
-@component(group="verifier", name="cascade")
+@component(group="verifier", name="relay")
 @dataclass(frozen=True)
-class Cascade(Verifier):
+class Relay(Verifier):
     """Asks verifiers in order until one finds the answer right."""
 
     steps: Mapping[str, Verifier] = slots(group="verifier", doc="the verifiers by key")
@@ -92,11 +92,11 @@ class Cascade(Verifier):
 
 
 @pytest.fixture(scope="module")
-def cascade(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of installed packages with the cascade in it."""
+def relay(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of installed packages with the relay in it."""
     outside, source = packages(), tmp_path_factory.mktemp("source")
-    outside.package(source, "cascading", {"judges.py": CASCADE})
-    outside.write_schema(source, "cascading")
+    outside.package(source, "relaying", {"judges.py": RELAY})
+    outside.write_schema(source, "relaying")
     site = tmp_path_factory.mktemp("site")
     outside.install(source, site)
     return str(site)
@@ -115,34 +115,34 @@ def told(here: Place, *words: str, site: str) -> list[list[dict[str, float]]]:
 
 
 def test_verifiers_in_a_verifier_judge_as_they_do_alone(
-    elsewhere: Callable[[str], Place], cascade: str
+    elsewhere: Callable[[str], Place], relay: str
 ) -> None:
-    """A step of a cascade in a cascade, chosen by its place, is the step to the bit."""
+    """A step of a relay in a relay, chosen by its place, is the step to the bit."""
     length = "+reward_weighting.weights.length=0.1"
-    (alone,) = told(elsewhere("alone"), "verifier=number", length, site=cascade)
+    (alone,) = told(elsewhere("alone"), "verifier=number", length, site=relay)
     (nested,) = told(
         elsewhere("nested"),
-        "verifier=cascade",
-        "verifier.steps.outer=cascade",
+        "verifier=relay",
+        "verifier.steps.outer=relay",
         "verifier.steps.outer.steps.inner=number",
         length,
-        site=cascade,
+        site=relay,
     )
     assert nested == alone
 
 
 @pytest.mark.skipif(not os.environ.get("ETUDE_LONG"), reason="two more runs: make test-long")
 def test_a_sweep_over_one_entry_keeps_the_others_and_changes_what_is_judged(
-    here: Place, cascade: str
+    here: Place, relay: str
 ) -> None:
     first, second = told(
         here,
         "-m",
-        "verifier=cascade",
+        "verifier=relay",
         "verifier.steps.a=exact",
         "stages.rl.verifier.steps.b=number,exact",
         "+reward_weighting.weights.length=0.1",
-        site=cascade,
+        site=relay,
     )
     assert first != second
     for folder in (here.folder / "outputs/stages").glob("rl-*"):

@@ -32,7 +32,7 @@ _SENSELESS = (
 #: The most characters of an answer that is compared.
 LONGEST = 10_000
 
-_MATHEMATICS = re.compile(r"[\d\\$^_=<>+*/{}\[\]|±π∞√½-¾∅]|^\W*[A-Za-z]\W*$|^\W*\(?[A-J]\)?[.):\s]")
+_MATHEMATICS = re.compile(r"[\d\\$^_<>=+*/{}\[\]|±π∞√½-¾∅]|^\W*[A-Za-z]\W*$|^\W*\(?[A-J]\)?[.):\s]")
 
 
 @component(
