@@ -143,9 +143,10 @@ def test_shipped_budgets_go_on_from_their_first_step_to_the_bit(short_run: Any, 
         assert sizes[0] == (4, 4) and rows == [32] * 3 and sizes[1][0] < 4 < sizes[1][1]
         assert found[1]["rollout/budget/value"] > found[1]["rollout/budget/value_as_planned"]
     elif name == "adaptive":
-        assert sizes[0] == (2, 8) and found[0]["rollout/rounds"] == 3
+        assert {size for step in sizes for size in step} <= {2, 5, 8}
+        assert all(1 <= step["rollout/rounds"] <= 3 for step in found)
         # Those with right and wrong answers; others may differ in another part of the reward.
-        assert 0 < found[0]["rollout/budget/decided"] <= found[0]["groups/signal"]
+        assert all(step["rollout/budget/decided"] <= step["groups/signal"] for step in found)
     else:
         assert sizes == [(9, 9)] * 3 and found[0]["rollout/rounds"] == 3
 
