@@ -156,7 +156,7 @@ class Cluster:
         try:
             keeper = self._keeper()
             if self._ask("leave", user=self._user)["last"]:
-                self._wait_until(lambda: not keeper.alive, 20, "the keeper to end")
+                self.wait_until(lambda: not keeper.alive, 20, "the keeper to end")
                 if self._child is not None:
                     self._child.wait()
                 if self._note is not None:
@@ -285,12 +285,13 @@ class Cluster:
     def wait(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         """Wait until the condition holds; raises with the queue as it is then."""
         try:
-            self._wait_until(condition, timeout, what)
+            self.wait_until(condition, timeout, what)
         except ClusterError as error:
             raise ClusterError(f"{error}\n{self.queue()}") from None
 
     @staticmethod
-    def _wait_until(condition: Callable[[], bool], timeout: float, what: str) -> None:
+    def wait_until(condition: Callable[[], bool], timeout: float, what: str) -> None:
+        """Wait until the condition holds; raises with what was waited for."""
         end = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > end:

@@ -227,8 +227,12 @@ def remove_stale_clusters() -> None:
 
 def clear_away(folder: Path) -> None:
     """Remove a cluster that has no keeper any more, with whatever of it still runs."""
-    for pid in leftovers(folder):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + 10
+    # Again until none is found: one may have been starting another as it was killed.
+    while (remaining := leftovers(folder)) and time.monotonic() < end:
+        for pid in remaining:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
     give_back(folder)
     shutil.rmtree(folder, ignore_errors=True)
