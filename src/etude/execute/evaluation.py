@@ -22,7 +22,7 @@ from etude.execute.stage_folder import move_aside
 from etude.execute.stop import Stop
 from etude.execute.watchdog import Watchdog
 from etude.learner.context import Folders, model_of
-from etude.plan import layout, records
+from etude.plan import layout, records, references
 from etude.plan.digest import sha256_of
 from etude.plan.nodes import MEASURED, EvaluationNode
 from etude.unexpected import cause_of
@@ -149,6 +149,7 @@ def _measure(
         with atomic.writing(folder / "samples.jsonl", lease.check) as stream:
             stream.writelines(to_line(sample) for sample in samples)
         atomic.write_json(folder / "result.json", result, lease.check)
+        atomic.write_json(folder / layout.EVALUATION, _about(node), lease.check)
         done = {
             "layout": layout.LAYOUT,
             "name": node.name,
@@ -158,7 +159,7 @@ def _measure(
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "files": {
                 name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
-                for name in ("result.json", "samples.jsonl")
+                for name in ("result.json", "samples.jsonl", layout.EVALUATION)
             },
         }
         lease.check()
@@ -167,6 +168,18 @@ def _measure(
 
     by_main(write)
     return result
+
+
+def _about(node: EvaluationNode) -> dict[str, Any]:
+    """Return what was measured and how, for who compares it with another evaluation."""
+    return {
+        "layout": layout.LAYOUT,
+        "name": node.name,
+        "fingerprint": node.fingerprint,
+        "of": node.of,
+        "inputs": {place: references.as_json(value) for place, value in node.inputs.items()},
+        "config": node.config,
+    }
 
 
 def failed_evaluation(node: EvaluationNode, folder: Path, error: BaseException) -> str:

@@ -32,8 +32,9 @@ DONE = "DONE.json"
 FAILED = "FAILED.json"
 MANIFEST = "manifest.json"
 
-#: What a stage says of itself, and a run of what it stood on.
+#: What a stage and an evaluation say of themselves, and a run of what it stood on.
 STAGE = "stage.json"
+EVALUATION = "evaluation.json"
 ENVIRONMENT = "environment.json"
 
 

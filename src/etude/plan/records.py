@@ -50,6 +50,7 @@ STAGE = {
     "fingerprint": Maybe(str),
     "plain": Maybe(str),
 }
+EVALUATION = {"of": Maybe(str), "config": Maybe(dict), "inputs": Maybe(dict)}
 ATTEMPT = {
     "first_step": Maybe(int),
     "from": Maybe({"step": int, "attempt": int, "stage": Maybe(str)}),

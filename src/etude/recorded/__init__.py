@@ -1,0 +1,1 @@
+"""What lies under ``outputs/`` as plain records: runs, stages, evaluations and their lines."""

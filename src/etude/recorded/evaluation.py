@@ -1,0 +1,105 @@
+"""One evaluation as it was recorded: its numbers, what it rests on, and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from etude.config.evaluations import MAIN
+from etude.execute.lines import raw_lines
+from etude.plan import layout, records
+from etude.plan.records import Report, unsaid
+from etude.plan.references import Made, each_of, of_json
+
+#: The input of an evaluation that is measured.
+_MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A finished measurement of one model, in the folder it was published in.
+
+    ``about`` is what the evaluation says of itself (evaluation.json); empty where an earlier etude
+    made it. ``done`` is its DONE.json. Files are read when they are asked for, once.
+    """
+
+    folder: Path
+    about: Mapping[str, Any]
+    done: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Return its name: that of the stage whose model it measured, ``rl.ood`` beside main."""
+        return self.folder.name.rpartition("-")[0]
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what identifies it."""
+        return self.folder.name.rpartition("-")[2]
+
+    @property
+    def of(self) -> str:
+        """Return which of a stage's evaluations it is; ``main`` without another name."""
+        told = self.about.get("of")
+        return str(told) if told else self.name.partition(".")[2] or MAIN
+
+    @property
+    def config(self) -> Mapping[str, Any] | None:
+        """Return the config it was made under, None where it is not recorded."""
+        found = self.about.get("config")
+        return found if isinstance(found, Mapping) else None
+
+    @property
+    def stage(self) -> str | None:
+        """Return the fingerprint of the stage whose model it measured; None where no stage made it.
+
+        Of an evaluation that an earlier etude made, it is read from the folder of the model.
+        """
+        written = (self.about.get("inputs") or {}).get(_MODEL)
+        if written is not None:
+            made = each_of(of_json(written))[0]
+            return made.stage if isinstance(made, Made) else None
+        folder = self.done.get(_MODEL)
+        if not folder or Path(folder).parent.parent.name != layout.STAGES:
+            return None
+        return Path(folder).parent.name.rpartition("-")[2]
+
+    @cached_property
+    def result(self) -> Mapping[str, Any]:
+        """Return its JSON: metrics, outcomes, settings; empty where it cannot be read."""
+        return layout.read_json(self.folder / "result.json", records.MEASURED) or {}
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Return its metrics by name, each ``{value, low, high}``."""
+        return self.result.get("metrics") or {}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Return how it sampled: temperature, max_new_tokens, seed."""
+        return self.result.get("settings") or {}
+
+    @cached_property
+    def samples(self) -> list[dict[str, Any]]:
+        """Return its judged answers, one record each: those to the first problem, then the next."""
+        return list(read_lines(self.folder / "samples.jsonl"))
+
+
+def read_lines(path: Path, shape: Any = dict, report: Report = unsaid) -> list[dict[str, Any]]:
+    """Return the whole lines of a file of JSON lines; none where there is no file."""
+    return [content for content, _ in raw_lines(path, shape, report)]
+
+
+def read(folder: Path, report: Report = unsaid) -> Evaluation | None:
+    """Return the evaluation in a folder; None where it is not finished.
+
+    ``report`` is told which of its files cannot be read.
+    """
+    done = layout.finished(folder, report)
+    if done is None:
+        return None
+    about = layout.read_json(folder / layout.EVALUATION, records.EVALUATION, report)
+    return Evaluation(folder, about or {}, done)
