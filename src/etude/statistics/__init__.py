@@ -1,0 +1,1 @@
+"""What measurements prove: intervals, tests and aggregates on arrays; imports numpy at most."""
