@@ -173,7 +173,8 @@ class Verdict:
 
     ``share`` is how much of a partial answer is right, None where its part ``accuracy`` says so.
     What judging took: ``seconds`` of wall-clock time, and ``tokens`` that models read and wrote for
-    it, None where none was asked.
+    it, None where none was asked. ``exhausted`` tells an answer that is wrong because judging it
+    took more than there is (an answer that explodes): no other verifier is to try.
     """
 
     outcome: Outcome
@@ -184,6 +185,7 @@ class Verdict:
     share: float | None = None
     seconds: float | None = field(default=None, compare=False)
     tokens: int | None = None
+    exhausted: bool = False
 
     @property
     def credit(self) -> float | None:

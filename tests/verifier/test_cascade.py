@@ -152,3 +152,17 @@ def test_an_order_of_other_steps_is_refused() -> None:
     for wrong in (replace(TWO, order=["rule", "judge"]), replace(TWO, budgets={"judge": 0.5})):
         with pytest.raises(VerifierError, match="the steps are"):
             Alone().open(wrong)
+
+
+def test_what_an_answer_spends_in_one_step_no_other_is_asked_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host = Alone()
+    judge = host.open(TWO)
+    rule, model = host.open(TWO.steps["rule"]), host.open(TWO.steps["model"])
+    spent = Verdict(Outcome.WRONG, {"accuracy": 0.0}, detail="it explodes", exhausted=True)
+    monkeypatch.setattr(rule, "judge", lambda candidates: [spent] * len(candidates))
+    (found,) = judge.verify(rows("1+x"))
+    assert not model.asked
+    assert found.outcome is Outcome.WRONG
+    assert found.exhausted

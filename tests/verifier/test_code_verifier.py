@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import code_cases
@@ -20,8 +21,11 @@ from etude.errors import VerifierError
 from etude.notices import noticed_by
 from etude.rows import Candidate, Outcome, StopReason, Verdict
 from etude.verifier.code import Code, program_of
+from etude.verifier.sandbox import judging, seccomp
 from etude.verifier.sandbox import level as levels
+from etude.verifier.sandbox.cases import suite
 from etude.verifier.sandbox.interpreter import interpreter
+from etude.verifier.sandbox.judging import Runner
 from etude.verifier.sandbox.limits import Limits
 
 LEVEL = code_cases.strongest()
@@ -235,6 +239,104 @@ def test_the_level_is_said_and_logged() -> None:
     numbers = judge.metrics()
     assert numbers["sandbox_level"] == 1 + ("limits", "seccomp", "namespaces").index(str(LEVEL))
     assert numbers["first_failure/wrong_answer"] == 0.5
+
+
+#: What a filter of system calls answers.
+ALLOWED, REFUSED = 0x7FFF0000, 0x00050001
+
+
+def answered(call: str, *arguments: int, processes: bool, machine: str = "x86_64") -> int:
+    """Return what the filter of a program with the number 7 says of a system call."""
+    calls = seccomp.CALLS[machine]
+    values = {0: calls.numbers[call], 4: calls.arch}
+    for place, value in enumerate(arguments):
+        values[16 + 8 * place] = value
+    codes = seccomp.instructions(calls, processes=processes, files=True, pid=7)
+    loaded, at = 0, 0
+    while True:
+        kind, if_true, if_false, operand = codes[at]
+        at += 1
+        if kind == 0x06:
+            return operand
+        if kind == 0x20:
+            loaded = values.get(operand, 0)
+        elif kind == 0x15:
+            at += if_true if loaded == operand else if_false
+        elif kind == 0x35:
+            at += if_true if loaded >= operand else if_false
+        else:
+            at += if_true if loaded & operand else if_false
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize(
+    ("call", "arguments", "alone"),
+    [
+        ("kill", (7, 9), ALLOWED),
+        ("kill", (8, 9), REFUSED),
+        ("rt_sigqueueinfo", (8, 9), REFUSED),
+        ("rt_tgsigqueueinfo", (8, 8, 9), REFUSED),
+        ("fcntl", (3, 8, 8), REFUSED),  # F_SETOWN: a signal when a file is ready
+        ("fcntl", (3, 10, 9), REFUSED),  # F_SETSIG: which one
+        ("fcntl", (3, 15, 0), REFUSED),  # F_SETOWN_EX
+        ("fcntl", (3, 3, 0), ALLOWED),
+        ("ioctl", (3, 0x8901, 0), REFUSED),
+        ("ioctl", (3, 0x5401, 0), ALLOWED),
+        ("prlimit64", (0, 9), ALLOWED),
+        ("prlimit64", (7, 9), ALLOWED),
+        ("prlimit64", (8, 9), REFUSED),
+        ("sched_setaffinity", (8, 8), REFUSED),
+        ("socket", (1, 1), REFUSED),
+        ("socketpair", (1, 1), ALLOWED),
+        ("socketpair", (1, 0o2000001), ALLOWED),
+        ("socketpair", (1, 2), REFUSED),  # datagrams may be sent to anybody
+        ("socketpair", (2, 1), REFUSED),
+    ],
+)
+def test_a_program_without_namespaces_reaches_no_other_process(
+    machine: str, call: str, arguments: tuple[int, ...], alone: int
+) -> None:
+    assert answered(call, *arguments, processes=False, machine=machine) == alone
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "within"),
+    [
+        ("kill", (8, 9), ALLOWED),  # whom it sees are its own
+        ("prlimit64", (8, 9), ALLOWED),
+        ("socket", (1, 1), ALLOWED),
+        ("socket", (2, 1), REFUSED),
+        ("socketpair", (1, 2), ALLOWED),
+        ("ptrace", (0,), REFUSED),
+        ("clone", (0x40000000,), REFUSED),  # a network namespace of its own
+    ],
+)
+def test_what_namespaces_hold_apart_is_allowed(
+    call: str, arguments: tuple[int, ...], within: int
+) -> None:
+    assert answered(call, *arguments, processes=True) == within
+
+
+def test_an_answer_nested_without_end_is_a_forged_one_and_no_failure() -> None:
+    nested: list[Any] = []
+    for _ in range(50_000):
+        nested = [nested]
+
+    class Program:
+        def send(self, message: Any) -> None:
+            pass
+
+        def receive(self, deadline: float) -> dict[str, Any]:
+            return {"nonce": "n", "index": 0, "value": nested}
+
+    session = object.__new__(judging._Session)
+    session._runner = Runner(SimpleNamespace(limits=Limits(), level="limits"))  # type: ignore[arg-type]
+    session._suite = suite({"tests": [{"args": [1], "expected": 2}], "entry_point": "f"})
+    session._until, session._nonce = time.monotonic() + 60, "n"
+    session._asserts, session._loaded = False, True
+    session._program = Program()  # type: ignore[assignment]
+    result = session.judge(0)
+    assert (result.kind, session.over) == ("runtime_error", True)
 
 
 # What is left behind ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from etude.notices import noticed_by
 from etude.rows import Candidate, Outcome
 from etude.verifier.generative import Generative
 from etude.verifier.hacking import PATTERNS, attacks
+from etude.verifier.shown import inert
 from etude.verifier.verdict.each_step import EachStep
 from etude.verifier.verdict.first_wrong_step import FirstWrongStep
 from etude.verifier.verdict.phrase import Phrase
@@ -51,6 +53,19 @@ def test_an_answer_cannot_leave_its_place_in_the_prompt(spelled: str) -> None:
     (asked,) = host.asked
     assert asked.lower().replace(" ", "").count("</answer>") == 1
     assert len(asked.splitlines()) == 4
+
+
+def test_frames_are_found_however_they_are_spaced_in_time_in_proportion() -> None:
+    form = "<step {number}>{step}</step>"
+    assert inert("<step \t 3> a < / step\t>", form) == "(step \t 3) a ( / step\t)"
+
+    def seconds(count: int) -> float:
+        began = time.perf_counter()
+        inert("<" + " " * count, form)
+        return time.perf_counter() - began
+
+    seconds(1000)
+    assert seconds(50_000) < 500 * max(seconds(1000), 1e-4)  # its length squared would be 2,500
 
 
 @pytest.mark.parametrize(
@@ -111,6 +126,22 @@ def test_a_question_that_is_too_long_is_refused_and_not_wrong() -> None:
     (found,) = host.open(PLAIN).verify([replace(answer("\\boxed{y}"), prompt="?" * 4000)])
     assert found.outcome is Outcome.REFUSED
     assert not found.parts
+
+
+def test_an_answer_that_makes_the_question_too_long_is_wrong() -> None:
+    judge = Says(reply=lambda _: "\\boxed{-1}").open(STEPS)
+    (found,) = judge.verify([answer("one\n\n" * 700)])
+    assert found.outcome is Outcome.WRONG
+    assert found.parts["unread"] == 1
+    assert found.detail == "it is longer than the judge can read"
+    (refused,) = judge.verify([replace(answer("one\n\n" * 700), prompt="?" * 4000)])
+    assert refused.outcome is Outcome.REFUSED
+
+
+def test_several_right_answers_are_all_shown() -> None:
+    host = Says(reply=lambda _: "Final Decision: Yes")
+    host.open(PLAIN).verify([answer("\\boxed{y}", ["x+1", "x+2"])])
+    assert "Reference answer: x+1 or x+2\n" in host.asked[0]
 
 
 def test_the_first_wrong_step_is_one_of_the_solution() -> None:

@@ -156,3 +156,14 @@ def test_sources_are_estimated_apart_where_that_is_asked() -> None:
 def test_it_declares_what_it_gives() -> None:
     assert parts_of(NoisyChannel(rule=Always())) == ("accuracy", "observed")
     assert parts_of(APPEALS) == ("accuracy", "observed", "overturned")
+
+
+def test_an_answer_that_explodes_has_no_appeal(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Alone()
+    judge = host.open(APPEALS)
+    rule, appeal = host.open(APPEALS.rule), host.open(APPEALS.appeal)
+    spent = Verdict(Outcome.WRONG, {"accuracy": 0.0}, exhausted=True)
+    monkeypatch.setattr(rule, "judge", lambda candidates: [spent] * len(candidates))
+    (found,) = judge.verify(rows(1))
+    assert not appeal.asked
+    assert "overturned" not in found.parts

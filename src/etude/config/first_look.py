@@ -146,6 +146,7 @@ def _looked_at(
         lengths,
         made_by,
         every=bool(side == "held_out" or mix.filter),
+        mapped=config["sources"][key].get("columns") or {},
     )
 
 
@@ -189,15 +190,17 @@ def _rows(
     made_by: str | None,
     *,
     every: bool,
+    mapped: Mapping[str, Any],
 ) -> Iterator[tuple[str, str]]:
     """Yield the first row that cannot be used, be judged or fit, with the number of its kind.
 
-    With ``every`` rows that do not fit are told of only where none does.
+    With ``every`` rows that do not fit are told of only where none does. ``mapped`` says what
+    columns are called in the source's file.
     """
     end = time.monotonic() + SECONDS
     seen, broken, unread = 0, 0, 0
     long: dict[str, int] = {}
-    first_broken = first_unread = ""
+    first_broken = first_unread = gold = ""
     count = len(part)
     step = max(1, count // (ROWS // 2))
     for position in dict.fromkeys([*range(min(count, ROWS // 2)), *range(0, count, step)]):
@@ -217,31 +220,32 @@ def _rows(
             unread += 1
             if problem == "is null" or not first_unread:
                 first_unread = f"row {example.id}: {problem}"
+                gold = verifier.reader_of(example.columns).gold
     if broken:
         yield "", first_broken + (f"\n  ({broken} of {seen} rows looked at)" if seen > 1 else "")
     if long and lengths is not None and (not every or len(long) == seen):
         yield "", lengths.limit.said(path, long, seen)
     if unread and (first_unread.endswith("is null") or unread >= UNREADABLE * seen):
-        gold = verifier.gold
         what = "right answer" if gold == "answer" else f"column {gold}"
         yield (
             "",
             f"{path}: the verifier {verifier.declaration.name} cannot read the {what} of"
             f" {unread} of {seen} rows looked at ({first_unread}).\n"
             f"  verifier={verifier.instead}  if another one reads them\n"
-            f"{_ways(part.source, gold, made_by)}",
+            f"{_ways(part.source, gold, mapped.get(gold), made_by)}",
         )
 
 
-def _ways(key: str, gold: str, made_by: str | None) -> str:
+def _ways(key: str, gold: str, column: str | None, made_by: str | None) -> str:
     """Return how rows of a source get what is right; ``made_by`` is the function that makes them.
 
-    ``gold`` is the column that says it.
+    ``gold`` is the column that says it and ``column`` what that is called in the source's file.
     """
     if made_by is not None:
         return f"  {made_by} makes these rows: each wants its {gold}"
+    now = f" than in the column {column}" if column else ""
     return (
-        f"  sources.{key}.columns.{gold}=NAME  if it stands elsewhere\n"
+        f"  sources.{key}.columns.{gold}=NAME  if it stands elsewhere{now}\n"
         f'  sources.{key}.filter=\'[{{column: {gold}, op: "!=", value: ""}}]\''
         f"  leaves out rows without one"
     )

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from etude.errors import DataError
 from etude.sources.arithmetic_levels import APPLY, Expression
+from etude.sources.made import within
 
 #: Parameter → (least value, greatest value).
 PARAMETERS: Mapping[str, tuple[float, float]] = {
@@ -31,13 +31,7 @@ USUAL: Mapping[str, float] = {"terms": 2.0, "digits": 2.0, "products": 0.0}
 
 def checked(parameters: Mapping[str, float]) -> dict[str, float]:
     """Return all parameters; raises DataError for one that there is not or that is out of range."""
-    for name, value in parameters.items():
-        if name not in PARAMETERS:
-            raise DataError(f"arithmetic has no parameter '{name}'; it has {', '.join(PARAMETERS)}")
-        low, high = PARAMETERS[name]
-        if not low <= value <= high:  # no number is in no range
-            raise DataError(f"arithmetic's parameter {name} is {value}; it is {low:g} to {high:g}")
-    return {**USUAL, **{name: float(value) for name, value in parameters.items()}}
+    return {**USUAL, **within(PARAMETERS, parameters, "arithmetic")}
 
 
 def problems(parameters: Mapping[str, float], random: np.random.Generator) -> Iterator[Expression]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ from etude.component import component, option
 from etude.errors import DataError
 from etude.randomness import generator
 from etude.sources.interface import PARAMETRIC, StageRows
+from etude.sources.made import of_split, wholes, within
 from etude.tasks import cards
 from etude.tasks.cards import Deal, Rule
 from etude.tasks.numbered import draws, whole
@@ -94,12 +94,10 @@ class GeneralPoints:
         self, split: str, seed: int, folder: StageRows = None, key: str = "general_points"
     ) -> PointsRows:
         """Return the rows of a split, drawn from the own seed; raises DataError for another."""
-        known = {**cards.TRAINING, **cards.TESTS}
-        if split not in known:
-            raise DataError(f"sources.{key} has no split '{split}'; it has {', '.join(known)}")
+        deal = of_split({**cards.TRAINING, **cards.TESTS}, split, key)
         size = self.train_size if split in cards.TRAINING else self.test_size
         hands, rules = _dealt(split, self.seed, self.target, size, self.redraws)
-        return PointsRows(self, known[split], hands, rules)
+        return PointsRows(self, deal, hands, rules)
 
     def parameters(self) -> Mapping[str, tuple[float, float]]:
         """Return what :meth:`generate` reads: name → (least value, greatest value)."""
@@ -112,13 +110,9 @@ class GeneralPoints:
         average. ``key`` alone decides which row it is. It is never one that is held out. Raises
         DataError for a parameter that there is not or that is out of range.
         """
-        for name, value in parameters.items():
-            low, high = PARAMETERS.get(name, (math.nan, math.nan))
-            if not low <= value <= high:
-                raise DataError(_no_parameter(name, value))
+        asked = {**USUAL, **within(PARAMETERS, parameters, "general_points")}
         random = generator("general points by parameters", key)
-        asked = {**USUAL, **parameters}
-        chosen = {name: math.floor(asked[name] + random.random()) for name in PARAMETERS}
+        chosen = wholes(PARAMETERS, asked, random.random)
         rule = (chosen["jack"], chosen["queen"], chosen["king"])
         for _ in range(_ATTEMPTS):
             hand = random.integers(1, chosen["largest"] + 1, chosen["cards"])
@@ -278,10 +272,3 @@ def _drawn(
 
 
 _is_held_out = lru_cache(maxsize=65_536)(cards.is_held_out)
-
-
-def _no_parameter(name: str, value: float) -> str:
-    if name not in PARAMETERS:
-        return f"general_points has no parameter '{name}'; it has {', '.join(PARAMETERS)}"
-    low, high = PARAMETERS[name]
-    return f"general_points' parameter {name} is {value}; it is {low:g} to {high:g}"

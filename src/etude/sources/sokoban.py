@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from etude.component import component, option
 from etude.errors import DataError
 from etude.randomness import seed_of
 from etude.sources.interface import PARAMETRIC, StageRows
+from etude.sources.made import of_split, wholes, within
 from etude.tasks import sokoban_labels as labels
 from etude.tasks.sokoban import Room, shortest_path
 from etude.tasks.sokoban_rooms import displaced, fixed_layer
@@ -123,11 +123,8 @@ class Sokoban:
         self, split: str, seed: int, folder: StageRows = None, key: str = "sokoban"
     ) -> SokobanRows:
         """Return the rows of a split, drawn from the own seed; raises DataError for another."""
-        known = {**TRAINING, **TESTS}
-        if split not in known:
-            raise DataError(f"sources.{key} has no split '{split}'; it has {', '.join(known)}")
+        kind = of_split({**TRAINING, **TESTS}, split, key)
         rooms = self.train_rooms if split in TRAINING else self.test_rooms
-        kind = known[split]
         states = _states(kind, self.seed, rooms, self.search_depth, self.horizon, split in TESTS)
         return SokobanRows(self, kind, states)
 
@@ -142,13 +139,9 @@ class Sokoban:
         average. ``key`` alone decides which room it is. It is never one that is held out. Raises
         DataError for a parameter that there is not or that is out of range.
         """
-        for name, value in parameters.items():
-            low, high = PARAMETERS.get(name, (math.nan, math.nan))
-            if not low <= value <= high:
-                raise DataError(_no_parameter(name, value))
+        asked = {**USUAL, **within(PARAMETERS, parameters, "sokoban")}
         random = Random(seed_of("sokoban by parameters", key))
-        asked = {**USUAL, **parameters}
-        size, boxes = (math.floor(asked[name] + random.random()) for name in PARAMETERS)
+        size, boxes = wholes(PARAMETERS, asked, random.random).values()
         found = _solved_room(random, size, boxes, self.search_depth, self.horizon, held_out=False)
         if found is None:
             raise DataError(f"sokoban: no room with the parameters {asked} could be made")
@@ -268,10 +261,3 @@ def _solved_room(
 def _digest(room: Room) -> int:
     text = "\n".join(room.lines).encode()
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
-
-
-def _no_parameter(name: str, value: float) -> str:
-    if name not in PARAMETERS:
-        return f"sokoban has no parameter '{name}'; it has {', '.join(PARAMETERS)}"
-    low, high = PARAMETERS[name]
-    return f"sokoban's parameter {name} is {value}; it is {low:g} to {high:g}"

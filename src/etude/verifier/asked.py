@@ -58,9 +58,7 @@ class AskedModel:
         None stands for a prompt that does not fit the model's positions beside its answer.
         """
         encoded = [self._wording.encode_prompt(prompt, system, ()) for prompt in prompts]
-        places = [
-            i for i, ids in enumerate(encoded) if len(ids) + max_new_tokens <= self._positions
-        ]
+        places = [i for i, ids in enumerate(encoded) if self._has_room(ids, max_new_tokens)]
         requests = [Request(str(i), 0, tuple(encoded[i]), seeds[i], max_new_tokens) for i in places]
         found: list[Reply | None] = [None] * len(prompts)
         sampled = self._engine.sample(requests, temperature=temperature) if requests else []
@@ -70,6 +68,13 @@ class AskedModel:
             text = self._policy.answer_text(answer.tokens, asked, answer.stop_reason)
             found[place] = Reply(text, len(answer.tokens), ended, len(encoded[place]))
         return found
+
+    def fits(self, prompt: str, *, system: str | None = None, max_new_tokens: int = 64) -> bool:
+        """Return whether a prompt fits the model's positions beside its answer."""
+        return self._has_room(self._wording.encode_prompt(prompt, system, ()), max_new_tokens)
+
+    def _has_room(self, ids: Sequence[int], max_new_tokens: int) -> bool:
+        return len(ids) + max_new_tokens <= self._positions
 
     def logprobs(self, prompts: Sequence[str], texts: Sequence[str]) -> list[list[float] | None]:
         """Return the log-prob of each token of a text as the answer to its prompt.

@@ -30,11 +30,15 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a judge said of one question; ``reading`` is None where it was too long to be read."""
+    """What a judge said of one question; ``reading`` is None where it was too long to be read.
+
+    ``without_answer`` tells that it is not, but for what it shows of the answer.
+    """
 
     reading: Reading | None
     reply: str
     tokens: int
+    without_answer: bool = False
 
 
 class AskedJudge:
@@ -73,6 +77,11 @@ class AskedJudge:
                 found[i] = self._read(reply, steps[i], before)
             left = [i for i in left if (said := found[i].reading) and said.accepts is None]
         return [found[i] for i in range(len(prompts))]
+
+    def fits(self, prompt: str, system: str | None = None) -> bool:
+        """Return whether a question is one that can be read."""
+        most = self._how.max_new_tokens
+        return self._model.fits(prompt, system=system, max_new_tokens=most)
 
     def _read(self, reply: Reply | None, steps: int, before: int) -> Judged:
         if reply is None:

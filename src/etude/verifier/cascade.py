@@ -3,7 +3,7 @@
 Every answer is judged by the first step. A later one, as a rule a model, is asked about what the
 steps before have rejected or could not decide, where the guards let the answer through: rule
 verifiers err by rejecting, and models can be talked into accepting. What any step accepts is right.
-A step that ran out of time has the last word.
+A step that ran out of time, or that an answer had spend all there is, has the last word.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Cascading(Judging):
     ) -> bool:
         """Return whether a step is asked about an answer, and note what keeps it from that."""
         config = self.config
-        if found.outcome is Outcome.TIMED_OUT:
+        if found.outcome is Outcome.TIMED_OUT or found.exhausted:
             return False
         if found.outcome is Outcome.CORRECT and config.combine == "first":
             checked = seed_of("check", name, each.seed) < config.check * 2**64
@@ -232,7 +232,7 @@ def _joined(before: Verdict, later: Verdict) -> Verdict:
         parts["accuracy"] = 1.0
         return replace(later, parts=parts)
     chosen = before if not before.outcome.failed else later
-    return replace(chosen, parts=parts)
+    return replace(chosen, parts=parts, exhausted=before.exhausted or later.exhausted)
 
 
 def _differs(row: RowRecord, before: Sequence[str], name: str) -> float:

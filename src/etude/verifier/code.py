@@ -89,6 +89,7 @@ class Code(Verifier):
     example: ClassVar[str] = "recipe=rl data_mix=mbpp verifier=code"
 
     gold: ClassVar[str] = "tests"
+    alternatives: ClassVar[bool] = False
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -78,6 +78,9 @@ class GeneralPoints(Verifier):
             return f"has a card that is no whole number in the column display_cards: {cards!r:.60}"
         if type(target) is not int:
             return f"has no whole number in the column target: {target!r:.60}"
+        announced = columns.get("announced_cards") or []
+        if not isinstance(announced, (list, tuple)) or any(type(n) is not int for n in announced):
+            return f"has no list of numbers in the column announced_cards: {announced!r:.60}"
         return super().unreadable(columns)
 
     def judge(self, candidate: Candidate) -> Verdict:

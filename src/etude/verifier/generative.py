@@ -188,15 +188,23 @@ class Asking(Judging):
     def _ask(
         self, candidates: Sequence[Candidate], shown: Sequence[dict[str, str]], steps: Sequence[int]
     ) -> list[Judged]:
-        prompts = []
-        for candidate, own in zip(candidates, shown, strict=True):
-            gold = candidate.columns.get("answer")
-            one = gold[0] if isinstance(gold, (list, tuple)) and gold else gold
-            known = {"id": candidate.id, "question": candidate.prompt, "gold": one}
-            values = {**candidate.columns, **known, **own}
-            prompts.append(prompt_of(self.config.prompt, values, "verifier.prompt"))
+        prompts = [self._prompt(*each) for each in zip(candidates, shown, strict=True)]
         seeds = [each.seed for each in candidates]
-        return self._judge.ask(prompts, seeds, steps, self.config.system)
+        said = self._judge.ask(prompts, seeds, steps, self.config.system)
+        for place, each in enumerate(said):
+            if each.reading is None:
+                bare = self._prompt(candidates[place], dict.fromkeys(shown[place], ""))
+                fits = self._judge.fits(bare, self.config.system)
+                said[place] = replace(each, without_answer=fits)
+        return said
+
+    def _prompt(self, candidate: Candidate, own: dict[str, str]) -> str:
+        gold = candidate.columns.get("answer")
+        if isinstance(gold, (list, tuple)) and gold:
+            gold = " or ".join(map(str, gold))  # each of them is right
+        known = {"id": candidate.id, "question": candidate.prompt, "gold": gold}
+        values = {**candidate.columns, **known, **own}
+        return prompt_of(self.config.prompt, values, "verifier.prompt")
 
     # The audit -----------------------------------------------------------------------------
 
@@ -228,9 +236,12 @@ class Asking(Judging):
 
 def _verdict(said: Judged, parts: dict[str, float], answer: str | None) -> Verdict:
     """Return the verdict that a judge's words amount to."""
-    if said.reading is None:
+    if said.reading is None and not said.without_answer:
         why = "the question is longer than the judge can read"
         return Verdict(Outcome.REFUSED, {}, answer, why)
+    if said.reading is None:
+        parts = parts | {"unread": 1.0, "judge_tokens": float(said.tokens)}
+        return Verdict(Outcome.WRONG, parts, answer, "it is longer than the judge can read")
     right = said.reading.accepts
     unread = right is None
     parts = parts | {"unread": float(unread), "judge_tokens": float(said.tokens)}

@@ -130,8 +130,9 @@ class Verifier(Readable):
         problem = self.unreadable(candidate.columns)
         if problem is None:
             return None
-        # Who reads more than the answer says of what it speaks.
-        it = "its answer" if type(self).unreadable is Readable.unreadable else "it"
+        reader = self.reader_of(candidate.columns)
+        # Who reads more than one column says of what it speaks.
+        it = f"its {reader.gold}" if type(reader).unreadable is Readable.unreadable else "it"
         told = f"row {candidate.id} cannot be judged: {it} {problem}"
         return Verdict(Outcome.REFUSED, {}, detail=told)
 
@@ -189,12 +190,13 @@ class Verifier(Readable):
         return [self._best(candidate) for candidate in candidates]
 
     def _best(self, candidate: Candidate) -> Verdict:
-        golds = candidate.columns.get("answer")
-        if not isinstance(golds, (list, tuple)):
+        golds = candidate.columns.get(self.gold)
+        compared = self._compares or not self.columns_read
+        if not (self.alternatives and compared and isinstance(golds, (list, tuple))):
             return self.judge_group([candidate])[0]
         found: list[Verdict] = []
         for gold in golds:
-            one = replace(candidate, columns={**candidate.columns, "answer": gold})
+            one = replace(candidate, columns={**candidate.columns, self.gold: gold})
             found.append(self.judge_group([one])[0])
             if found[-1].outcome is Outcome.CORRECT:
                 break

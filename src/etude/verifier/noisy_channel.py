@@ -202,6 +202,7 @@ class Correcting(Judging):
             for place, (each, verdict) in enumerate(zip(candidates, found, strict=True))
             if not each.evaluation
             and verdict.outcome in (Outcome.WRONG, Outcome.NO_ANSWER)
+            and not verdict.exhausted
             and seed_of("appeal", each.seed) < config.audited * 2**64
         ]
         heard = self._appeal.verify([candidates[place] for place in places])

@@ -274,7 +274,7 @@ class Pool:
         """Return a verdict as its worker wrote it down."""
         if self._blames_answers and "exhausted" in given:
             why = _WHY[given["exhausted"]].format(memory=self._verifier.memory)
-            return replace(self._verifier.exhausted(candidate, why), seconds=seconds)
+            return self._spent(candidate, why, seconds)
         spans = given.get("spans") or {}
         return Verdict(
             Outcome(given["outcome"]),
@@ -286,6 +286,11 @@ class Pool:
             seconds,
             given.get("tokens"),
         )
+
+    def _spent(self, candidate: Candidate, why: str, seconds: float) -> Verdict:
+        """Return the verdict on an answer that takes more than there is."""
+        found = self._verifier.exhausted(candidate, why)
+        return replace(found, seconds=seconds, exhausted=True)
 
     @property
     def _blames_answers(self) -> bool:
@@ -309,7 +314,7 @@ class Pool:
             verdict = Verdict(Outcome.TIMED_OUT, {}, detail=said)
             if blamed:
                 why = f"cannot be judged in {limit:g} s (verifier.timeout)"
-                verdict = self._verifier.exhausted(batch.candidates[position], why)
+                verdict = self._spent(batch.candidates[position], why, limit)
             batch.verdicts[position] = replace(verdict, seconds=limit / len(unit.positions))
         batch.lost += limit / self._limit  # the other workers go on meanwhile
         batch.waiting.extendleft(reversed(worker.units))

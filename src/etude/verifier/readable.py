@@ -16,8 +16,11 @@ from etude.config.conditions import holds
 class Readable:
     """What every verifier tells of rows before it judges answers to them."""
 
-    #: The column that says what is right.
+    #: The column that says what is right, which messages name.
     gold: ClassVar[str] = "answer"
+
+    #: Whether a list in that column holds several right answers, and is not one thing itself.
+    alternatives: ClassVar[bool] = True
 
     #: The verifier that may read right answers which this one cannot, as messages name it.
     instead: ClassVar[str] = "NAME"
@@ -44,9 +47,16 @@ class Readable:
         found = (wrapped.unreadable(columns) for wrapped in self.wrapped)
         return next((problem for problem in found if problem is not None), None)
 
+    def reader_of(self, columns: Mapping[str, Any]) -> Readable:
+        """Return the verifier, this one or one in it, that cannot read a row's right answer."""
+        problem = self.unreadable(columns)
+        every = (self, *self.wrapped)
+        return [each for each in every if each.unreadable(columns) == problem][-1]
+
     def _gold_problem(self, columns: Mapping[str, Any]) -> str | None:
-        gold = columns.get("answer")
-        golds = gold if isinstance(gold, (list, tuple)) else [gold]
+        gold = columns.get(self.gold)
+        several = self.alternatives and isinstance(gold, (list, tuple))
+        golds = gold if several else [gold]
         if not golds:
             return "is an empty list"
         for each in golds:
@@ -59,7 +69,7 @@ class Readable:
     def _compares(self) -> bool:
         declaration = getattr(self, "declaration", None)
         return declaration is not None and any(
-            need.what == "column:answer" for need in declaration.requires
+            need.what == f"column:{self.gold}" for need in declaration.requires
         )
 
     @cached_property

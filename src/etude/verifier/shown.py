@@ -13,6 +13,7 @@ from etude.data_mix.template import fill
 _FRAME = re.compile(r"<[^<>\s][^<>]*>|\[[^\[\]]+\]")
 
 _FIELD = re.compile(r"\\\{\w+\\\}")
+_BLANKS = re.compile(r"(?:\\\s)+")
 
 
 @cache
@@ -26,8 +27,10 @@ def frames(template: str) -> re.Pattern[str] | None:
         return None
     forms = []
     for frame in found:
-        inner = _FIELD.sub(r"\\d+", re.escape(frame[1:-1].strip("/ ")))
-        forms.append(f"{re.escape(frame[0])}\\s*/?\\s*{inner}\\s*/?\\s*{re.escape(frame[-1])}")
+        inner = _BLANKS.sub(r"\\s+", _FIELD.sub(r"\\d+", re.escape(frame[1:-1].strip("/ "))))
+        # A run of blanks is read in one way alone: in two it would take its length squared.
+        start, end = re.escape(frame[0]), re.escape(frame[-1])
+        forms.append(rf"{start}(?:\s*/)?\s*{inner}\s*(?:/\s*)?{end}")
     return re.compile("|".join(forms), re.IGNORECASE)
 
 

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from etude.verifier.answers import parameters, ranges, symbolic
-from etude.verifier.answers.brackets import wrapped
+from etude.verifier.answers import parameters, ranges, reading, symbolic
 from etude.verifier.answers.choices import choice, letter
 from etude.verifier.answers.clean import clean, squeezed
 from etude.verifier.answers.kinds import pieces
 from etude.verifier.answers.numerals import Numeral, close, numeral
 from etude.verifier.answers.phrases import is_phrase, meaning, same_phrase
 from etude.verifier.answers.sequences import (
-    Sequence,
     is_name,
     matrix,
     named,
@@ -40,8 +38,6 @@ _LEAD = re.compile(
     r"|\\(?:approx|therefore|implies|Rightarrow|sim)(?![A-Za-z])|\u2248)\s*",
     re.IGNORECASE,
 )
-_BASED = re.compile(r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*_\s*(?:\{\s*(\d{1,2})\s*\}|(\d{1,2})(?!\d))")
-_BOTH_SIGNS = re.compile(r"\\pm|\\mp|\+/-")
 
 
 @dataclass(frozen=True)
@@ -117,8 +113,8 @@ class _Comparison:
         return False if in_words and mine is None else None
 
     def _numbers(self, given: str, gold: str) -> bool | None:
-        right = _quantity(gold, letters=False) or _quantity(gold, letters=True)
-        mine = _quantity(given, letters=True)
+        right = reading.quantity(gold, letters=False) or reading.quantity(gold, letters=True)
+        mine = reading.quantity(given, letters=True)
         if right is None or mine is None:
             return None
         (value, unit), (wanted, asked) = mine, right
@@ -151,7 +147,7 @@ class _Comparison:
         return close(value, wanted, rules.tolerance, rules.usual)
 
     def _based(self, given: str, gold: str) -> bool | None:
-        mine, right = _in_base(given), _in_base(gold)
+        mine, right = reading.in_base(given), reading.in_base(gold)
         if mine is None and right is None:
             return None
         return mine is not None and mine == right
@@ -171,7 +167,10 @@ class _Comparison:
         strict = (ranges.is_interval(given), ranges.is_interval(gold))
         if not any(strict) or meaning(given) == "none" or meaning(gold) == "none":
             return None
-        mine, right = ranges.ranges(_all_numbers(given)), ranges.ranges(_all_numbers(gold))
+        mine, right = (
+            ranges.ranges(reading.all_numbers(given)),
+            ranges.ranges(reading.all_numbers(gold)),
+        )
         if mine is not None and right is not None:
             return ranges.same_ranges(mine, right, self._inner, symbolic.as_float)
         if (strict[0] and mine is not None) or (strict[1] and right is not None):
@@ -181,10 +180,10 @@ class _Comparison:
         return None
 
     def _lists(self, given: str, gold: str) -> bool | None:
-        mine, right = _entries(given), _entries(gold)
+        mine, right = reading.entries(given), reading.entries(gold)
         if mine is None and right is None:
             return None
-        tuple_mine, tuple_right = _row(given), _row(gold)
+        tuple_mine, tuple_right = reading.row(given), reading.row(gold)
         names = named(pieces(given)), named(pieces(gold))
         if names[0] is not None or names[1] is not None:
             return self._named(names, given, gold)
@@ -222,7 +221,7 @@ class _Comparison:
         held = mine or right or {}
         values = [held[name] for name in sorted(held)]
         other = gold if mine is not None else given
-        entries = _row(other) or _entries(_value_side(other))
+        entries = reading.row(other) or reading.entries(reading.value_side(other))
         if entries is None or len(entries) != len(values):
             return None if "=" in other else False
         pair = (values, list(entries)) if mine is not None else (list(entries), values)
@@ -247,10 +246,10 @@ class _Comparison:
         return all(any(self._inner(each, entry) for each in mine) for entry in left)
 
     def _arrays(self, given: str, gold: str) -> bool | None:
-        given, gold = _value_side(given), _value_side(gold)
+        given, gold = reading.value_side(given), reading.value_side(gold)
         mine, right = sequence(given), sequence(gold)
         if mine is not None and right is not None:
-            return _same_brackets(mine, right) and self._ordered(
+            return reading.same_brackets(mine, right) and self._ordered(
                 list(mine.entries), list(right.entries)
             )
         rows, wanted = matrix(given), matrix(gold)
@@ -265,7 +264,7 @@ class _Comparison:
         if entries is not None and asked is not None:
             return self._ordered(list(entries), list(asked))
         if mine is not None or rows is not None:
-            return False if _quantity(gold, letters=True) is not None else None
+            return False if reading.quantity(gold, letters=True) is not None else None
         return None
 
     def _equations(self, given: str, gold: str) -> bool | None:
@@ -280,7 +279,7 @@ class _Comparison:
                 return False
         if len(mine) == len(right) == 2 and not is_name(mine[0]):
             return None
-        if len(mine) > 1 and _is_equation(right):
+        if len(mine) > 1 and reading.is_equation(right):
             return None if len(mine) == 2 else False
         value = right[-1] if len(right) > 1 and (is_name(right[0]) or len(right) > 2) else gold
         if len(mine) == 1:
@@ -294,7 +293,7 @@ class _Comparison:
         """
         if is_name(parts[-1]) and not is_name(parts[0]):
             parts = parts[:-1]
-        elif is_name(parts[0]) or (len(parts) == 2 and not _is_constant(parts[0])):
+        elif is_name(parts[0]) or (len(parts) == 2 and not reading.is_constant(parts[0])):
             parts = parts[1:]
         if len(parts) > 8 or not self._inner(parts[-1], gold):
             return False
@@ -307,7 +306,7 @@ class _Comparison:
         )
         if PERCENT in (unit, asked) and unit != asked:
             unit = asked = None
-        mine, right = _degrees(mine, unit, right, asked)
+        mine, right = reading.in_radians(mine, unit, right, asked)
         if unit != asked and DEGREE not in (unit, asked):
             times = factor(unit, asked)
             if times is None:
@@ -318,107 +317,3 @@ class _Comparison:
             return True
         renamed = parameters.renamed_constant(mine, right)
         return renamed is not None and symbolic.same_value(renamed, right, self.rules.usual)
-
-
-def _quantity(text: str, *, letters: bool) -> tuple[Numeral, Unit | None] | None:
-    """Return the number and the unit of an answer that is one number, maybe with a name before."""
-    value, unit = without_unit(text, letters=letters)
-    parts = sides(value)
-    if len(parts) == 2 and is_name(parts[0]):
-        value = parts[1]
-        if unit is None:
-            value, unit = without_unit(value, letters=letters)
-    value = re.sub(r"^(?:\\approx|\\sim)\s*", "", value)
-    held = wrapped(value)
-    if held is not None and held[0] == "\\{":
-        value = held[1]
-    found = numeral(value)
-    return None if found is None else (found, unit)
-
-
-def _in_base(text: str) -> tuple[int, int] | None:
-    """Return (value, base) of a number written in a base (``101_2``)."""
-    match = _BASED.fullmatch(re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", text).strip())
-    if match is None:
-        return None
-    base = int(match.group(2) or match.group(3))
-    try:
-        return int(match.group(1), base), base
-    except ValueError:
-        return None
-
-
-def _all_numbers(text: str) -> str:
-    return "\\mathbb{R}" if meaning(text) == "all" else text
-
-
-def _value_side(text: str) -> str:
-    parts = sides(text)
-    return parts[1] if len(parts) == 2 and is_name(parts[0]) else text
-
-
-def _row(text: str) -> tuple[str, ...] | None:
-    held = sequence(_value_side(text))
-    return None if held is None else held.entries
-
-
-def _entries(text: str) -> list[str] | None:
-    """Return the entries of a set or a list, ``\\pm`` written out; None for a single value."""
-    held = wrapped(text)
-    braced = held is not None and held[0] == "\\{"
-    found = pieces(held[1] if braced and held is not None else text)
-    if not braced:
-        found = _without_names(found)
-    signed = [each for piece in found for each in _signs(piece)]
-    return signed if braced or len(signed) > 1 else None
-
-
-def _without_names(found: list[str]) -> list[str]:
-    """Return entries without the one name that is given to all of them (``x = 1 or x = 2``)."""
-    parts = [sides(piece) for piece in found]
-    if len(found) == 1:
-        only = parts[0]
-        return [only[1]] if len(only) == 2 and is_name(only[0]) and _signed(only[1]) else found
-    heads = {squeezed(part[0]) for part in parts if len(part) == 2 and is_name(part[0])}
-    if len(heads) != 1 or any(len(part) > 2 for part in parts):
-        return found
-    return [part[-1] for part in parts]
-
-
-def _signed(text: str) -> bool:
-    return _BOTH_SIGNS.search(text) is not None
-
-
-def _signs(text: str) -> list[str]:
-    if not _signed(text):
-        return [text]
-    first = re.sub(r"\\pm|\+/-", "+", text).replace("\\mp", "-").strip()
-    second = re.sub(r"\\pm|\+/-", "-", text).replace("\\mp", "+").strip()
-    return [first.removeprefix("+").strip(), second.removeprefix("+").strip()]
-
-
-def _same_brackets(given: Sequence, gold: Sequence) -> bool:
-    """Return whether two tuples are written alike; of two entries ``[…]`` is an interval."""
-    return (
-        "[" not in given.opening + gold.opening
-        or given.opening == gold.opening
-        or (len(gold.entries) > 2)
-    )
-
-
-def _is_equation(parts: list[str]) -> bool:
-    return len(parts) == 2 and not is_name(parts[0])
-
-
-def _is_constant(text: str) -> bool:
-    plain = re.sub(r"\\[A-Za-z]+", "", text)
-    return re.search(r"[A-Za-z]", plain) is None
-
-
-def _degrees(mine: str, unit: Unit | None, right: str, asked: Unit | None) -> tuple[str, str]:
-    """Return both angles in radians where one is in degrees and the other a part of pi."""
-    if unit == DEGREE and asked != DEGREE and "\\pi" in right:
-        return f"\\frac{{({mine}) \\pi}}{{180}}", right
-    if asked == DEGREE and unit != DEGREE and "\\pi" in mine:
-        return mine, f"\\frac{{({right}) \\pi}}{{180}}"
-    return mine, right

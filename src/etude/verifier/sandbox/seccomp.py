@@ -29,6 +29,14 @@ _ANY_BIT = 0x45  # BPF_JMP | BPF_JSET | BPF_K
 _RETURN = 0x06  # BPF_RET | BPF_K
 
 _AF_UNIX = 1
+#: The bit that SOCK_DGRAM and, of the types a local pair can have, nothing else has: such a socket
+#: can be sent to others yet.
+_DATAGRAM = 2
+#: What has the kernel send signals to another process when a file is ready: commands of fcntl
+#: (F_SETOWN, F_SETSIG, F_SETOWN_EX) and of ioctl (FIOSETOWN, SIOCSPGRP).
+_OWNING = {"fcntl": (8, 10, 15), "ioctl": (0x8901, 0x8902)}
+#: Calls whose first argument is a process, 0 for the caller's own.
+_OF_PROCESSES = ("prlimit64", "sched_setaffinity", "sched_setparam", "sched_setattr")
 _CLONE_THREAD = 0x00010000
 _NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW… flag
 _WRITING = (
@@ -59,7 +67,9 @@ _X86 = (
     "perf_event_open:298 fanotify_init:300 name_to_handle_at:303 open_by_handle_at:304 "
     "setns:308 process_vm_readv:310 process_vm_writev:311 kcmp:312 finit_module:313 renameat2:316 "
     "memfd_create:319 kexec_load:246 kexec_file_load:320 bpf:321 userfaultfd:323 "
-    "shmget:29 shmat:30 semget:64 msgget:68 mq_open:240"
+    "shmget:29 shmat:30 semget:64 msgget:68 mq_open:240 fcntl:72 ioctl:16 rt_sigqueueinfo:129 "
+    "rt_tgsigqueueinfo:297 prlimit64:302 sched_setaffinity:203 sched_setparam:142 "
+    "sched_setattr:314 ioprio_set:251"
 )
 _ARM = (
     "socket:198 socketpair:199 clone:220 kill:129 tkill:130 tgkill:131 setsid:157 setpgid:154 "
@@ -73,7 +83,8 @@ _ARM = (
     "fanotify_init:262 name_to_handle_at:264 open_by_handle_at:265 setns:268 process_vm_readv:270 "
     "process_vm_writev:271 kcmp:272 finit_module:273 renameat2:276 memfd_create:279 kexec_load:104 "
     "kexec_file_load:294 bpf:280 userfaultfd:282 shmget:194 shmat:196 semget:190 msgget:186 "
-    "mq_open:180"
+    "mq_open:180 fcntl:25 ioctl:29 rt_sigqueueinfo:138 rt_tgsigqueueinfo:240 prlimit64:261 "
+    "sched_setaffinity:122 sched_setparam:118 sched_setattr:274 ioprio_set:30"
 )
 #: Newer calls have one number on every architecture.
 _COMMON = (
@@ -163,9 +174,12 @@ _ALONE = [
     "setsid",
     "setpgid",
     "tkill",
+    "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo",
     "pidfd_send_signal",
     "pidfd_open",
     "setpriority",
+    "ioprio_set",
     "semget",
     "msgget",
     "mq_open",
@@ -226,7 +240,7 @@ def _argument(index: int, *, high: bool = False) -> Code:
 
 
 def _rule(number: int, body: list[Code]) -> list[Code]:
-    """Return instructions for one call; ``body`` ends by returning."""
+    """Return instructions for one call; ``body`` ends by returning, or goes on to what follows."""
     return [(_LOAD, 0, 0, _NUMBER), (_EQUAL, 0, len(body), number), *body]
 
 
@@ -235,7 +249,7 @@ def instructions(calls: Calls, *, processes: bool, files: bool, pid: int) -> lis
 
     ``processes``: the program may start some (a process namespace holds them). ``files``: it may
     change files (a mount namespace or Landlock holds them). ``pid``: its own, the only process that
-    it may send signals without a namespace.
+    it may send signals and set limits without a namespace.
     """
     allow = (_RETURN, 0, 0, _ALLOW)
     eperm = _refuse(errno.EPERM)
@@ -253,14 +267,21 @@ def instructions(calls: Calls, *, processes: bool, files: bool, pid: int) -> lis
 
     # Its flags lie behind a pointer, which a filter cannot follow; libc then takes the older call.
     rule("clone3", _refuse(errno.ENOSYS))
-    for name in ("socket", "socketpair"):
-        rule(name, _argument(0), (_EQUAL, 0, 1, _AF_UNIX), allow, eperm)
+    pair = [] if processes else [_argument(1), (_ANY_BIT, 0, 1, _DATAGRAM), eperm]
+    rule("socketpair", _argument(0), (_EQUAL, 1, 0, _AF_UNIX), eperm, *pair, allow)
     if processes:
+        rule("socket", _argument(0), (_EQUAL, 0, 1, _AF_UNIX), allow, eperm)
         rule("clone", _argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), eperm, allow)
     else:
         rule("clone", _argument(0), (_ANY_BIT, 0, 1, _CLONE_THREAD), allow, eperm)
+        rule("socket", eperm)  # what listens on this machine is not the program's to talk to
         for name in ("kill", "tgkill"):
             rule(name, _argument(0), (_EQUAL, 0, 1, pid), allow, eperm)
+        for name in _OF_PROCESSES:
+            rule(name, _argument(0), (_EQUAL, 1, 0, 0), (_EQUAL, 0, 1, pid), allow, eperm)
+        for name, commands in _OWNING.items():
+            for command in commands:
+                rule(name, _argument(1), (_EQUAL, 0, 1, command), eperm)
         for name in _ALONE:
             rule(name, eperm)
     if not files:
