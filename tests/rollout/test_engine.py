@@ -318,3 +318,28 @@ def test_requests_that_do_not_fit_the_model_are_refused_with_the_key_to_type():
     with pytest.raises(ModelError, match=r"512 positions.*rollout\.max_new_tokens"):
         engine.sample([replace(request, max_new_tokens=600)])
     assert engine.sample([]) == []
+
+
+def test_rows_are_told_of_as_they_will_be_returned_while_others_are_sampled():
+    policy = make_policy()
+    engine = Transformers(temperature=1.0, stop=["e"]).engine(policy)
+    requests = make_requests(policy, limit=40)
+    requests[3] = replace(requests[3], prefix=requests[3].prompt[:4])
+
+    class Hearing:
+        def __init__(self):
+            self.told, self.times = [], 0
+
+        def ended(self, found):
+            self.told += [(place, answer, self.times) for place, answer in found]
+
+        def meanwhile(self):
+            self.times += 1
+
+    watch = Hearing()
+    found = engine.sample(requests, watch=watch)
+    assert found == engine.sample(requests)
+    assert sorted(place for place, _, _ in watch.told) == list(range(len(requests)))
+    assert all(found[place] == answer for place, answer, _ in watch.told)
+    assert len({at for _, _, at in watch.told}) > 1
+    assert watch.told[0][2] < watch.times

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from etude.errors import StageError
 from etude.randomness import judging_seed, seed_of
 from etude.rollout.episode.interface import Context, Episode
+from etude.rollout.finished import Expected
 from etude.rollout.playing import Keys, Playing, play
 from etude.rows import POLICY, Candidate, Example, Row, Sampled, Verdict
-from etude.verifier.interface import Judge, sound
+from etude.verifier.interface import Ahead, Judge, sound
 
 #: What was sampled as an answer, its text, and what the verifier says of it.
 Answered = tuple[Sampled, str, Verdict]
@@ -62,6 +62,7 @@ class EvaluationPlayers:
     judge: Judge
     seed: int
     logits: None = None
+    expected: Expected = field(default_factory=Expected)
 
     def row_seed(self, prompt_id: str, index: int) -> int:
         """Return what keys the draws of an answer."""
@@ -80,8 +81,30 @@ class EvaluationPlayers:
 
     def verify(self, rows: Sequence[Row]) -> None:
         """Have rows judged; each gets its verdict."""
-        rendered = cache(self.policy.rendered)  # answers to one prompt share it
         candidates = [
+            self.expected.of(row, fresh)
+            for row, fresh in zip(rows, self._candidates(rows), strict=True)
+        ]
+        for row, verdict in zip(rows, self.judge.verify(candidates), strict=True):
+            row.verdict = sound(verdict)
+        self.expected.forget()
+
+    @property
+    def expects(self) -> bool:
+        """Return whether the judge can begin with rows while others are still sampled."""
+        return isinstance(self.judge, Ahead)
+
+    def expect(self, rows: Sequence[Row]) -> None:
+        """Have judging begin of rows that will be verified as they are."""
+        self.expected.tell(self.judge, rows, self._candidates(rows))
+
+    def go_on(self) -> None:
+        """Have the judge do what it can without waiting."""
+        if isinstance(self.judge, Ahead):
+            self.judge.go_on()
+
+    def _candidates(self, rows: Sequence[Row]) -> list[Candidate]:
+        return [
             Candidate.of(
                 row.example,
                 row.index,
@@ -90,12 +113,10 @@ class EvaluationPlayers:
                 length=row.length,
                 evaluation=True,
                 seed=judging_seed(self.row_seed(row.prompt_id, row.index), row.turn),
-                rendered=rendered(row.sampled_prompt or row.prompt),
+                rendered=self.expected.rendered(self.policy, row.sampled_prompt or row.prompt),
             )
             for row in rows
         ]
-        for row, verdict in zip(rows, self.judge.verify(candidates), strict=True):
-            row.verdict = sound(verdict)
 
 
 def answers_of(episode: Episode, asked: Asked, players: EvaluationPlayers) -> list[list[Answered]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cached_property, partial
 from typing import Any
 
 from etude.data_mix.draw import Draw
@@ -15,10 +15,11 @@ from etude.randomness import judging_seed, row_seed
 from etude.rollout.engine import Engine
 from etude.rollout.episode.interface import Episode
 from etude.rollout.episode.single import Single
+from etude.rollout.finished import Expected
 from etude.rollout.fitting import PromptLimit
 from etude.rollout.logits.interface import Logits
 from etude.rows import POLICY, Candidate, Example, Row
-from etude.verifier.interface import sound
+from etude.verifier.interface import Ahead, Judge, sound
 
 #: Draws for one batch of prompts, where some are too long, before it is said that none fit.
 _DRAWS = 20
@@ -50,6 +51,7 @@ class Opened:
         self.allow(None)
         self.stream = stage.open_stream(self.limit.fits)
         self._judge = stage.verifier
+        self._expected = Expected()
 
     @property
     def episode(self) -> Episode:
@@ -129,17 +131,54 @@ class Opened:
 
     def verify(self, rows: Sequence[Row]) -> None:
         """Have rows of the present step judged; each gets its verdict."""
-        for role in (None, *self.writers):
-            some = [row for row in rows if (row.role if row.role in self.writers else None) == role]
-            if not some:
-                continue
-            judge = self._judge if role is None else self._stage.trained[role].verifier
-            model = self.policy if role is None else self.model(role)
-            prompts = cache(model.rendered)  # answers to one prompt share it
-            verdicts = judge.verify([self._candidate(row, prompts) for row in some])
+        for role, some in self._by_role(rows):
+            model = self._model_of(role)
+            candidates = [
+                self._expected.of(row, fresh)
+                for row, fresh in zip(some, self._candidates(some, model), strict=True)
+            ]
+            verdicts = self._judge_of(role).verify(candidates)
             for row, verdict in zip(some, verdicts, strict=True):
                 row.verdict = sound(verdict)
                 row.part_spans = token_spans(row, model)
+        self._expected.forget()
+
+    @cached_property
+    def _judges(self) -> list[Judge]:
+        return [self._judge_of(role) for role in (None, *self.writers)]
+
+    @property
+    def expects(self) -> bool:
+        """Return whether a judge can begin with rows while others are still sampled."""
+        return any(isinstance(judge, Ahead) for judge in self._judges)
+
+    def expect(self, rows: Sequence[Row]) -> None:
+        """Have judging begin of rows that will be verified as they are."""
+        for role, some in self._by_role(rows):
+            candidates = self._candidates(some, self._model_of(role))
+            self._expected.tell(self._judge_of(role), some, candidates)
+
+    def go_on(self) -> None:
+        """Have judges do what they can without waiting."""
+        for judge in self._judges:
+            if isinstance(judge, Ahead):
+                judge.go_on()
+
+    def _by_role(self, rows: Sequence[Row]) -> list[tuple[str | None, list[Row]]]:
+        """Return rows by the trained role that wrote them, None for all others, if there are."""
+        found: dict[str | None, list[Row]] = {role: [] for role in (None, *self.writers)}
+        for row in rows:
+            found[row.role if row.role in self.writers else None].append(row)
+        return [(role, some) for role, some in found.items() if some]
+
+    def _judge_of(self, role: str | None) -> Judge:
+        return self._judge if role is None else self._stage.trained[role].verifier
+
+    def _model_of(self, role: str | None) -> Policy:
+        return self.policy if role is None else self.model(role)
+
+    def _candidates(self, rows: Sequence[Row], model: Policy) -> list[Candidate]:
+        return [self._candidate(row, partial(self._expected.rendered, model)) for row in rows]
 
     def _candidate(self, row: Row, rendered: Callable[[tuple[int, ...]], str]) -> Candidate:
         """Return what a verifier sees of a row."""

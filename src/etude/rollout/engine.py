@@ -24,8 +24,25 @@ class Combination:
     engines: Mapping[str, Any]
 
 
+class Watch(Protocol):
+    """Who hears of rollouts that have ended while others are still sampled."""
+
+    def ended(self, found: Sequence[tuple[int, Sampled]]) -> None:
+        """Hear of rollouts as they will be returned, each with the place of its request.
+
+        Whether they were ``combined`` is known at the end alone.
+        """
+
+    def meanwhile(self) -> None:
+        """Do what takes no time; called again and again, between tokens."""
+
+
 class Engine(Protocol):
-    """Turns requests into rollouts, with weights of its own that change only when synced."""
+    """Turns requests into rollouts, with weights of its own that change only when synced.
+
+    One whose ``tells_what_ended`` is true takes a ``watch`` as well: a :class:`Watch`, which it
+    tells of rollouts as they end. It need not tell of all.
+    """
 
     def sample(
         self,

@@ -43,6 +43,8 @@ class Page:
         self._lengths = [len(request.prefix) for request in requests]
         self._texts = [list(request.prefix) for request in requests] if stops else []
         self._steps: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._tokens = np.zeros(count * self._width, dtype=np.int64)
+        self._logprobs = np.zeros(count * self._width, dtype=np.float64)
         # In slot order, and shrinking with the batch:
         self.rows = torch.arange(count, device=device)
         line = self.rows * self._width
@@ -91,30 +93,33 @@ class Page:
         self.rows, self.live = self.rows[slots], self.live[slots]
         self._cells, self._last = self._cells[slots], self._last[slots]
 
-    def sampled(self) -> list[Sampled]:
-        """Return the finished rows, in the order of the requests."""
-        count = len(self._requests)
-        tokens = np.zeros(count * self._width, dtype=np.int64)
-        logprobs = np.zeros(count * self._width, dtype=np.float64)
+    def sampled(self, numbers: Sequence[int] | None = None) -> list[Sampled]:
+        """Return rows that have ended, by their numbers in the wave; None: all, in order."""
+        self._read()
+        return [
+            self._sampled(n) for n in (range(len(self._requests)) if numbers is None else numbers)
+        ]
+
+    def _sampled(self, row: int) -> Sampled:
+        request, length = self._requests[row], self._lengths[row]
+        forced, line = len(request.prefix), row * self._width
+        before = self._prefix_logprobs[row]
+        return Sampled(
+            (*request.prefix, *self._tokens[line + forced : line + length].tolist()),
+            (
+                *before[len(before) - forced :],
+                *self._logprobs[line + forced : line + length].tolist(),
+            ),
+            _REASONS[self._reasons[row]],
+        )
+
+    def _read(self) -> None:
+        """Bring what was written since the last time from the device."""
         if self._steps:
             cells = torch.cat([step[0] for step in self._steps]).cpu().numpy()
-            tokens[cells] = torch.cat([step[1] for step in self._steps]).cpu().numpy()
-            logprobs[cells] = torch.cat([step[2] for step in self._steps]).cpu().numpy()
-        found = []
-        for row, (request, length) in enumerate(zip(self._requests, self._lengths, strict=True)):
-            forced, line = len(request.prefix), row * self._width
-            before = self._prefix_logprobs[row]
-            found.append(
-                Sampled(
-                    (*request.prefix, *tokens[line + forced : line + length].tolist()),
-                    (
-                        *before[len(before) - forced :],
-                        *logprobs[line + forced : line + length].tolist(),
-                    ),
-                    _REASONS[self._reasons[row]],
-                )
-            )
-        return found
+            self._tokens[cells] = torch.cat([step[1] for step in self._steps]).cpu().numpy()
+            self._logprobs[cells] = torch.cat([step[2] for step in self._steps]).cpu().numpy()
+        self._steps = []
 
     def _draws(self) -> np.ndarray:
         """Return the uniforms of every cell: token t of a row is drawn with the row's t-th one."""

@@ -12,6 +12,7 @@ from etude.errors import StageError
 from etude.randomness import seed_of
 from etude.rollout.engine import Combination, Engine
 from etude.rollout.episode.interface import Context, Episode, in_groups
+from etude.rollout.finished import Expecting, Finished
 from etude.rollout.fitting import positions_of
 from etude.rollout.logits.interface import Logits
 from etude.rows import (
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from etude.model.policy import Policy
 
 
-class Players(Protocol):
+class Players(Expecting, Protocol):
     """The models that an episode is played with, and what judges its rows."""
 
     @property
@@ -119,6 +120,7 @@ class Playing:
         key: str = "",
         max_new_tokens: int | None = None,
         temperature: float | None = None,
+        final: bool = False,
     ) -> list[Row]:
         """Return the rows that the model of a role writes, one a context."""
         policy = self._players.model(role)
@@ -128,10 +130,16 @@ class Playing:
         rooms = [self._room(context, policy, max_new_tokens) for context in contexts]
         asked = [place for place, room in enumerate(rooms) if room > 0]
         requests = [self._request(role, contexts[at], rooms[at], key) for at in asked]
-        answers = self._answers(role, requests, decoder, chosen) if requests else []
-        found = dict(zip(asked, answers, strict=True))
+        finished = Finished(
+            self._players, lambda at, answer: _row(role, contexts[asked[at]], answer, policy)
+        )
+        watch = finished if final and self._players.expects else None
+        answers = self._answers(role, requests, decoder, chosen, watch) if requests else []
+        pairs = zip(asked, answers, strict=True)
+        found = {place: finished.row(at, answer) for at, (place, answer) in enumerate(pairs)}
         rows = [
-            _row(role, context, found.get(place), policy) for place, context in enumerate(contexts)
+            found.get(at) or _row(role, context, None, policy)
+            for at, context in enumerate(contexts)
         ]
         for context, row in zip(contexts, rows, strict=True):
             if context.row is not None:
@@ -259,12 +267,16 @@ class Playing:
         requests: Sequence[Request],
         decoder: Logits | None,
         temperature: float | None,
+        watch: Finished | None,
     ) -> list[Sampled]:
         engine = self._players.engine(role)
-        if decoder is None or decoder.own:
-            return engine.sample(requests, temperature=temperature)
-        others = {other: self._players.engine(other) for other in decoder.roles}
-        return engine.sample(requests, temperature=temperature, logits=Combination(decoder, others))
+        how: dict[str, Any] = {"temperature": temperature}
+        if watch is not None and getattr(engine, "tells_what_ended", False):
+            how["watch"] = watch
+        if decoder is not None and not decoder.own:
+            others = {other: self._players.engine(other) for other in decoder.roles}
+            how["logits"] = Combination(decoder, others)
+        return engine.sample(requests, **how)
 
 
 def play(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from etude.errors import ModelError
 from etude.execute.watchdog import progress
 from etude.model.policy import Policy
 from etude.rollout.decoder import Decoder
-from etude.rollout.engine import Combination
+from etude.rollout.engine import Combination, Watch
 from etude.rollout.joined import JoinedDecoder
 from etude.rollout.page import Page
 from etude.rollout.probe import Decoders
@@ -22,12 +24,27 @@ from etude.rollout.waves import Wave, cut, up
 from etude.rows import Request, Sampled
 
 
+@dataclass(frozen=True)
+class _Told:
+    """Who hears of the rows of a wave, and which requests they are."""
+
+    watch: Watch
+    rows: Sequence[int]
+
+    def ended(self, page: Page, numbers: Sequence[int]) -> None:
+        """Tell of rows of the wave that have ended."""
+        found = page.sampled(numbers)
+        self.watch.ended([(self.rows[n], each) for n, each in zip(numbers, found, strict=True)])
+
+
 class TransformersEngine:
     """Samples from a copy of a policy's weights, taken when it is made and at every :meth:`sync`.
 
     On a CPU the tokens of a row depend on its request and the weights alone, to the bit, whatever
     is sampled beside it; elsewhere a rounding error can tip a draw that lies on the edge.
     """
+
+    tells_what_ended: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -64,11 +81,12 @@ class TransformersEngine:
         *,
         temperature: float | None = None,
         logits: Combination | None = None,
+        watch: Watch | None = None,
     ) -> list[Sampled]:
         """Return one rollout for each request, in the order asked.
 
-        Raises ModelError when a request does not fit the model's positions, or a text would be read
-        in two ways as it grows.
+        ``watch`` hears of each that ends behind its forced prefix. Raises ModelError when a request
+        does not fit the model's positions, or a text would be read in two ways as it grows.
         """
         how = self._usual
         if temperature is not None:
@@ -82,24 +100,35 @@ class TransformersEngine:
             for wave in cut(some, self._token_budget // len(engines)):
                 mine = [some[row] for row in wave.rows]
                 rows = [part[row] for row in wave.rows]
+                told = None if watch is None else _Told(watch, rows)
                 if logits is None:
-                    found = self._run(self._decoders.of(wave), wave, mine, how)
+                    found = self._run(self._decoders.of(wave), wave, mine, how, told)
                 else:
-                    found = self._together(logits, wave, mine, how)
+                    found = self._together(logits, wave, mine, how, told)
                 results |= zip(rows, found, strict=True)
         return [results[i] for i in range(len(requests))]
 
     def _together(
-        self, logits: Combination, wave: Wave, requests: Sequence[Request], how: Sampling
+        self,
+        logits: Combination,
+        wave: Wave,
+        requests: Sequence[Request],
+        how: Sampling,
+        told: _Told | None,
     ) -> list[Sampled]:
         """Sample one wave from a combination of models."""
         others = {role: each._decoders.of(wave) for role, each in logits.engines.items()}
         decoder = JoinedDecoder(self._decoders.of(wave), others, logits.part)
-        found = self._run(decoder, wave, requests, how)
+        found = self._run(decoder, wave, requests, how, told)
         return [dataclasses.replace(each, combined=decoder.combined) for each in found]
 
     def _run(
-        self, decoder: Decoder, wave: Wave, requests: Sequence[Request], how: Sampling
+        self,
+        decoder: Decoder,
+        wave: Wave,
+        requests: Sequence[Request],
+        how: Sampling,
+        told: _Told | None,
     ) -> list[Sampled]:
         """Sample one wave: a token a row, and rows that have ended leave a block at a time."""
         forced = [0] * len(wave.contexts)
@@ -117,6 +146,8 @@ class TransformersEngine:
             tokens, logprobs = draw(logits, page.uniforms(), how)
             ended = page.write(tokens, logprobs)
             if ended is not None:
+                if told is not None:
+                    told.ended(page, page.rows[ended].tolist())
                 decoder.hold(ended)
                 slots = page.survivors()
                 if up(slots.numel()) < up(tokens.numel()) or not slots.numel():
@@ -125,6 +156,8 @@ class TransformersEngine:
                 if not slots.numel():
                     break
             logits = decoder.step(tokens)
+            if told is not None:
+                told.watch.meanwhile()
             progress()
         return page.sampled()
 

@@ -91,6 +91,7 @@ class Cascading(Judging):
     def __init__(self, config: Cascade, steps: Sequence[tuple[str, Any]]) -> None:
         self.config = config
         self._steps = steps
+        self.first = steps[0][1]
         self._chance = dict.fromkeys(config.budgets, 1.0)
         self._numbers: dict[str, float] = {}
 

@@ -35,7 +35,7 @@ class Comparing(Judging):
     """Judges by a rule and by the mean length of the answers of the steps before."""
 
     def __init__(self, rule: Any) -> None:
-        self._rule = rule
+        self._rule = self.first = rule
         self._tokens = 0
         self._answers = 0
 

@@ -54,7 +54,7 @@ class Penalising(Judging):
 
     def __init__(self, config: FlawedPositives, rule: Any, process: Any) -> None:
         self._config = config
-        self._rule = rule
+        self._rule = self.first = rule
         self._process = process
         self._numbers: dict[str, float] = {}
 

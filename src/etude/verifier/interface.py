@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from etude.component import Need, option
 from etude.errors import VerifierError
@@ -72,6 +72,23 @@ class Judge(Protocol):
 
     def close(self) -> None:
         """End the worker processes; closing twice is fine."""
+
+
+@runtime_checkable
+class Ahead(Protocol):
+    """A judge that can begin with answers before it is asked for verdicts on them.
+
+    What it says of an answer is the same either way.
+    """
+
+    def expect(self, candidates: Sequence[Candidate]) -> None:
+        """Begin to judge answers; :meth:`Judge.verify` is asked about the same objects later.
+
+        Waits for nothing. Those that it is not asked about the next time are forgotten.
+        """
+
+    def go_on(self) -> None:
+        """Do what is to be done about them without waiting for anything."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from etude.live import Tree
 from etude.randomness import seed_of
 from etude.rows import POLICY, Candidate, Verdict
 from etude.verifier.host import Host
+from etude.verifier.interface import Ahead
 from etude.verifier.opened import Judging, OpenedVerifier
 from etude.verifier.readable import Readable
 
@@ -62,12 +63,30 @@ class Watching(Judging):
         self._start = self._gap = 0.0
         self._numbers: dict[str, float] = {}
 
+    def expect(self, candidates: Sequence[Candidate]) -> None:
+        """Have the workers of both begin with the answers that each will be asked about."""
+        measured, paid, seen = self._dealt(candidates)
+        for judge, places in ((self._oracle, [*measured, *seen]), (self._rule, paid)):
+            if isinstance(judge, Ahead):
+                judge.expect([candidates[i] for i in places])
+
+    def go_on(self) -> None:
+        """Have the workers of both looked after."""
+        for judge in (self._oracle, self._rule):
+            if isinstance(judge, Ahead):
+                judge.go_on()
+
+    def _dealt(self, candidates: Sequence[Candidate]) -> tuple[list[int], list[int], list[int]]:
+        """Return which answers are measured, which are paid, and which of those the oracle sees."""
+        measured = [i for i, each in enumerate(candidates) if each.evaluation]
+        paid = [i for i, each in enumerate(candidates) if not each.evaluation]
+        limit = self._config.share * 2**64
+        return measured, paid, [i for i in paid if seed_of("oracle", candidates[i].seed) < limit]
+
     def judge(self, candidates: Sequence[Candidate]) -> list[Verdict]:
         """Return the verdicts of the rule, or of the oracle where a model is measured."""
         config = self._config
-        measured = [i for i, each in enumerate(candidates) if each.evaluation]
-        paid = [i for i, each in enumerate(candidates) if not each.evaluation]
-        seen = [i for i in paid if seed_of("oracle", candidates[i].seed) < config.share * 2**64]
+        measured, paid, seen = self._dealt(candidates)
         places = [*measured, *seen]
         believed = self._oracle.verify([candidates[i] for i in places])
         oracle = dict(zip(places, believed, strict=True))

@@ -162,7 +162,7 @@ class Correcting(Judging):
 
     def __init__(self, config: NoisyChannel, rule: Any, appeal: Any) -> None:
         self.config = config
-        self._rule = rule
+        self._rule = self.first = rule
         self._appeal = appeal
         self.estimates: dict[str, FalseNegatives] = {}
         self._step: dict[str, float] = {}

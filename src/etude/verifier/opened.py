@@ -20,7 +20,7 @@ from etude.errors import VerifierError
 from etude.live import Live
 from etude.rows import Candidate, Outcome, Verdict
 from etude.verifier.host import Host
-from etude.verifier.interface import Judge
+from etude.verifier.interface import Ahead, Judge
 from etude.verifier.readable import Readable
 
 
@@ -31,6 +31,20 @@ class Judging(Live, ABC):
     changes no state: a state that moves by what was judged moves in ``observe``, which tells every
     rank of the rows of all.
     """
+
+    #: The judge that is asked about every answer before all else, where there is one: answers are
+    #: told to it as they are finished.
+    first: Judge | None = None
+
+    def expect(self, candidates: Sequence[Candidate]) -> None:
+        """Have workers begin with answers while others are still sampled; see :class:`Ahead`."""
+        if isinstance(self.first, Ahead):
+            self.first.expect(candidates)
+
+    def go_on(self) -> None:
+        """Have it looked after workers that have begun."""
+        if isinstance(self.first, Ahead):
+            self.first.go_on()
 
     @cached_property
     def counts(self) -> dict[Outcome, int]:

@@ -6,31 +6,26 @@ judged by a fresh one. Where time, memory and nesting are the answer's to spend,
 much is wrong instead (``answer_can_exhaust``). Once rows that ran out of time have taken what they
 may of a step together, the rows behind them are left without a verdict, so a step waits no longer
 than that. A worker that cannot start at all is an error, never a verdict.
+
+Rows may be expected before verdicts on them are asked for: workers then judge them while the parent
+does something else. It looks after them whenever it says so (:meth:`Pool.go_on`), and nothing that
+takes their time then delays anybody.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import pickle
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing.connection import wait
 from typing import Any, Protocol
 
 from etude.errors import VerifierError
 from etude.rows import Candidate, Outcome, Verdict
-
-#: Seconds a worker may take to start; far more than any machine needs, so that it is never a race.
-START_LIMIT = 180.0
+from etude.verifier.worker_process import START_LIMIT, Unit, Worker, ending
 
 #: The least share of its time that a row has to be at work for running out of it to be the
 #: answer's doing.
@@ -41,85 +36,6 @@ _WHY = {
     "MemoryError": "cannot be judged in {memory} MiB of memory (verifier.memory)",
     "RecursionError": "is nested too deeply to be read",
 }
-
-_PROGRAM = "import sys; from etude.verifier.worker import main; main(*map(int, sys.argv[1:]))"
-
-#: Libraries of a verifier gain nothing from threads here, and each thread reserves address space.
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-@dataclass
-class Unit:
-    """What is judged in one go: positions in the batch (one, or a whole group)."""
-
-    positions: list[int]
-
-
-@dataclass
-class Worker:
-    """One process, the units it was given and not yet answered, and when its clock runs out.
-
-    ``taken``: the process has picked its units up; until then its death is not their doing.
-    ``busy``: its seconds of processor time when it began with the present unit.
-    """
-
-    process: subprocess.Popen[bytes]
-    jobs: Connection
-    replies: Connection
-    log: Any
-    ready: bool = False
-    taken: bool = False
-    busy: float = 0.0
-    deadline: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-    units: deque[Unit] = field(default_factory=deque)
-
-    def end(self) -> None:
-        """Kill the process, if it still lives, and close everything."""
-        self.process.kill()
-        self.process.wait()
-        self.jobs.close()
-        self.replies.close()
-        self.log.close()
-
-    def forget_log(self) -> None:
-        """Empty what the process printed when it has become long: only its last words matter."""
-        if os.fstat(self.log.fileno()).st_size > 2**20:
-            os.ftruncate(self.log.fileno(), 0)
-
-    def computed(self) -> float | None:
-        """Return the processor time of the present unit, None where the system does not say."""
-        try:
-            text = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8")
-        except OSError:
-            return None
-        user, system = text.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") - self.busy
-
-    def said(self) -> str:
-        """Return the last line the process wrote to its standard error."""
-        size = self.log.seek(0, os.SEEK_END)
-        self.log.seek(max(0, size - 2000))
-        lines = self.log.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else ""
-
-
-@dataclass
-class Batch:
-    """Answers that are judged together, and how far that has come.
-
-    ``lost`` are the seconds by which units that ran out of time have delayed the others.
-    """
-
-    candidates: Sequence[Candidate]
-    verdicts: list[Verdict | None]
-    waiting: deque[Unit]
-    lost: float = 0.0
-
-    @property
-    def measures(self) -> bool:
-        """Return whether the answers measure a model: then no step waits for them."""
-        return all(candidate.evaluation for candidate in self.candidates)
 
 
 class Sent(Protocol):
@@ -162,20 +78,54 @@ class Pool:
         self._verifier = verifier
         self._limit = workers
         self._workers: list[Worker] = []
+        self._waiting: deque[Unit] = deque()
+        self._expected: dict[int, Unit] = {}
+        # Seconds by which units that ran out of time have delayed those that are waited for.
+        self._lost = 0.0
         self.counts: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+
+    def expect(self, candidates: Sequence[Candidate]) -> None:
+        """Begin to judge answers that :meth:`verify` will be asked about; waits for nothing.
+
+        Those that it is not asked about the next time are forgotten. Of a group all answers have to
+        be there, so a verifier of groups begins with none.
+        """
+        if self._verifier.unit != "row":
+            return
+        for each in candidates:
+            unit = self._expected[id(each)] = Unit([each])
+            self._waiting.append(unit)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Hear what workers have said and give them what waits; waits for nothing."""
+        with self._closed_by_errors():
+            while self._waiting or self._busy():
+                self._hand_out()
+                if not self._collect(patient=False):
+                    break
 
     def verify(self, candidates: Sequence[Candidate]) -> list[Verdict]:
         """Return one verdict a candidate, in order; raises VerifierError when none can start."""
-        batch = Batch(candidates, [None] * len(candidates), deque(self._units(candidates)))
-        try:
-            while batch.waiting or any(worker.units for worker in self._workers):
-                self._hand_out(batch)
-                self._collect(batch)
-                self._give_up(batch)
-        except BaseException:
-            self.close()
-            raise
-        settled = [verdict for verdict in batch.verdicts if verdict is not None]
+        places = self._places(candidates)
+        units = [self._unit([candidates[place] for place in own]) for own in places]
+        self._forget(units)
+        pending = deque(units)
+        # What is measured has its time: no step waits for it.
+        hurry = not all(candidate.evaluation for candidate in candidates)
+        with self._closed_by_errors():
+            while pending:
+                if pending[0].verdicts is not None:
+                    pending.popleft()
+                    continue
+                self._hand_out()
+                self._collect()
+                if hurry:
+                    self._give_up()
+        found: dict[int, Verdict] = {}
+        for own, unit in zip(places, units, strict=True):
+            found |= zip(own, unit.verdicts or (), strict=True)
+        settled = [found[place] for place in range(len(candidates))]
         for outcome, count in Counter(verdict.outcome for verdict in settled).items():
             self.counts[outcome] += count
         return settled
@@ -183,6 +133,8 @@ class Pool:
     def close(self) -> None:
         """Kill every worker."""
         workers, self._workers = self._workers, []
+        self._waiting.clear()
+        self._expected.clear()
         for worker in workers:
             worker.end()
 
@@ -192,55 +144,86 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _units(self, candidates: Sequence[Candidate]) -> list[Unit]:
-        if self._verifier.unit == "row":
-            return [Unit([position]) for position in range(len(candidates))]
-        groups: dict[str, list[int]] = {}
-        for position, candidate in enumerate(candidates):
-            groups.setdefault(candidate.id, []).append(position)
-        return [Unit(positions) for positions in groups.values()]
+    @contextmanager
+    def _closed_by_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
-    def _hand_out(self, batch: Batch) -> None:
+    # What is judged ------------------------------------------------------------------------
+
+    def _places(self, candidates: Sequence[Candidate]) -> list[list[int]]:
+        """Return the places of the answers that are judged in one go."""
+        if self._verifier.unit == "row":
+            return [[place] for place in range(len(candidates))]
+        groups: dict[str, list[int]] = {}
+        for place, candidate in enumerate(candidates):
+            groups.setdefault(candidate.id, []).append(place)
+        return list(groups.values())
+
+    def _unit(self, candidates: list[Candidate]) -> Unit:
+        """Return the unit of some answers: the one that was expected, or one that waits now."""
+        known = self._expected.pop(id(candidates[0]), None)
+        if known is not None:
+            return known
+        unit = Unit(candidates)
+        self._waiting.append(unit)
+        return unit
+
+    def _forget(self, units: Sequence[Unit]) -> None:
+        """Forget what was expected and not asked about; from now on what takes time delays."""
+        wanted = set(map(id, units))
+        self._waiting = deque(unit for unit in self._waiting if id(unit) in wanted)
+        self._expected.clear()
+        self._lost = 0.0
+
+    # Workers -------------------------------------------------------------------------------
+
+    def _hand_out(self) -> None:
         """Give idle workers a share of what waits, starting workers while there is need."""
         for worker in [each for each in self._workers if not each.units]:
             if worker.ready and worker.process.poll() is not None:  # died idle: no row's doing
                 self._drop(worker)
-        waiting = batch.waiting
+        waiting = self._waiting
         while len(self._workers) < min(self._limit, len(waiting) + len(self._busy())):
-            self._workers.append(self._start())
+            self._workers.append(Worker.start(self._verifier))
         for worker in self._workers:
             if not waiting or worker.units or not worker.ready:
                 continue
             share = max(1, min(32, len(waiting) // (2 * self._limit)))
-            units = [waiting.popleft() for _ in range(share)]
-            worker.units = deque(units)
-            worker.taken = False
-            worker.deadline = time.monotonic() + self._verifier.timeout
-            job = [[batch.candidates[position] for position in unit.positions] for unit in units]
-            with contextlib.suppress(BrokenPipeError):  # it just died: found when collecting
-                worker.jobs.send_bytes(pickle.dumps(job))
+            worker.give([waiting.popleft() for _ in range(share)], self._verifier.timeout)
 
     def _busy(self) -> list[Worker]:
         return [worker for worker in self._workers if worker.units]
 
-    def _collect(self, batch: Batch) -> None:
-        """Wait for the next reply, death or deadline, and settle what it decides."""
+    def _collect(self, *, patient: bool = True) -> bool:
+        """Wait for the next reply, death or deadline, and settle what it decides.
+
+        Returns whether there was any; not ``patient``, it looks and does not wait.
+        """
         active = [worker for worker in self._workers if worker.units or not worker.ready]
         if not active:
-            return
-        nearest = min(worker.deadline for worker in active)
-        heard = wait([worker.replies for worker in active], max(0.0, nearest - time.monotonic()))
+            return False
+        left = min(worker.deadline for worker in active) - time.monotonic()
+        heard = wait([worker.replies for worker in active], max(0.0, left) if patient else 0.0)
+        settled = False
         for worker in active:
             if worker.replies in heard:
-                self._hear(worker, batch)
+                self._hear(worker)
             elif time.monotonic() >= worker.deadline:
-                self._expire(worker, batch)
+                self._expire(worker)
+            else:
+                continue
+            settled = True
+        return settled
 
-    def _hear(self, worker: Worker, batch: Batch) -> None:
+    def _hear(self, worker: Worker) -> None:
         try:
             reply = json.loads(worker.replies.recv_bytes())
         except (EOFError, OSError, ValueError):
-            self._bury(worker, batch)
+            self._bury(worker)
             return
         if "failed" in reply:
             self._drop(worker)
@@ -250,8 +233,8 @@ class Pool:
             )
         if "ready" in reply:
             worker.ready = True
-            if batch.lost:  # it takes the place of one that was killed
-                batch.lost += (time.monotonic() - worker.started) / self._limit
+            if self._lost:  # it takes the place of one that was killed
+                self._lost += (time.monotonic() - worker.started) / self._limit
             return
         if "taken" in reply:
             worker.taken = True
@@ -259,11 +242,13 @@ class Pool:
             worker.deadline = time.monotonic() + self._verifier.timeout
             return
         unit = worker.units.popleft()
-        seconds = reply["seconds"] / len(unit.positions)
-        for position, given in zip(unit.positions, reply["verdicts"], strict=True):
-            batch.verdicts[position] = self._verdict(batch.candidates[position], given, seconds)
+        seconds = reply["seconds"] / len(unit.candidates)
+        unit.verdicts = [
+            self._verdict(candidate, given, seconds)
+            for candidate, given in zip(unit.candidates, reply["verdicts"], strict=True)
+        ]
         if reply["ends"]:  # the row used the worker up: the others are none of its business
-            batch.waiting.extendleft(reversed(worker.units))
+            self._waiting.extendleft(reversed(worker.units))
             self._drop(worker)
             return
         worker.forget_log()
@@ -297,7 +282,7 @@ class Pool:
         """Return whether an answer that takes too much is wrong; of a group it may be any."""
         return self._verifier.answer_can_exhaust and self._verifier.unit == "row"
 
-    def _expire(self, worker: Worker, batch: Batch) -> None:
+    def _expire(self, worker: Worker) -> None:
         """Kill a worker whose clock ran out."""
         if not worker.ready:
             said = worker.said()
@@ -310,36 +295,35 @@ class Pool:
         blamed = self._blames_answers and (computed is None or computed >= _AT_WORK * limit)
         if not blamed and computed is not None and computed < _AT_WORK * limit:
             said += f", of which it worked {max(0.0, computed):.2g} s"
-        for position in unit.positions:
-            verdict = Verdict(Outcome.TIMED_OUT, {}, detail=said)
-            if blamed:
-                why = f"cannot be judged in {limit:g} s (verifier.timeout)"
-                verdict = self._spent(batch.candidates[position], why, limit)
-            batch.verdicts[position] = replace(verdict, seconds=limit / len(unit.positions))
-        batch.lost += limit / self._limit  # the other workers go on meanwhile
-        batch.waiting.extendleft(reversed(worker.units))
+        seconds = limit / len(unit.candidates)
+        why = f"cannot be judged in {limit:g} s (verifier.timeout)"
+        unit.verdicts = [
+            self._spent(candidate, why, seconds)
+            if blamed
+            else Verdict(Outcome.TIMED_OUT, {}, detail=said, seconds=seconds)
+            for candidate in unit.candidates
+        ]
+        self._lost += limit / self._limit  # the other workers go on meanwhile
+        self._waiting.extendleft(reversed(worker.units))
         self._drop(worker)
 
-    def _give_up(self, batch: Batch) -> None:
+    def _give_up(self) -> None:
         """Leave what waits without a verdict once rows out of time have held up a step enough."""
         most = self._verifier.batch_timeout
-        if batch.lost < most or not batch.waiting or batch.measures:
+        if self._lost < most or not self._waiting:
             return
         detail = (
             f"not judged: answers before it that ran out of time have delayed the step by {most:g}"
             " s (verifier.batch_timeout)"
         )
-        for unit in batch.waiting:
-            for position in unit.positions:
-                batch.verdicts[position] = Verdict(
-                    Outcome.TIMED_OUT, {}, detail=detail, seconds=0.0
-                )
-        batch.waiting.clear()
+        lost = Verdict(Outcome.TIMED_OUT, {}, detail=detail, seconds=0.0)
+        for unit in self._waiting:
+            unit.verdicts = [lost] * len(unit.candidates)
+        self._waiting.clear()
 
-    def _bury(self, worker: Worker, batch: Batch) -> None:
+    def _bury(self, worker: Worker) -> None:
         """Settle the row a worker died of, and let another worker judge the rest."""
-        code = worker.process.wait()
-        detail = f"the worker {_ending(code)}"
+        detail = f"the worker {ending(worker.process.wait())}"
         said = worker.said()
         if not worker.ready:
             self._drop(worker)
@@ -347,68 +331,11 @@ class Pool:
         if worker.units:
             if worker.taken:
                 verdict = Verdict(Outcome.CRASHED, {}, detail=f"{detail}. {said}".strip()[:500])
-                for position in worker.units.popleft().positions:
-                    batch.verdicts[position] = verdict
-            batch.waiting.extendleft(reversed(worker.units))
+                unit = worker.units.popleft()
+                unit.verdicts = [verdict] * len(unit.candidates)
+            self._waiting.extendleft(reversed(worker.units))
         self._drop(worker)
 
     def _drop(self, worker: Worker) -> None:
         worker.end()
         self._workers.remove(worker)
-
-    def _start(self) -> Worker:
-        """Start a process and send it the verifier; its replies are waited for later."""
-        job_read, job_write = os.pipe()
-        reply_read, reply_write = os.pipe()
-        log = tempfile.TemporaryFile(mode="a+b")  # noqa: SIM115 (closed with the worker)
-        try:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-c",
-                    _PROGRAM,
-                    str(job_read),
-                    str(reply_write),
-                    str(os.getpid()),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(job_read, reply_write),
-                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(_search_path())},
-                process_group=0,  # a Ctrl-C in the terminal is the parent's affair
-            )
-        finally:
-            os.close(job_read)
-            os.close(reply_write)
-        worker = Worker(
-            process,
-            Connection(job_write, readable=False),
-            Connection(reply_read, writable=False),
-            log,
-            deadline=time.monotonic() + START_LIMIT,
-        )
-        start = {
-            "path": _search_path(),
-            "memory": self._verifier.memory,
-            "verifier": pickle.dumps(self._verifier),
-        }
-        with contextlib.suppress(BrokenPipeError):  # told with its exit code when collecting
-            worker.jobs.send_bytes(pickle.dumps(start))
-        return worker
-
-
-def _search_path() -> list[str]:
-    """Return where this process finds modules, so that a worker finds the same ones."""
-    return [str(Path(entry or ".").resolve()) for entry in sys.path]
-
-
-def _ending(code: int) -> str:
-    """Return how a process ended, in words."""
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"

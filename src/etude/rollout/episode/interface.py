@@ -71,6 +71,7 @@ class EpisodeStage(Protocol):
         key: str = "",
         max_new_tokens: int | None = None,
         temperature: float | None = None,
+        final: bool = False,
     ) -> list[Row]:
         """Return the rows that the model of a role (``policy`` or one of ``models``) writes.
 
@@ -80,8 +81,10 @@ class EpisodeStage(Protocol):
         default the policy draws as ``rollout.logits`` says and any other model from its own.
         ``max_new_tokens`` limits this turn, and ``temperature`` takes the place of the step's (of
         the policy) or the config's: rows that are learned from are then held against the log-probs
-        that they were drawn with. An evaluation's own temperature stays. A draw is keyed by (seed,
-        role, turn, step, prompt, index, key). Raises StageError where a draw would repeat one.
+        that they were drawn with. An evaluation's own temperature stays. ``final`` says that the
+        rows will be judged as they are, so that it may begin while others are sampled; verdicts do
+        not depend on it. A draw is keyed by (seed, role, turn, step, prompt, index, key). Raises
+        StageError where a draw would repeat one.
         """
 
     def context(self, example: Example) -> Context:

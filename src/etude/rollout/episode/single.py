@@ -19,4 +19,4 @@ class Single(Episode):
         self, examples: Sequence[Example], sizes: Sequence[int], stage: EpisodeStage
     ) -> Sequence[Row]:
         """Return the answers to each example."""
-        return stage.sample(POLICY, stage.contexts)
+        return stage.sample(POLICY, stage.contexts, final=True)
