@@ -175,7 +175,8 @@ def test_greedy_takes_one_answer_at_temperature_zero_and_limits_can_be_its_own()
     assert engine.temperature == 0.0
     assert [request.index for request in engine.requests] == [0] * 6
     assert {request.max_new_tokens for request in engine.requests} == {9}
-    assert list(result["metrics"]) == ["pass@1", "length", "truncated"]
+    named = ["pass@1", "length", "truncated", "length_correct"]
+    assert list(result["metrics"]) == named
 
 
 def test_a_k_beyond_the_samples_is_told_before_anything_is_sampled():

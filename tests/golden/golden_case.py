@@ -196,7 +196,7 @@ def run(file: str, content: Mapping[str, Any], raw: Mapping[str, Any]) -> None:
     """Run one case through its component; fails on a wrong number or a key nobody knows."""
     strange = (set(content) - FILE_KEYS) | (set(raw) - CASE_KEYS)
     assert not strange, f"{file}: {raw['name']}: keys nobody knows: {sorted(strange)}"
-    known = "float64" in content["dtype"] or content["dtype"] == "text"
+    known = "float64" in content["dtype"] or content["dtype"] in ("text", "as named per case")
     assert known, f"{file}: dtype {content['dtype']!r} is not known"
     method = content["method"]
     fitting = [a for a in adapters() if a.method == method and a.fits(raw)]

@@ -19,6 +19,7 @@ _ELSEWHERE = {
     "cancel": "etude.launch.seeing.cancel",
     "resume": "etude.launch.resume",
     "verify": "etude.cli.verify",
+    "measure": "etude.cli.measure",
 }
 
 

@@ -70,6 +70,23 @@ Read are the groups verifier, models, model and rollout, and the keys execution 
 share verifier.most_failed of the answers.
 """
 
+MEASURE = """\
+etude measure — what finished work tells beside each other; nothing is trained or sampled
+
+  etude measure capability BEFORE AFTER     two evaluations of the same problems: what became
+                                            solvable, what only likelier, what was forgotten, and
+                                            the curves of pass@k with their crossing
+  etude measure transfer [RUN]              what the stages of a run kept, gained and lost, over all
+                                            benchmarks of its evaluations
+  etude measure weights BEFORE AFTER …      how many weights moved, where, with which rank, and
+                                            whether several models moved the same
+  etude measure scaling STAGE STAGE …       laws of loss by size, steps and batch, and predictions
+  etude measure checkpoints STAGE --proxy METRIC
+                                            whether a cheap evaluation chooses good checkpoints
+
+Each has --json and --outputs FOLDER, and tells of its other flags: etude measure weights --help
+"""
+
 ETUDE = """\
 etude — everything that is not a run
 
@@ -84,6 +101,8 @@ etude — everything that is not a run
   etude resume RUN          go on with a run as it was written down
   etude verify FILE         what a verifier makes of answers in a file, and of their labels
                             (etude verify --help)
+  etude measure WHAT …      what finished stages, evaluations and models tell beside each other
+                            (etude measure --help)
   etude clean               what outputs/ holds and what could be deleted; sizes first
   etude doctor              versions, devices, W&B login, outputs, stored models
 
@@ -100,6 +119,7 @@ COMMANDS = (
     "cancel",
     "resume",
     "verify",
+    "measure",
     "clean",
     "doctor",
 )

@@ -68,26 +68,41 @@ def by_difficulty(
 
 
 def read_rates(path: Path) -> dict[str, float]:
-    """Return problem id → pass rate from the samples of an earlier evaluation.
+    """Return problem id → pass rate from the samples of an earlier evaluation; as read_tries."""
+    tries = read_tries(path, "evaluation.base=")
+    return {name: sum(right) / len(right) for name, right in tries.items()}
 
-    ``path`` is its samples.jsonl, or the folder that holds it. Raises DataError when there is none,
-    CheckpointError where they are not as the evaluation wrote them.
+
+def read_tries(path: Path, key: str = "") -> dict[str, list[bool]]:
+    """Return problem id → which of its answers were right, from the samples of an evaluation.
+
+    ``path`` is its samples.jsonl, or the folder that holds it, and ``key`` stands before it in
+    messages. Raises DataError when there is none, CheckpointError where they are not as the
+    evaluation wrote them.
     """
     file = path / "samples.jsonl" if path.is_dir() else path
     check_published(file.parent)
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-        return correct_by_problem([json.loads(line) for line in lines])
+        found = tries_by_problem([json.loads(line) for line in lines])
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"evaluation.base={path}: no samples of an evaluation can be read there ({error}); "
+            f"{key}{path}: no samples of an evaluation can be read there ({error}); "
             "name a folder outputs/evaluations/NAME, or the samples.jsonl in it"
         ) from error
+    if not found:
+        raise DataError(f"{key}{path}: the evaluation sampled no answers")
+    return found
 
 
 def correct_by_problem(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return problem id → share of its samples that are right, for pairing two evaluations."""
-    counts: dict[str, list[int]] = {}
+    return {name: sum(right) / len(right) for name, right in tries_by_problem(records).items()}
+
+
+def tries_by_problem(records: Sequence[Mapping[str, Any]]) -> dict[str, list[bool]]:
+    """Return problem id → which of its samples are right, in their order."""
+    found: dict[str, list[bool]] = {}
     for record in records:
-        counts.setdefault(record["id"], []).append(record["outcome"] == Outcome.CORRECT)
-    return {name: sum(right) / len(right) for name, right in counts.items()}
+        found.setdefault(record["id"], []).append(record["outcome"] == Outcome.CORRECT)
+    return found

@@ -1,4 +1,4 @@
-"""How often a model is right: pass@k, avg@k and maj@k on held-out problems, with intervals."""
+"""How often a model is right: pass@k, avg@k, maj@k and worst@k on held-out problems."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from etude.component import Rule, component, option
 from etude.errors import DataError
-from etude.evaluation.difficulty import EDGES, by_difficulty, read_rates
+from etude.evaluation.difficulty import EDGES, by_difficulty, read_tries
+from etude.evaluation.flows import FLOWS, flows
 from etude.evaluation.interface import Answers, Result
 from etude.evaluation.kind import Evaluation
 from etude.evaluation.records import records
@@ -22,8 +23,10 @@ from etude.evaluation.statistics import (
     bootstrap,
     majority_at_k,
     pass_at_k,
+    ratio,
     unreached,
     unreached_bound,
+    worst_at_k,
 )
 from etude.randomness import generator
 from etude.rows import Outcome, StopReason, Verdict
@@ -38,11 +41,14 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True)
 class PassAtK(Evaluation):
-    """Samples answers to held-out problems and estimates pass@k, avg@k and maj@k.
+    """Samples answers to held-out problems and estimates pass@k, avg@k, maj@k and worst@k.
 
     With k tries a problem avg@k is the accuracy and pass@k the capability (arXiv 2505.14216);
-    out_of_reach is the share of problems that no try solved. Given the samples of another model's
-    evaluation, ``base``, the change of the pass rate is told in bins of that model's pass rate.
+    worst@k is the chance that all of k answers are right, and out_of_reach the share of problems
+    that no try solved. Given the samples of another model's evaluation, ``base``, the change of the
+    pass rate is told in bins of that model's pass rate, and divided by whether any of its answers
+    was right: capability_gain where none was, self_distillation where some were, forgotten for
+    what is lost; gained and lost are the shares of problems that became solvable, or ceased to be.
     Intervals are percentile bootstraps over problems. The problems, their samples' random numbers
     and the resamples depend on this component's seed alone, so two models are measured on the same
     problems with the same draws, whatever the seeds they were trained with.
@@ -127,14 +133,16 @@ class PassAtK(Evaluation):
         found = {f"pass@{k}": share for k in asked}
         if self.tries > 1:
             found[f"avg@{self.tries}"] = share
-        found |= {f"maj@{k}": share for k in asked if k > 1}
+        found |= {f"{name}@{k}": share for name in ("maj", "worst") for k in asked if k > 1}
         if self.tries > 1:
             found["out_of_reach"] = share
         found |= {"length": (0.0, math.inf), "truncated": share}
+        found |= {f"length_{name}": (0.0, math.inf) for name in ("correct", "incorrect")}
         if demonstrated:
             found["loss"] = (0.0, math.inf)
         if self.base is not None:
             found |= {f"change/{low:g}-{high:g}": (-1.0, 1.0) for low, high in pairwise(EDGES)}
+            found |= dict.fromkeys(FLOWS, share)
         return found
 
     def of(self, answers: Answers, loss: Demonstrated | None = None) -> Result:
@@ -152,6 +160,7 @@ class PassAtK(Evaluation):
             if k > 1:
                 random = generator("majority", self.seed, k)
                 columns[f"maj@{k}"] = majority_at_k(votes, correct, k, random)
+                columns[f"worst@{k}"] = worst_at_k(correct, k)
         if tries > 1:
             columns["out_of_reach"] = unreached(correct).astype(np.float64)
         columns["length"] = lengths.reshape(shape).mean(axis=1)
@@ -163,6 +172,7 @@ class PassAtK(Evaluation):
         }
         if loss is not None:
             metrics["loss"] = self._loss(loss.losses, loss.tokens)
+        metrics |= self._lengths(lengths.reshape(shape), correct)
         metrics |= self._changes(answers, correct)
         counts = Counter(verdict.outcome for verdict in answers.verdicts)
         result = {
@@ -183,7 +193,8 @@ class PassAtK(Evaluation):
         """Return the change from the base model in bins of how hard it found the problems."""
         if self.base is None:
             return {}
-        base = read_rates(Path(self.base).expanduser())
+        tries = read_tries(Path(self.base).expanduser(), "evaluation.base=")
+        base = {name: sum(right) / len(right) for name, right in tries.items()}
         rates = correct.mean(axis=1).tolist()
         now = {e.id: rate for e, rate in zip(answers.examples, rates, strict=True)}
         strata = by_difficulty(base, now, resamples=self.bootstrap, seed=self.seed)
@@ -191,19 +202,29 @@ class PassAtK(Evaluation):
             raise DataError(
                 f"evaluation.base={self.base}: it was measured on none of these {len(now)} problems"
             )
-        return {stratum.name: stratum.change.as_json() for stratum in strata}
+        found = {stratum.name: stratum.change.as_json() for stratum in strata}
+        ids = [place for place, each in enumerate(answers.examples) if each.id in tries]
+        before = [tries[answers.examples[place].id] for place in ids]
+        parts = flows(before, correct[ids])
+        random = generator("bootstrap", self.seed)
+        estimates = bootstrap(np.stack([parts[n] for n in FLOWS], axis=1), self.bootstrap, random)
+        return found | {n: each.as_json() for n, each in zip(FLOWS, estimates, strict=True)}
+
+    def _lengths(self, lengths: np.ndarray, correct: np.ndarray) -> dict[str, dict[str, float]]:
+        """Return the mean tokens of right answers and of the others, where there are any."""
+        found = {}
+        for name, chosen in (("length_correct", correct), ("length_incorrect", ~correct)):
+            if chosen.any():
+                counts = chosen.sum(axis=1).astype(float)
+                random = generator("bootstrap", self.seed)
+                sums = (lengths * chosen).sum(axis=1)
+                found[name] = ratio(sums, counts, self.bootstrap, random).as_json()
+        return found
 
     def _loss(self, losses: np.ndarray, tokens: np.ndarray) -> dict[str, float]:
         """Return the mean loss of a token, with an interval over demonstrations."""
-        # A ratio of sums: both are resampled together, then divided.
-        value = float(losses.sum() / tokens.sum())
-        if self.bootstrap == 0:
-            return {"value": value, "low": value, "high": value}
-        count = len(losses)
         random = generator("bootstrap loss", self.seed)
-        drawn = random.multinomial(count, np.full(count, 1 / count), size=self.bootstrap)
-        low, high = np.quantile((drawn @ losses) / (drawn @ tokens), [0.025, 0.975])
-        return {"value": value, "low": float(low), "high": float(high)}
+        return ratio(losses, tokens, self.bootstrap, random).as_json()
 
     def _settings(self, answers: Answers, loss: Demonstrated | None) -> dict[str, Any]:
         settings: dict[str, Any] = {

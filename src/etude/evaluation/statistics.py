@@ -41,6 +41,31 @@ def pass_at_k(correct: NDArray[np.bool_], k: int) -> Floats:
     return 1.0 - np.prod(ratios, axis=0)
 
 
+def worst_at_k(correct: NDArray[np.bool_], k: int) -> Floats:
+    """Return each problem's chance that all of ``k`` answers are right, unbiased, ``[P]``.
+
+    It is ``C(c, k) / C(n, k)``; raises ValueError when k exceeds n.
+    """
+    return 1.0 - pass_at_k(~np.asarray(correct, dtype=bool), k)
+
+
+def ratio(sums: Floats, counts: Floats, resamples: int, random: np.random.Generator) -> Estimate:
+    """Return the sum of ``sums`` over that of ``counts``, with its interval over problems.
+
+    Both are ``[P]`` and resampled together, then divided; resamples that count nothing are left
+    out.
+    """
+    value = float(sums.sum() / counts.sum())
+    if resamples == 0:
+        return Estimate(value, value, value)
+    problems = len(sums)
+    drawn = random.multinomial(problems, np.full(problems, 1 / problems), size=resamples)
+    total = drawn @ counts
+    some = total > 0
+    low, high = np.quantile((drawn @ sums)[some] / total[some], [0.025, 0.975])
+    return Estimate(value, float(low), float(high))
+
+
 def unreached(correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which problems no answer was right on, ``[P]`` from ``correct [P, n]``.
 

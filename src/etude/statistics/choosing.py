@@ -47,6 +47,8 @@ def top_k(
     order = np.argsort(-np.asarray(proxy, dtype=np.float64), kind="stable")[:k]
     chosen = np.asarray(values, dtype=np.float64)[order]
     spread = None if sample and k < 2 else float(chosen.std(ddof=int(sample)))
+    if spread is not None and chosen.max() == chosen.min():
+        spread = 0.0  # by rounding it may come out a little above
     best = float(chosen.max())
     above = max(best - baseline, 0.0) if sample else best - baseline
     sharpe = None if not spread else above / spread

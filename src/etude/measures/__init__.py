@@ -1,0 +1,1 @@
+"""What finished stages, evaluations and checkpoints tell beside each other: plain arithmetic."""
