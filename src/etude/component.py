@@ -36,6 +36,7 @@ TextForm = Literal[
     "rows reference",
     "samples reference",
     "state reference",
+    "rates file",
 ]
 
 #: The config groups at the root, in the order a person reads them.

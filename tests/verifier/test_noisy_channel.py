@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from always import Always, Never
@@ -10,10 +13,13 @@ from always import Always, Never
 from etude.config.prepare import prepare
 from etude.errors import ConfigError, VerifierError
 from etude.feedback import RowRecord, StepFeedback
+from etude.plan.graph import build_graph
 from etude.rows import Candidate, Outcome, Verdict
 from etude.verifier.declared import parts_of
 from etude.verifier.host import Alone
 from etude.verifier.noisy_channel import NoisyChannel
+from etude.verifying.answers import Answer
+from etude.verifying.table import Table
 
 COMMAND = ("recipe=rl", "verifier=noisy_channel")
 APPEALS = NoisyChannel(rule=Never(), appeal=Always(), appeals="estimate_only", correction="forward")
@@ -167,3 +173,76 @@ def test_an_answer_that_explodes_has_no_appeal(monkeypatch: pytest.MonkeyPatch) 
     (found,) = judge.verify(rows(1))
     assert not appeal.asked
     assert "overturned" not in found.parts
+
+
+# Measured rates -----------------------------------------------------------------------------
+
+
+def written(folder: Path, wrongly: int = 1, missed: int = 2, label: str | None = "ok") -> Path:
+    """Write what `etude verify` says of ten right and ten wrong answers, and of some wrongly."""
+    judged = [
+        (Answer(n, row, label=n < 10), Verdict(Outcome.CORRECT if accepts else Outcome.WRONG, {}))
+        for n, row in enumerate(rows(20))
+        for accepts in [n >= missed if n < 10 else n - 10 < wrongly]
+    ]
+    file = folder / "rates.json"
+    file.write_text(json.dumps(Table(judged, label).as_json()))
+    return file
+
+
+def test_measured_rates_take_the_place_of_typed_ones(tmp_path: Path) -> None:
+    measured = NoisyChannel(rule=Always(), rates_file=str(written(tmp_path)))
+    typed = NoisyChannel(rule=Always(), false_positive=0.1, false_negative=0.2)
+    assert measured.rates("s") == typed.rates("s")
+    assert Alone().open(measured).verify(rows()) == Alone().open(typed).verify(rows())
+    own = replace(measured, false_negative_of={"t": 0.5})
+    assert own.rates("t") == (0.1, 0.5)
+    written(tmp_path, wrongly=6, missed=6)
+    with pytest.raises(VerifierError, match="together 1 or more"):
+        Alone().open(replace(measured))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file"),
+        ("{", "is no JSON"),
+        ("[]", "is not what etude verify --json writes"),
+        ({"label": None}, "was written without labels"),
+        ({"wrongly": 0, "missed": 10, "right": True}, "labelled wrong"),
+        ({"wrongly": 6, "missed": 6}, "together 1 or more"),
+        ('{"table": {"rates": {"false_positive": {"share": 2}}}}', "no share from 0 to 1"),
+    ],
+)
+def test_a_file_without_rates_is_refused_when_it_is_composed(
+    tmp_path: Path, content: Any, said: str
+) -> None:
+    file = tmp_path / "rates.json"
+    if isinstance(content, str):
+        file.write_text(content)
+    elif content is not None and content.pop("right", False):
+        table = {"rates": {"false_positive": {"share": None}, "false_negative": {"share": 0.5}}}
+        file.write_text(json.dumps({"table": table}))
+    elif content is not None:
+        file = written(tmp_path, **content)
+    with pytest.raises(ConfigError, match=said) as met:
+        prepare([*COMMAND, "objective=dr_grpo", f"verifier.rates_file={file}"])
+    assert "verifier.rates_file" in str(met.value)
+
+
+def test_rates_are_measured_or_typed_and_not_both(tmp_path: Path) -> None:
+    more = (f"verifier.rates_file={written(tmp_path)}", "verifier.false_negative=0.3")
+    with pytest.raises(ConfigError, match="typed beside it: one of the two"):
+        prepare([*COMMAND, "objective=dr_grpo", *more])
+
+
+def test_what_a_file_of_rates_holds_counts_in_the_fingerprint(tmp_path: Path) -> None:
+    def found(file: Path) -> str:
+        command = [*COMMAND, "objective=dr_grpo", f"verifier.rates_file={file}"]
+        return next(iter(build_graph(prepare(command).runs, outputs=tmp_path).stages))
+
+    file = written(tmp_path)
+    before = found(file)
+    (tmp_path / "elsewhere").mkdir()
+    assert found(written(tmp_path / "elsewhere")) == before
+    assert found(written(tmp_path, missed=3)) != before

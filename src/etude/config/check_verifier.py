@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from etude.config.declared_parts import declared
 from etude.config.needs import Used, active
 from etude.config.spelling import listed
+from etude.config.values import is_interpolation
+from etude.errors import DataError
+from etude.verifying.rates import read_rates
 
 _BASE = "etude.verifier.opened:OpenedVerifier"
 
@@ -15,6 +18,7 @@ def misfits(used: Sequence[Used]) -> Iterator[tuple[str, str]]:
     """Yield a fault for each verifier, of those a stage uses, that could not judge as it is put."""
     verifiers = [each for each in used if each.info.group == "verifier"]
     for each in verifiers:
+        yield from _unread_rates(each)
         inside = [other for other in verifiers if other.path.startswith(f"{each.path}.")]
         if each.info.in_stage:
             if not inside and declared([each], each.path) is None:
@@ -38,4 +42,24 @@ def misfits(used: Sequence[Used]) -> Iterator[tuple[str, str]]:
                 each.path,
                 f"{each.title} asks for the model {names} and judges in worker processes, where no"
                 f" model is; it has to stand on {_BASE}.",
+            )
+
+
+def _unread_rates(used: Used) -> Iterator[tuple[str, str]]:
+    """Yield a fault for each file of measured error rates that there are none in."""
+    for field in used.info.fields_in(used.node):
+        file = used.node.get(field.name)
+        if field.form != "rates file" or not isinstance(file, str) or is_interpolation(file):
+            continue
+        try:
+            rates = read_rates(file)
+        except DataError as problem:
+            yield f"{used.path}.{field.name}", str(problem)
+            continue
+        if rates.false_positive + rates.false_negative >= 1:
+            yield (
+                f"{used.path}.{field.name}",
+                f"names {file}, whose rates are {rates.false_positive:g} and"
+                f" {rates.false_negative:g}, together 1 or more: a yes of that verifier says"
+                " nothing of an answer, or the opposite.",
             )

@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from etude.component import AS_GIVEN, SCALE_FREE, Need, Rule, component, option, slot
-from etude.errors import VerifierError
+from etude.errors import DataError, VerifierError
 from etude.feedback import RowRecord, StepFeedback
 from etude.live import Tree
 from etude.randomness import seed_of
@@ -27,6 +28,7 @@ from etude.verifier.false_negatives import FalseNegatives
 from etude.verifier.host import Host
 from etude.verifier.opened import Judging, OpenedVerifier
 from etude.verifier.readable import Readable
+from etude.verifying.rates import read_rates
 
 #: The key of the estimate over the rows of all sources.
 ALL = ""
@@ -68,6 +70,12 @@ class NoisyChannel(OpenedVerifier):
             " so that a yes says nothing of the answer, or the opposite.",
         ),
         Rule(
+            "rates_file == null or (false_positive == 0.1 and false_negative == 0.2)",
+            "is {rates_file}, and {path}.false_positive={false_positive} or "
+            "{path}.false_negative={false_negative} is typed beside it: one of the two.",
+            key="rates_file",
+        ),
+        Rule(
             "appeals == 'none' or appeal != null",
             "is {appeals}, and nobody hears appeals: {path}.appeal=generative.",
             key="appeals",
@@ -93,6 +101,12 @@ class NoisyChannel(OpenedVerifier):
     false_negative: float = option(
         0.2, "ρ1, how often a right one is rejected, until appeals tell", ge=0, lt=1
     )
+    rates_file: str | None = option(
+        None,
+        "what etude verify --json wrote of it and labelled answers, whose rates take the place of "
+        "both; null: they are typed",
+        form="rates file",
+    )
     false_positive_of: dict[str, float] = option(
         {}, "ρ0 of the rows of single sources: source → rate", ge=0, lt=1
     )
@@ -117,13 +131,27 @@ class NoisyChannel(OpenedVerifier):
     prior_negatives: float = option(0.0, "false negatives that it begins with", ge=0)
     by_source: bool = option(False, "estimate the false-negative rate of each source by itself")
 
+    @cached_property
+    def usual(self) -> tuple[float, float]:
+        """Return (ρ0, ρ1) of rows whose source has none of its own: measured, or as typed.
+
+        Raises VerifierError where the file of measured ones cannot be read.
+        """
+        if self.rates_file is None:
+            return self.false_positive, self.false_negative
+        try:
+            measured = read_rates(self.rates_file)
+        except DataError as problem:
+            raise VerifierError(f"verifier noisy_channel.rates_file {problem}") from problem
+        return measured.false_positive, measured.false_negative
+
     def rates(self, source: str) -> tuple[float, float]:
         """Return (ρ0, ρ1) of a source's rows as they are configured.
 
         Raises VerifierError where they sum to 1 or more.
         """
-        false_positive = self.false_positive_of.get(source, self.false_positive)
-        false_negative = self.false_negative_of.get(source, self.false_negative)
+        false_positive = self.false_positive_of.get(source, self.usual[0])
+        false_negative = self.false_negative_of.get(source, self.usual[1])
         if false_positive + false_negative >= 1:
             raise VerifierError(
                 f"the error rates of the rows of {source} are {false_positive:g} and"
@@ -145,6 +173,7 @@ class NoisyChannel(OpenedVerifier):
 
         Raises VerifierError for error rates that correct nothing, or of a source that there is not.
         """
+        self.rates("rows without rates of their own")
         there = getattr(host, "sources", None)
         for source in (*self.false_positive_of, *self.false_negative_of):
             self.rates(source)
