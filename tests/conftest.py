@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,10 +31,12 @@ SLOW = frozenset(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what asks for a slow fixture, so that no file has to remember to."""
+    """Mark what asks for a slow fixture, for files to be free of it; leave out what is long."""
     for item in items:
         if SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("long") and not os.environ.get("ETUDE_LONG"):
+            item.add_marker(pytest.mark.skip(reason="long: make test-long"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -12,12 +12,13 @@ import importlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,25 @@ class Place:
     def train(self, *words: str, **more: Any) -> Ended:
         """Run ``train``."""
         return self.run("train", *words, **more)
+
+    def with_files(self, *files: Path) -> Place:
+        """Copy files into the folder, as a person's own lie there."""
+        for file in files:
+            shutil.copy(file, self.folder)
+        return self
+
+    def train_through_kills(self, moments: Iterable[Moment], *words: str) -> None:
+        """Kill ``train`` at each moment, one start a moment, then run it to its end.
+
+        Nothing may be left running after a kill, and the last start has to end well.
+        """
+        for moment in moments:
+            started = self.start("train", *words, at=moment)
+            started.reach()
+            started.kill()
+            assert not left_over(started.mark), moment
+        ended = self.train(*words)
+        assert ended.code == 0, ended.said
 
     def stage(self, name: str = "rl") -> Path:
         """Return the folder of the one stage of that name."""

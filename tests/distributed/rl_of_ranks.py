@@ -92,7 +92,7 @@ WEIGHTINGS = Path(__file__).parents[1] / "weightings.py"
 WARM = "training.warm_start_steps=1"
 
 #: A verifier that remembers answers; it judges these rows itself.
-CONCISE = "verifier=concise"
+CONCISE = "concise"
 
 #: Name → what presets alone do not show.
 MORE: dict[str, tuple[str, ...]] = {
@@ -349,7 +349,7 @@ MORE: dict[str, tuple[str, ...]] = {
     "a warm start": ("objective=ppo", WARM),
     "shorter than usual": (
         "objective=grpo",
-        CONCISE,
+        f"verifier={CONCISE}",
         f"verifier.rule={Path(__file__).parents[1] / 'parity.py'}:Parity",
         "reward_weighting.weights=null",
     ),
@@ -433,19 +433,28 @@ def objective(*overrides: str) -> Any:
     return composed_node("objective", *overrides)
 
 
-def learner_of(overrides: Sequence[str], folder: Path, **training: Any) -> Any:
-    """Return the learner of a case; most answers are judged by :func:`judge`."""
+def config_of(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the config of a stage that is composed once and told to all ranks."""
     chosen = [each for each in overrides if each.startswith("objective")]
     config = dict(stage(*(each for each in overrides if each not in chosen)))
     # A role of a case, of other weights than the policy; one that nothing asks for is not opened.
     other = {"load": "base", "model": config["model"] | {"initializer_range": 0.5}}
-    config |= {"training": config["training"] | training}
     if chosen:
         config["objective"] = objective(*chosen)
-    config |= {"models": config["models"] | {"judge": other}}
-    context = StageContext(config["seed"], folder)
-    learner: Any = make_learner(config, context)
-    if CONCISE not in overrides:
+    return config | {"models": config["models"] | {"judge": other}}
+
+
+def configs() -> dict[str, dict[str, Any]]:
+    """Return the config of every case."""
+    rows = config_of(("objective=step_advantages",))
+    rows["training"] = rows["training"] | {"rows_per_step": 5}
+    return {"generated": rows} | {name: config_of(each) for name, each in cases().items()}
+
+
+def learner_of(config: dict[str, Any], folder: Path) -> Any:
+    """Return the learner of a case; most answers are judged by :func:`judge`."""
+    learner: Any = make_learner(config, StageContext(config["seed"], folder))
+    if config["verifier"]["name"] != CONCISE:
         for each in (learner.learner, *getattr(learner.learner, "roles", ())):
             each.rollouts.verify = judge
     return learner
@@ -482,12 +491,12 @@ def rewarded(found: Any) -> dict[str, Any]:
     }
 
 
-def run(overrides: Sequence[str], folder: Path, saved: Path | None = None) -> dict[str, Any]:
+def run(config: dict[str, Any], folder: Path, saved: Path | None = None) -> dict[str, Any]:
     """Return rows, metrics and parameters of two steps; the state of the first goes to ``saved``.
 
     ``asked`` counts the rows this process sampled itself.
     """
-    learner = learner_of(overrides, folder)
+    learner = learner_of(config, folder)
     asked = counting(learner)
     gather = learner.learner.rollouts.gather
     gathered: list[Any] = []
@@ -514,38 +523,41 @@ def run(overrides: Sequence[str], folder: Path, saved: Path | None = None) -> di
     }
 
 
-def go_on(overrides: Sequence[str], folder: Path, saved: Path) -> dict[str, Any]:
+def go_on(config: dict[str, Any], folder: Path, saved: Path) -> dict[str, Any]:
     """Return metrics and parameters of the second step, gone on with from a saved first one."""
-    learner = learner_of(overrides, folder)
+    learner = learner_of(config, folder)
     learner.load_state_dict(tree.load(saved, whole=current().is_alone))
     metrics = learner.step(1).metrics
     learner.close()
     return {"metrics": metrics, "parameters": parameters_of(learner)}
 
 
-def generate(folder: Path) -> dict[str, Any]:
+def generate(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return what a stage that writes rows makes of its first prompts."""
-    learner = learner_of(("objective=step_advantages",), folder, rows_per_step=5)
+    learner = learner_of(config, folder)
     asked = counting(learner)
     metrics = learner.step(0).metrics
     learner.close()
     return {"asked": sum(asked), "rows": learner.learner.rows, "metrics": metrics}
 
 
-def run_all(folder: Path, *, save: bool) -> dict[str, Any]:
-    """Return what every case comes to, as JSON has it."""
+def run_all(known: dict[str, dict[str, Any]], folder: Path, *, save: bool) -> dict[str, Any]:
+    """Return what every case of :func:`configs` comes to, as JSON has it."""
     torch.set_num_threads(1)
-    found = {"generated": generate(folder)}
-    for name, overrides in cases().items():
+    found = {"generated": generate(known.pop("generated"), folder)}
+    for name, config in known.items():
         saved = folder / name if save and name in SAVED else None
-        found[name] = run(overrides, folder, saved)
+        found[name] = run(config, folder, saved)
         if saved is not None:
-            found[name]["gone on"] = go_on(overrides, folder, saved)
+            found[name]["gone on"] = go_on(config, folder, saved)
     return json.loads(json.dumps(found, default=lambda tensor: tensor.tolist()))
 
 
 def start(ranks: int, folder: Path) -> subprocess.Popen[str]:
-    """Start this program as several ranks that write ``<rank>.json`` into ``folder``."""
+    """Start this program as several ranks that write ``<rank>.json`` into ``folder``.
+
+    They read the cases' configs there, in ``configs.json``.
+    """
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks)),
@@ -561,5 +573,5 @@ def start(ranks: int, folder: Path) -> subprocess.Popen[str]:
 if __name__ == "__main__":
     with joined(patience=120):
         folder = Path(sys.argv[1])
-        found = run_all(folder, save=True)
+        found = run_all(json.loads((folder / "configs.json").read_text()), folder, save=True)
         (folder / f"{current().rank}.json").write_text(json.dumps(found))

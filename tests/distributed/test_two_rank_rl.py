@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from rl_of_ranks import SAVED, WARM, cases, go_on, run_all, start
+from rl_of_ranks import SAVED, WARM, cases, configs, go_on, run_all, start
 
 pytestmark = pytest.mark.slow
 
@@ -17,15 +17,17 @@ pytestmark = pytest.mark.slow
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what one process found alone, and each of two ranks."""
     folder = tmp_path_factory.mktemp("ranks")
+    known = configs()
+    (folder / "configs.json").write_text(json.dumps(known))
     with start(2, folder) as started:
         try:
-            alone = run_all(folder, save=False)
+            alone = run_all(dict(known), folder, save=False)
             _, said = started.communicate(timeout=300)
         finally:
             started.terminate()
     assert started.returncode == 0, said[-3000:]
     ranks = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
-    return {"alone": alone, "ranks": ranks, "folder": folder}
+    return {"alone": alone, "ranks": ranks, "folder": folder, "configs": known}
 
 
 def assert_close(mine: list[list[float]], theirs: list[list[float]]) -> None:
@@ -133,6 +135,6 @@ def test_a_stage_saved_by_two_ranks_goes_on_in_two_and_in_one(
     two = found["ranks"][0][name]
     assert two["gone on"]["metrics"] == two["metrics"][1]  # to the bit
     assert two["gone on"]["parameters"] == two["parameters"]
-    one = go_on(cases()[name], tmp_path, found["folder"] / name)
+    one = go_on(found["configs"][name], tmp_path, found["folder"] / name)
     assert one["metrics"] == pytest.approx(two["metrics"][1], rel=1e-4, abs=1e-6)
     assert_close(one["parameters"], two["parameters"])

@@ -6,17 +6,16 @@ The components are those of docs/episodes.md.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from warm_commands import ROWS, Moment, Place, left_over, small
+from warm_commands import ROWS, Moment, Place, small
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parents[1]
+FILES = [Path(__file__).parents[1] / name for name in ("second_thought.py", "two_voices.py")]
 COMMAND = (
     "recipe=rl",
     *small(ROWS, "training.steps"),
@@ -37,38 +36,22 @@ CASES = {
 LINES = ("metrics.jsonl", "samples.jsonl")
 
 
-def put(place: Place) -> Place:
-    for name in ("second_thought.py", "two_voices.py"):
-        shutil.copy(TESTS / name, place.folder)
-    return place
-
-
-def kept(place: Place) -> dict[str, bytes]:
-    (folder,) = (place.folder / "outputs/stages").glob("rl-*")
-    return {name: (folder / name).read_bytes() for name in (*LINES, "model/model.safetensors")}
-
-
 @pytest.mark.parametrize("chosen", CASES.values(), ids=CASES)
 def test_it_goes_on_after_kills_to_the_bit(
     chosen: tuple[str, ...], here: Place, elsewhere: Callable[[str], Place]
 ) -> None:
-    put(here)
+    here.with_files(*FILES)
     ended = here.train(*COMMAND, *chosen)
     assert ended.code == 0, ended.said
-    whole = kept(here)
+    whole = here.kept(*LINES)
     told = [json.loads(line) for line in whole["metrics.jsonl"].splitlines()]
     assert len(told) == 4 and any(line["gradient_norm"] > 0 for line in told)
 
-    there = put(elsewhere("killed"))
-    for moment in (
+    there = elsewhere("killed").with_files(*FILES)
+    moments = (
         Moment("etude.rollout.playing:Playing.sample", 2),  # within an episode
         Moment("etude.learner.trainee:Trainee.update", 3),
         Moment("etude.execute.checkpoint:write", 1),
-    ):
-        started = there.start("train", *COMMAND, *chosen, at=moment)
-        started.reach()
-        started.kill()
-        assert not left_over(started.mark)
-    ended = there.train(*COMMAND, *chosen)
-    assert ended.code == 0, ended.said
-    assert kept(there) == whole
+    )
+    there.train_through_kills(moments, *COMMAND, *chosen)
+    assert there.kept(*LINES) == whole

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from warm_commands import ROWS, Moment, Place, left_over, small
+from warm_commands import ROWS, Moment, Place, small
 
 pytestmark = pytest.mark.slow
 
@@ -99,16 +99,11 @@ def test_a_stage_begins_with_what_an_earlier_one_knew_and_goes_on_from_kills_to_
     assert "curriculum.begun/state.json" in done["files"]
 
     there = put(elsewhere("killed"))
-    for moment in (
+    moments = (
         Moment("etude.learner.handed_states:HandedStates.export", 1),
         Moment("etude.learner.trainee:Trainee.update", 2),
-    ):
-        started = there.start("train", *COMMAND, at=moment)
-        started.reach()
-        started.kill()
-        assert not left_over(started.mark)
-    ended = there.train(*COMMAND)
-    assert ended.code == 0, ended.said
+    )
+    there.train_through_kills(moments, *COMMAND)
     assert kept(there) == kept(here)
 
 

@@ -7,14 +7,13 @@ that is killed ends as a whole one, and an evaluation of its own is the one made
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from warm_commands import ROWS, Moment, Place, left_over, small
+from warm_commands import ROWS, Moment, Place, small
 
 pytestmark = pytest.mark.slow
 
@@ -34,11 +33,6 @@ COMMAND = (
 LINES = ("metrics.jsonl", "samples.jsonl", "evaluations.jsonl", "evaluation_samples.jsonl")
 
 
-def put(place: Place) -> Place:
-    shutil.copy(FILE, place.folder)
-    return place
-
-
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.open()]
 
@@ -50,7 +44,7 @@ def test_the_page_shows_the_verifier_that_is_tried_here() -> None:
 def test_it_judges_in_training_goes_on_to_the_bit_and_measures_alike_in_and_after_it(
     here: Place, elsewhere: Callable[[str], Place]
 ) -> None:
-    put(here)
+    here.with_files(FILE)
     ended = here.train(*COMMAND)
     assert ended.code == 0, ended.said
     folder, whole = here.stage(), here.kept(*LINES)
@@ -73,18 +67,13 @@ def test_it_judges_in_training_goes_on_to_the_bit_and_measures_alike_in_and_afte
     assert asked
     assert all(row["outcome"] != "correct" for row in asked)  # the judge decides no measure
 
-    there = put(elsewhere("killed"))
-    for moment in (
+    there = elsewhere("killed").with_files(FILE)
+    moments = (
         Moment("etude.verifier.opened:Judging.verify", 3),
         Moment("etude.learner.trainee:Trainee.update", 3),
         Moment("etude.execute.checkpoint:write", 1),
-    ):
-        started = there.start("train", *COMMAND, at=moment)
-        started.reach()
-        started.kill()
-        assert not left_over(started.mark)
-    ended = there.train(*COMMAND)
-    assert ended.code == 0, ended.said
+    )
+    there.train_through_kills(moments, *COMMAND)
     assert there.kept(*LINES) == whole
 
 

@@ -103,11 +103,7 @@ KILLS = {
 def test_killed_again_and_again_it_ends_the_same(
     there: Place, whole: tuple[dict[str, bytes], float]
 ) -> None:
-    for when, moment in KILLS.items():
-        started = there.start("train", *COMMAND, at=moment)
-        started.reach()
-        started.kill()
-        assert not left_over(started.mark), when
+    there.train_through_kills(KILLS.values(), *COMMAND)
     finish(there, whole)
 
 

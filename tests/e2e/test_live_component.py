@@ -7,7 +7,6 @@ steps, by which it moves what the stage does.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,11 +32,6 @@ COMMAND = (
 LINES = ("metrics.jsonl", "samples.jsonl", "evaluations.jsonl", "evaluation_samples.jsonl")
 
 
-def put(place: Place) -> Place:
-    shutil.copy(FILE, place.folder)
-    return place
-
-
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.open()]
 
@@ -49,7 +43,7 @@ def test_the_page_shows_the_component_that_is_tried_here() -> None:
 def test_it_moves_the_stage_and_goes_on_after_kills_to_the_bit(
     here: Place, elsewhere: Callable[[str], Place]
 ) -> None:
-    put(here)
+    here.with_files(FILE)
     ended = here.train(*COMMAND)
     assert ended.code == 0, ended.said
     whole = here.kept(*LINES)
@@ -62,28 +56,23 @@ def test_it_moves_the_stage_and_goes_on_after_kills_to_the_bit(
     assert [line["step"] for line in measured] == [2, 4]
     assert not left_over(str(here.folder))
 
-    there = put(elsewhere("killed"))
-    for moment in (
+    there = elsewhere("killed").with_files(FILE)
+    moments = (
         Moment("etude.learner.trainee:Trainee.update", 2),
         # After the evaluation of step 4 was written, and before there is a checkpoint of it.
         Moment("etude.learner.trainee:Trainee.update", 5),
         Moment("etude.execute.checkpoint:write", 1),
-    ):
-        started = there.start("train", *COMMAND, at=moment)
-        started.reach()
-        started.kill()
-        assert not left_over(started.mark)
+    )
+    there.train_through_kills(moments, *COMMAND)
     assert [line["step"] for line in lines(there.stage() / "attempts/2/evaluations.jsonl")] == [
         2,
         4,
     ]
-    ended = there.train(*COMMAND)
-    assert ended.code == 0, ended.said
     assert there.kept(*LINES) == whole
 
 
 def test_an_evaluation_that_is_also_due_by_execution_is_made_once(here: Place) -> None:
-    put(here)
+    here.with_files(FILE)
     ended = here.train(*COMMAND, "execution.evaluate_every=4", "training.hand_on=best")
     assert ended.code == 0, ended.said
     measured = [line["step"] for line in lines(here.stage() / "evaluations.jsonl")]

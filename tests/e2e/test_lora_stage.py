@@ -63,13 +63,9 @@ def test_adapters_resume_to_the_bit_and_are_handed_on_merged(
     command = (*LORA, f"model.path={base}")
     ended = whole.train(*command)
     assert ended.code == 0, ended.said
-    for call in (3, 6):  # in the second step of sft, in the second step of rl
-        moment = Moment("etude.learner.trainee:Trainee.update", call)
-        started = killed.start("train", *command, at=moment)
-        started.reach()
-        started.kill()
-    ended = killed.train(*command)
-    assert ended.code == 0, ended.said
+    calls = (3, 6)  # in the second step of sft, in the second step of rl
+    moments = [Moment("etude.learner.trainee:Trainee.update", call) for call in calls]
+    killed.train_through_kills(moments, *command)
     for name in ("sft", "rl"):
         one, other = state(whole, name), state(killed, name)
         assert [file for file in one if one[file] != other[file]] == []

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from warm_commands import ROWS, Moment, Place, left_over, small
+from warm_commands import ROWS, Moment, Place, small
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parents[1]
+FILES = [Path(__file__).parents[1] / name for name in ("measures.py", "heeding.py")]
 COMMAND = (
     "recipe=rl",
     *small(ROWS, "training.steps"),
@@ -30,12 +29,6 @@ COMMAND = (
 LINES = ("metrics.jsonl", "samples.jsonl", "evaluations.jsonl", "evaluation_samples.jsonl")
 
 
-def put(place: Place) -> Place:
-    for name in ("measures.py", "heeding.py"):
-        shutil.copy(TESTS / name, place.folder)
-    return place
-
-
 def lines(raw: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in raw.splitlines()]
 
@@ -43,7 +36,7 @@ def lines(raw: bytes) -> list[dict[str, Any]]:
 def test_named_evaluations_are_measured_heard_and_chosen_by_and_resume_to_the_bit(
     here: Place, elsewhere: Callable[[str], Place]
 ) -> None:
-    put(here)
+    here.with_files(*FILES)
     ended = here.train(*COMMAND)
     assert ended.code == 0, ended.said
     whole = here.kept(*LINES)
@@ -66,23 +59,18 @@ def test_named_evaluations_are_measured_heard_and_chosen_by_and_resume_to_the_bi
     status = here.run("etude", "status")
     assert "calm/longer" in status.said, status.said
 
-    there = put(elsewhere("killed"))
-    for moment in (
+    there = elsewhere("killed").with_files(*FILES)
+    moments = (
         # After the evaluation of step 2 was written, and before there is a checkpoint of it.
         Moment("etude.learner.trainee:Trainee.update", 3),
         Moment("etude.execute.checkpoint:write", 2),
-    ):
-        started = there.start("train", *COMMAND, at=moment)
-        started.reach()
-        started.kill()
-        assert not left_over(started.mark)
-    ended = there.train(*COMMAND)
-    assert ended.code == 0, ended.said
+    )
+    there.train_through_kills(moments, *COMMAND)
     assert there.kept(*LINES) == whole
 
 
 def test_evaluate_measures_a_model_by_all_of_them_and_a_gate_stops_by_one(here: Place) -> None:
-    put(here)
+    here.with_files(*FILES)
     ended = here.train(
         "recipe=sft_then_rl",
         *small("training."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -131,7 +130,7 @@ def test_verifiers_in_a_verifier_judge_as_they_do_alone(
     assert nested == alone
 
 
-@pytest.mark.skipif(not os.environ.get("ETUDE_LONG"), reason="two more runs: make test-long")
+@pytest.mark.long
 def test_a_sweep_over_one_entry_keeps_the_others_and_changes_what_is_judged(
     here: Place, relay: str
 ) -> None:

@@ -14,7 +14,7 @@ import recipe_of_ranks
 import torch
 from safetensors.torch import load_file
 
-from warm_commands import ROWS, Moment, Place, left_over, small
+from warm_commands import ROWS, Moment, Place, small
 
 pytestmark = pytest.mark.slow
 
@@ -139,13 +139,7 @@ KILLS = {
 
 
 def test_killed_again_and_again_it_ends_the_same(there: Place, whole: tuple[Place, str]) -> None:
-    for when, moment in KILLS.items():
-        started = there.start("train", *COMMAND, at=moment)
-        started.reach()
-        started.kill()
-        assert not left_over(started.mark), when
-    ended = there.train(*COMMAND)
-    assert ended.code == 0, ended.said
+    there.train_through_kills(KILLS.values(), *COMMAND)
     one, other = results(there), results(whole[0])
     assert sorted(one) == sorted(other)
     assert [name for name in one if one[name] != other[name]] == []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from warm_commands import ROWS, Moment, Place, left_over, small
+from warm_commands import ROWS, Moment, Place, small
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +27,7 @@ COMMAND = (
     "curriculum.every=3",
     "execution.checkpoint_every=2",
 )
+LINES = ("metrics.jsonl", "samples.jsonl", "roles/other/model.safetensors")
 
 
 def snippet(first: str) -> str:
@@ -38,14 +38,7 @@ def snippet(first: str) -> str:
 
 def put(place: Place) -> Place:
     (place.folder / "rounds.py").write_text(snippet("# rounds.py"))
-    shutil.copy(TESTS / "exchange.py", place.folder)
-    return place
-
-
-def kept(place: Place) -> dict[str, bytes]:
-    (stage,) = (place.folder / "outputs/stages").glob("rl-*")
-    names = ("metrics.jsonl", "samples.jsonl", "model/model.safetensors")
-    return {name: (stage / name).read_bytes() for name in (*names, "roles/other/model.safetensors")}
+    return place.with_files(TESTS / "exchange.py")
 
 
 def test_the_page_shows_the_component_that_is_tried_here() -> None:
@@ -59,19 +52,14 @@ def test_it_trains_and_goes_on_after_kills_to_the_bit(
     put(here)
     ended = here.train(*COMMAND)
     assert ended.code == 0, ended.said
-    whole = kept(here)
+    whole = here.kept(*LINES)
     assert b'"other/loss"' in whole["metrics.jsonl"]
     assert whole["model/model.safetensors"] != whole["roles/other/model.safetensors"]
     there = put(elsewhere("killed"))
-    for moment in (
+    moments = (
         Moment("etude.learner.trainee:Trainee.update", 3),
         Moment("etude.learner.trainee:Trainee.update", 2),
         Moment("etude.execute.checkpoint:write", 1),
-    ):
-        started = there.start("train", *COMMAND, at=moment)
-        started.reach()
-        started.kill()
-        assert not left_over(started.mark)
-    ended = there.train(*COMMAND)
-    assert ended.code == 0, ended.said
-    assert kept(there) == whole
+    )
+    there.train_through_kills(moments, *COMMAND)
+    assert there.kept(*LINES) == whole

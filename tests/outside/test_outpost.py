@@ -131,7 +131,7 @@ def test_killed_at_random_moments_it_ends_the_same(
     kill_and_finish(outside("killed"), whole, 3)
 
 
-@pytest.mark.skipif(not os.environ.get("ETUDE_LONG"), reason="a campaign: make test-long")
+@pytest.mark.long
 @pytest.mark.parametrize("kills", range(4, 14))
 def test_killed_many_times_it_ends_the_same(
     outside: Outside, whole: tuple[Path, dict[str, bytes], float], kills: int

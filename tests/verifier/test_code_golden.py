@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 
@@ -21,7 +20,6 @@ ALL = [
 ]
 RUN = [each for each in ALL if each.values[0]["mode"] != "extract"]
 EXTRACTED = [each for each in ALL if each.values[0]["mode"] == "extract"]
-LONG = pytest.mark.skipif(not os.environ.get("ETUDE_LONG"), reason="minutes: ETUDE_LONG=1")
 
 pytestmark = [
     pytest.mark.slow,
@@ -57,7 +55,7 @@ def test_each_program_gets_the_verdict_it_deserves(
     code_cases.check(case, judges.verdict(case))
 
 
-@LONG
+@pytest.mark.long
 @pytest.mark.parametrize("level", LEVELS)
 def test_weaker_levels_hold_off_what_they_promise(level: str) -> None:
     why = code_cases.missing(level)
