@@ -12,7 +12,7 @@ from etude.component import Need, component, option
 from etude.rows import Candidate, Outcome, StopReason, Verdict
 from etude.verifier.answers import symbolic
 from etude.verifier.answers.clean import clean
-from etude.verifier.answers.cost import too_costly
+from etude.verifier.answers.cost import too_costly, undone
 from etude.verifier.answers.equal import Rules, same
 from etude.verifier.answers.kinds import Kind, kind_of
 from etude.verifier.answers.last import last_mathematics
@@ -138,12 +138,16 @@ class Math(Extracting):
         """Return why an answer is not right, None where it is."""
         if len(given) > LONGEST:
             return f"it has {len(given)} characters, and no answer has more than {LONGEST}"
+        plain = clean(given)
+        left = undone(plain, clean(gold))
+        if left is not None:
+            return f"it is not worked out: {left}"
         try:
             if same(given, gold, self.comparing):
                 return None
         except _SENSELESS as error:
             return f"working it out fails: {type(error).__name__}: {str(error)[:100]}"
-        costly = too_costly(clean(given))
+        costly = too_costly(plain)
         if costly is not None:
             return f"it is not worked out: {costly}"
         return f"it is not {gold if len(gold) <= 80 else gold[:80] + '…'}"

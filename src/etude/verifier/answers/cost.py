@@ -7,8 +7,13 @@ import re
 from etude.verifier.answers.brackets import depth
 
 #: The most characters and the deepest nesting of an expression that is worked out, the most digits
-#: that a power or a factorial in it may have, and the most commands.
-LONGEST, DEEPEST, MOST_DIGITS, MOST_COMMANDS = 2000, 40, 20_000, 400
+#: that a power or a factorial in it may have, and the most commands. Reading takes twice the time
+#: for a level more: fractions in fractions take a third of a second at twelve.
+LONGEST, DEEPEST, MOST_DIGITS, MOST_COMMANDS = 2000, 12, 20_000, 400
+
+#: An expression with more characters than this, and than as many times those of the right answer,
+#: is not one that was worked out.
+LONG, TIMES_LONGER = 500, 4
 
 _POWER = re.compile(
     r"(\d{1,400}|[a-z)}])\s*(?:\^|\*\*)\s*(?:\{\s*([^{}]*)\s*\}|\(\s*([^()]*)\s*\)|(\d{1,400}))",
@@ -19,7 +24,30 @@ _TOWER = re.compile(
     r"(\s*(?:\^|\*\*))?"
 )
 _FACTORIAL = re.compile(r"(\d{1,400})\s*\)?\s*!")
-_BINOMIAL = re.compile(r"\\binom\s*\{\s*(\d{1,400})\s*\}\s*\{\s*(\d{1,400})\s*\}")
+_BINOMIAL = re.compile(r"(?:\\binom\s*\{|(?<![A-Za-z])C\s*\(|(?=\d+\s*\\choose))\s*(\d{1,400})")
+_SUBSCRIPTS = re.compile(r"_\s*\{[^{}]*_\s*\{[^{}]*_")
+
+
+#: Operations that leave all the work to be done.
+_UNDONE = re.compile(
+    r"\\(?:sum|prod|i{0,3}int|oint|lim|limsup|liminf|det)(?![a-zA-Z])|[∑∏∫]"
+    r"|\\begin\s*\{\s*[vV]matrix\s*\}"
+)
+
+
+def undone(given: str, gold: str) -> str | None:
+    """Return why a cleaned answer is not worked out where the right one is; None where it is.
+
+    It states a sum, an integral, a limit or a determinant, as the question may have, instead of
+    what it is worth, or goes on much longer than the right answer. It is known before anything is
+    read.
+    """
+    left = _UNDONE.search(given)
+    if left is not None and _UNDONE.search(gold) is None:
+        return f"it states {left.group()} and not what that is worth"
+    if len(given) > LONG and len(given) > TIMES_LONGER * len(gold):
+        return f"it has {len(given)} characters, and the right answer {len(gold)}"
+    return None
 
 
 def too_costly(text: str) -> str | None:
@@ -50,6 +78,8 @@ def too_costly(text: str) -> str | None:
             return f"its factorial {number[:20]}! is too large"
     if re.search(r"!\s*\)+\s*!|(?:[89]|\d\d)\s*!\s*!", text):
         return "it takes factorials of factorials"
-    if any(len(top) > 5 for top, _ in _BINOMIAL.findall(text)):
+    if _SUBSCRIPTS.search(text) is not None:
+        return "its subscripts have subscripts of their own"
+    if any(len(top) > 4 for top in _BINOMIAL.findall(text)):
         return "its binomial coefficient is too large"
     return None

@@ -79,8 +79,9 @@ def renamed_constant(given: str, gold: str) -> str | None:
     """
     import sympy
 
-    mine, right = read(given), read(gold)
-    if not mine or not right or not isinstance(mine[0], sympy.Basic):
+    mine = read(given)
+    right = read(gold) if mine else ()
+    if not right or not isinstance(mine[0], sympy.Basic):
         return None
     ours = {str(symbol) for symbol in mine[0].free_symbols}
     theirs = {str(symbol) for symbol in getattr(right[0], "free_symbols", ())}

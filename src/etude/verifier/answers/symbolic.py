@@ -15,7 +15,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from etude.verifier.answers.cost import too_costly
+from etude.verifier.answers.cost import MOST_DIGITS, too_costly
 
 _CHOOSE = (
     (re.compile(r"\{?\s*(\w+)\s*\\choose\s*(\w+)\s*\}?"), r"\\binom{\1}{\2}"),
@@ -90,8 +90,9 @@ def same_value(given: str, gold: str, usual: Fraction) -> bool:
     A value that is written with a decimal point may differ from the right one by ``usual`` times
     that.
     """
-    mine, right = read(given), read(gold)
-    if not mine or not right:
+    mine = read(given)
+    right = read(gold) if mine else ()
+    if not right:
         return False
     decimal = re.search(r"\d\.\d|\.\d", given + " " + gold) is not None
     decided = _by_value(mine[0], right[0], usual if decimal else Fraction(0))
@@ -146,13 +147,30 @@ def _value(expression: Any, point: dict[str, Fraction]) -> Any:
         symbol: sympy.Rational(point[str(symbol)].numerator, point[str(symbol)].denominator)
         for symbol in expression.free_symbols
     }
+    placed = expression.subs(at)
+    _refuse_large(placed)
     try:
-        value = sympy.N(expression.subs(at), 30)
+        value = sympy.N(placed, 30)
     except (TypeError, ValueError, ArithmeticError, AttributeError, NotImplementedError):
         return None
     if not value.is_number or value.has(sympy.nan, sympy.oo, sympy.zoo, sympy.S.NegativeInfinity):
         return None
     return value if value.is_Float or value.is_Integer or value.as_real_imag() else None
+
+
+def _refuse_large(expression: Any) -> None:
+    """Raise OverflowError where a power in an expression has more digits than can be worked out.
+
+    Powers are looked at from the inside, so that each exponent is small enough to be known.
+    """
+    import sympy
+
+    for each in sympy.postorder_traversal(expression):
+        if not isinstance(each, (sympy.Pow, sympy.exp)):
+            continue
+        exponent = sympy.N(sympy.Abs(each.exp), 5)
+        if exponent.is_Float and exponent > MOST_DIGITS:
+            raise OverflowError("a power in it is too large to be worked out")
 
 
 def _near(given: Any, gold: Any, tolerance: Fraction) -> bool:
