@@ -45,6 +45,7 @@ SMALL = (
     "evaluation.bootstrap=20",
     "execution.threads=1",
     "execution.minimum_free_gib=0",
+    "execution.report=false",
     "tracker=none",
     "sources.arithmetic.train_size=500",
     "sources.arithmetic.test_size=100",

@@ -17,6 +17,7 @@ _ELSEWHERE = {
     "status": "etude.launch.seeing.status",
     "logs": "etude.launch.seeing.logs",
     "cancel": "etude.launch.seeing.cancel",
+    "report": "etude.report.command",
     "resume": "etude.launch.resume",
     "verify": "etude.cli.verify",
     "measure": "etude.cli.measure",

@@ -12,9 +12,10 @@ _FLAGS = {
     "logs": ("--follow", "--rank", "--attempt", "--outputs"),
     "cancel": ("--all", "--outputs"),
     "resume": ("--outputs",),
+    "report": ("--to", "--outputs"),
 }
 OF_RUNS = tuple(_FLAGS)
-_VALUED = ("--outputs", "--rank", "--attempt")
+_VALUED = ("--outputs", "--rank", "--attempt", "--to")
 
 
 def of_runs(words: Sequence[str], current: str) -> list[str]:
@@ -34,7 +35,7 @@ def of_runs(words: Sequence[str], current: str) -> list[str]:
         elif not word.startswith("-"):
             given.append(word)
     outputs = outputs.expanduser().absolute()
-    if not given:
+    if not given or command == "report":
         return _names(outputs, current)
     if command == "logs":
         return sorted(word for word in set(_stages(outputs, given)) if word.startswith(current))

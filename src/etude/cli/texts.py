@@ -99,6 +99,7 @@ etude — everything that is not a run
   etude logs RUN STAGE      what a stage printed (--follow, --rank R, --attempt K)
   etude cancel RUN          end a run's jobs, or its process; what was saved stays
   etude resume RUN          go on with a run as it was written down
+  etude report [RUN…]       one HTML file: what was run, curves, samples, failures, cost (--to FILE)
   etude verify FILE         what a verifier makes of answers in a file, and of their labels
                             (etude verify --help)
   etude measure WHAT …      what finished stages, evaluations and models tell beside each other
@@ -118,6 +119,7 @@ COMMANDS = (
     "logs",
     "cancel",
     "resume",
+    "report",
     "verify",
     "measure",
     "clean",

@@ -60,6 +60,9 @@ class Execution:
         "measure the policy's entropy at every trained token of a policy-gradient step",
         kind="execution",
     )
+    report: bool = option(
+        True, "write report.html into the run's folder when the run is over", kind="execution"
+    )
     accept_code: bool = option(
         False,
         "use stages that other code trained as they are; false: say so and start nothing",

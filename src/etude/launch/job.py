@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etude.by_path import copies
-from etude.cli.frame import Parser, guarded, let_threads_sleep
+from etude.cli.frame import Parser, guarded, let_threads_sleep, tell
 from etude.distributed.together import by_main
 from etude.errors import EtudeError, Interrupted
 from etude.events import Observer
@@ -20,6 +20,7 @@ from etude.execute.stop import Stop
 from etude.launch import machine, registry, written
 from etude.launch.units import Unit, ancestors, units_of
 from etude.plan.nodes import EvaluationNode, Graph
+from etude.report.at_end import after_job
 from etude.unexpected import sentence
 
 
@@ -144,6 +145,7 @@ def _main(argv: list[str]) -> int:
             raise
     if world.is_main:
         _write(given.run, given.unit, ended)
+        after_job(given.run, tell)
     return ended.code
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from etude.cli.frame import tell
+from etude.cli.frame import tell, warn
 from etude.errors import ConfigError, Fault, Interrupted
 from etude.execute import atomic, outcomes, run_folder
 from etude.execute.failures import apart
@@ -28,6 +28,8 @@ from etude.launch.units import Unit, units_of
 from etude.plan import layout
 from etude.plan.nodes import EvaluationNode, Graph, StageNode
 from etude.plan.quantities import counted, duration
+from etude.report.at_end import wanted
+from etude.report.at_end import written as written_at_end
 
 _POLL_SECONDS = 0.1
 #: Seconds that workers get to save after a request to stop, before they are killed.
@@ -141,6 +143,8 @@ class Pool:
             graph.state = state
             self._write_result(state)
         self._tell_end()
+        if wanted(graph):
+            written_at_end(graph.folder, tell, lambda text: warn([text]))
         return {"done": 0, "failed": 1, "interrupted": Interrupted.exit_code}[state]
 
     def _pass_over_done(self) -> None:

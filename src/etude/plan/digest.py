@@ -27,6 +27,9 @@ LONGEST_PATH = 1000
 #: A file younger than this could change again without its time changing; it is not remembered.
 _SETTLED_SECONDS = 2.0
 
+#: Files of a folder whose hashes are told.
+_LISTED = 6
+
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hex."""
@@ -103,6 +106,20 @@ class FileHashes:
         matches = anchor.glob(str(path.relative_to(anchor)))
         files = sorted(match for match in matches if match.is_file())
         return {file.name: self.of(file) for file in files} or None
+
+    def remembered(self, text: str) -> list[tuple[str, str]]:
+        """Return (name, hash) of files at a path whose hash is known already; none is made.
+
+        Those of a folder itself, the first few by name. A file that has changed since is left out.
+        """
+        path = Path(text).expanduser()
+        files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
+        found = []
+        for file in files:
+            known = self._known.get(str(file.resolve()))
+            if known is not None and known[:2] == [file.stat().st_size, file.stat().st_mtime_ns]:
+                found.append((file.name, str(known[2])))
+        return found[:_LISTED]
 
     def save(self) -> None:
         """Remember the hashes for the next process, where ``outputs`` exists and can be written."""

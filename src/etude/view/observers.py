@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from etude import schema
 from etude.events import Observer
+from etude.report.at_end import ReportAtEnd
 from etude.view.base import TextView
 from etude.view.steady import SteadyView
 
@@ -23,7 +24,11 @@ def make_observers(root: Mapping[str, Any]) -> list[Observer]:
     from etude.view.log import AttemptLog
 
     view = make_view(sys.stdout, root)
-    return [*with_tracker(view, root), AttemptLog(view.schema, every=_every(root))]
+    watching = [*with_tracker(view, root), AttemptLog(view.schema, every=_every(root))]
+    if (root.get("execution") or {}).get("report"):
+        # After the view, whose table must not wait for it.
+        watching.append(ReportAtEnd(view.say, view.warned))
+    return watching
 
 
 def with_tracker(view: TextView, root: Mapping[str, Any]) -> list[Observer]:
