@@ -46,3 +46,12 @@ def test_stages_are_completed_and_then_what_tells_them_apart() -> None:
 def test_flags_are_completed() -> None:
     assert of_runs(["logs", "77aa"], "--f") == ["--follow"]
     assert "--watch" in of_runs(["status"], "--")
+
+
+def test_what_is_compared_is_completed_word_by_word(tmp_path: Path) -> None:
+    (tmp_path / "outputs" / "stages" / "rl-1abc").mkdir(parents=True)
+    (tmp_path / "outputs" / "evaluations" / "rl-9def").mkdir(parents=True)
+    assert of_runs(["compare", "77aa"], "0b") == ["0b0b"]
+    assert of_runs(["compare", "77aa"], "rl") == ["rl-1abc", "rl-9def"]
+    assert len(of_runs(["compare"], "")) == 2  # runs alone: there may be thousands of the others
+    assert of_runs(["compare", "77aa"], "--ag") == ["--against"]

@@ -57,6 +57,13 @@ def test_an_interval_of_two_resamples_each_by_itself() -> None:
     assert 0 <= low <= aggregates.probability_of_improvement(X, Y) <= high <= 1
 
 
+def test_the_interquartile_mean_of_all_resamples_at_once_is_that_of_each() -> None:
+    draws = Draws.make(X.shape, 50, np.random.default_rng(4))
+    at_once = bootstrap_interval(aggregates.interquartile_mean, (X, draws))
+    each = bootstrap_interval(lambda scores: aggregates.interquartile_mean(scores), (X, draws))
+    assert at_once == pytest.approx(each)
+
+
 def test_gain_distillation_and_forgetting_add_up_to_the_change() -> None:
     found = moved(BEFORE, AFTER)
     assert found.net == pytest.approx((AFTER.mean(axis=1) - BEFORE.mean(axis=1)).sum())

@@ -19,6 +19,7 @@ _ELSEWHERE = {
     "cancel": "etude.launch.seeing.cancel",
     "report": "etude.report.command",
     "resume": "etude.launch.resume",
+    "compare": "etude.cli.compare",
     "verify": "etude.cli.verify",
     "measure": "etude.cli.measure",
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from etude.errors import StorageError
+from etude.plan import layout
 
 _FLAGS = {
     "status": ("--all", "--json", "--watch", "--outputs"),
@@ -13,9 +14,31 @@ _FLAGS = {
     "cancel": ("--all", "--outputs"),
     "resume": ("--outputs",),
     "report": ("--to", "--outputs"),
+    "compare": (
+        "--against",
+        "--by",
+        "--metric",
+        "--evaluation",
+        "--stage",
+        "--at",
+        "--json",
+        "--csv",
+        "--outputs",
+    ),
 }
 OF_RUNS = tuple(_FLAGS)
-_VALUED = ("--outputs", "--rank", "--attempt", "--to")
+_VALUED = (
+    "--outputs",
+    "--rank",
+    "--attempt",
+    "--to",
+    "--against",
+    "--by",
+    "--metric",
+    "--evaluation",
+    "--stage",
+    "--at",
+)
 
 
 def of_runs(words: Sequence[str], current: str) -> list[str]:
@@ -35,6 +58,8 @@ def of_runs(words: Sequence[str], current: str) -> list[str]:
         elif not word.startswith("-"):
             given.append(word)
     outputs = outputs.expanduser().absolute()
+    if command == "compare":
+        return [*_names(outputs, current), *_heads(outputs, current)]
     if not given or command == "report":
         return _names(outputs, current)
     if command == "logs":
@@ -51,6 +76,15 @@ def _names(outputs: Path, current: str) -> list[str]:
     return whole or [
         last for last in (name.rpartition("-")[2] for name in names) if last.startswith(current)
     ]
+
+
+def _heads(outputs: Path, current: str) -> list[str]:
+    """Return the names of stages and evaluations that begin with a word."""
+    if not current:
+        return []  # thousands would hide the runs
+    parents = (outputs / layout.STAGES, outputs / layout.EVALUATIONS)
+    names = (path.name for parent in parents for path in parent.glob("[!.]*"))
+    return sorted(name for name in names if name.startswith(current))
 
 
 def _stages(outputs: Path, given: Sequence[str]) -> Iterator[str]:

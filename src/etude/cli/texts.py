@@ -87,6 +87,33 @@ etude measure — what finished work tells beside each other; nothing is trained
 Each has --json and --outputs FOLDER, and tells of its other flags: etude measure weights --help
 """
 
+COMPARE = """\
+etude compare — what runs, stages and evaluations prove against each other
+
+  etude compare 77aa                        the members of a sweep; seeds of one setting are pooled
+  etude compare 77aa --by objective         its objectives, matched by all else that was swept
+  etude compare 4f1c 9e2b                   two runs
+  etude compare rl-3c1e rl-90fe             two stages, by the evaluation of their models
+  etude compare old=3c1e,90fe new=77aa      several under one name
+  etude compare 77aa --at tokens            each as it was when all had sampled as many tokens
+
+Problems are paired, and seeds where both have the same. Every difference is shown with its
+interval of 95 %, a test corrected for all comparisons of the table, and, where it is not more than
+noise, how large a difference would have been seen; then by difficulty and by source. What makes a
+comparison unfair is said.
+
+      --against ARM         what the others are compared with; default: the first
+      --by KEY              the values of a swept key are the arms
+      --metric NAME         pass@1 (default), pass@K, maj@K, avg@K, out_of_reach, length, truncated,
+                            parts/NAME
+      --evaluation NAME     one beside main
+      --stage NAME          of a run's stages; default: the last that was measured
+      --at tokens|steps|time[=AMOUNT]
+                            at an equal budget, from evaluations in training
+      --json, --csv         for programs
+      --outputs FOLDER      where runs lie
+"""
+
 ETUDE = """\
 etude — everything that is not a run
 
@@ -99,6 +126,8 @@ etude — everything that is not a run
   etude logs RUN STAGE      what a stage printed (--follow, --rank R, --attempt K)
   etude cancel RUN          end a run's jobs, or its process; what was saved stays
   etude resume RUN          go on with a run as it was written down
+  etude compare RUN …       what runs, stages and evaluations prove against each other, or the
+                            members of a sweep (etude compare --help)
   etude report [RUN…]       one HTML file: what was run, curves, samples, failures, cost (--to FILE)
   etude verify FILE         what a verifier makes of answers in a file, and of their labels
                             (etude verify --help)
@@ -119,6 +148,7 @@ COMMANDS = (
     "logs",
     "cancel",
     "resume",
+    "compare",
     "report",
     "verify",
     "measure",

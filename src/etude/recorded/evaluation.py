@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,8 +92,37 @@ class Evaluation:
 
 
 def read_lines(path: Path, shape: Any = dict, report: Report = unsaid) -> list[dict[str, Any]]:
-    """Return the whole lines of a file of JSON lines; none where there is no file."""
-    return [content for content, _ in raw_lines(path, shape, report)]
+    """Return the whole lines of a file of JSON lines; none where there is no file.
+
+    ``shape`` is that of each, as in :mod:`etude.plan.records`. A damaged line is left out.
+    """
+    return _at_once(path, shape) or [content for content, _ in raw_lines(path, shape, report)]
+
+
+def _at_once(path: Path, shape: Any) -> list[dict[str, Any]] | None:
+    """Return the lines of a file as one JSON list, which takes half the time; None for damage."""
+    try:
+        *lines, _ = path.read_bytes().split(b"\n")  # what follows the last line break is torn
+        with _unswept():
+            found = json.loads(b"[" + b",".join(lines) + b"]")
+    except (OSError, ValueError, RecursionError):
+        return None
+    whole = len(found) == len(lines) and set(map(type, found)) <= {dict}
+    if whole and isinstance(shape, dict):
+        whole = all(type(each.get(key)) is kind for key, kind in shape.items() for each in found)
+    return found if whole else None
+
+
+@contextmanager
+def _unswept() -> Iterator[None]:
+    """Have no garbage looked for while many small objects are made: none of them is any."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def read(folder: Path, report: Report = unsaid) -> Evaluation | None:

@@ -30,9 +30,14 @@ def interquartile_mean(scores: Floats) -> float:
 
     At each end ⌊R · M / 4⌋ are cut, whatever their run and task.
     """
-    ordered = np.sort(scores, axis=None)
-    cut = len(ordered) // 4
-    return float(ordered[cut : len(ordered) - cut].mean())
+    return float(_middle(scores[None])[0])
+
+
+def _middle(scores: Floats) -> Floats:
+    """Return the interquartile mean of each of ``[B, R, M]``."""
+    ordered = np.sort(scores.reshape(len(scores), -1), axis=1)
+    cut = ordered.shape[1] // 4
+    return np.asarray(ordered[:, cut : ordered.shape[1] - cut].mean(axis=1))
 
 
 def optimality_gap(scores: Floats, gamma: float = 1.0) -> float:
@@ -105,7 +110,10 @@ def bootstrap_interval(
     interquartile mean) have no better one.
     """
     resampled = [draws.of(scores) for scores, draws in scores_and_draws]
-    values = [statistic(*each) for each in zip(*resampled, strict=True)]
+    if statistic is interquartile_mean:  # all resamples at once: it is the one that tables show
+        values = _middle(resampled[0])
+    else:
+        values = np.array([statistic(*each) for each in zip(*resampled, strict=True)])
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(values, [tail, 1.0 - tail])
     return float(low), float(high)

@@ -40,12 +40,24 @@ def quantile(probability: float, df: float) -> float:
     low, high = 0.0, 1.0
     while two_sided(high, df) > tail and high < 1e300:
         low, high = high, high * 2.0
+    t = (low + high) / 2.0
     for _ in range(200):
-        middle = (low + high) / 2.0
-        if middle in (low, high):
+        over = two_sided(t, df) - tail
+        low, high = (t, high) if over > 0.0 else (low, t)
+        step = t + over / (2.0 * _density(t, df))  # Newton's, where it stays inside
+        following = step if low < step < high else (low + high) / 2.0
+        if abs(following - t) <= _CLOSE * abs(t):
             break
-        low, high = (middle, high) if two_sided(middle, df) > tail else (low, middle)
-    return (low + high) / 2.0
+        t = following
+    return t
+
+
+def _density(t: float, df: float) -> float:
+    """Return the density of the distribution at ``t``."""
+    if df > _NORMAL:
+        return math.exp(-t * t / 2.0) / math.sqrt(2.0 * math.pi)
+    scale = math.lgamma((df + 1.0) / 2.0) - math.lgamma(df / 2.0) - math.log(df * math.pi) / 2.0
+    return math.exp(scale - (df + 1.0) / 2.0 * math.log1p(t * t / df))
 
 
 def _check(df: float) -> None:

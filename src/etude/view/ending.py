@@ -1,8 +1,11 @@
-"""The end of a run: stages before → after, where everything lies, and what to run next."""
+"""The end of a run: stages before → after, where everything lies, and what to run next.
+
+A sweep ends with one table that compares its members.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +29,23 @@ _DONE = ("done", "skipped")
 def end_lines(
     graph: Any, record: RunRecord, width: int = 100, elsewhere: str = ""
 ) -> Iterator[str]:
-    """Yield the closing lines: one table a run, the folders and the commands to go on with.
+    """Yield the closing lines: its table, the folders and the commands to go on with.
 
     ``elsewhere`` says where a tracker put the run.
     """
     own = own_overrides([run.overrides for run in graph.runs])
+    together = compared(graph.runs, graph.folder)
+    yield from together
     for run, overrides in zip(graph.runs, own, strict=True):
-        if len(graph.runs) > 1:
+        said = list(steered(run, record))
+        if not together:
+            said = [*(table(run, record, width) if run.stages else measured(record)), *said]
+        if len(graph.runs) > 1 and said:
             yield f"{run.name}  {' '.join(overrides)}".rstrip()
-        yield from table(run, record, width) if run.stages else measured(record)
-        yield from steered(run, record)
+        yield from said
+        if not together:
+            yield ""
+    if together:
         yield ""
     if graph.stages and all(known.state == "skipped" for known in record.stages.values()):
         yield " nothing was left to do"
@@ -44,6 +54,19 @@ def end_lines(
         yield f" {elsewhere}"
     for position, words in enumerate(next_commands(graph, record)):
         yield f" {'' if position else 'next':<8} {words}"
+
+
+def compared(runs: Sequence[Any], folder: Path | None) -> list[str]:
+    """Return the table in which the members of a sweep are compared.
+
+    Nothing for a single run, and where they cannot be compared: their evaluations keep no judged
+    answers, or fewer than two were measured.
+    """
+    if len(runs) < 2 or folder is None:
+        return []
+    from etude.comparing.sweep import sweep_lines  # numpy, which a single run's end has no use for
+
+    return list(sweep_lines(folder))
 
 
 def table(run: Any, record: RunRecord, width: int = 100) -> list[str]:
@@ -173,6 +196,8 @@ def next_commands(graph: Any, record: RunRecord) -> list[str]:
     recorded = record.stage(node.fingerprint).folder
     folder = Path(recorded or graph.outputs / "stages" / node.folder_name)
     commands = [command(["evaluate", f"checkpoint={shown(folder / 'model')}"])]
+    if len(graph.runs) > 1 and graph.folder is not None:
+        commands.append(typed.about("compare", Path(graph.folder), graph.outputs))
     if len(graph.runs) == 1:
         learner = load().learner(node.learner)
         commands += _variations(learner, graph.runs[0].overrides)

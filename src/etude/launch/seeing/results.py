@@ -10,15 +10,15 @@ from etude.launch.seeing.folders import Folders
 from etude.launch.seeing.seen import LIVE, Seen
 from etude.plan import layout, records
 from etude.plan.nodes import own_overrides
-from etude.view.ending import measured, steered, table
+from etude.view.ending import compared, measured, steered, table
 from etude.view.record import RunRecord
 
-#: Members of a sweep whose tables are shown.
+#: Members of a sweep that are compared.
 MOST = 8
 
 
 def results(asked: Asked, seen: Sequence[Seen], folders: Folders) -> Iterator[str]:
-    """Yield the table of each member, with intervals; nothing while something is at work.
+    """Yield the table that the run's end printed; nothing while something is at work.
 
     Nothing either where nothing was measured, or the members are many.
     """
@@ -27,12 +27,16 @@ def results(asked: Asked, seen: Sequence[Seen], folders: Folders) -> Iterator[st
     record = _record(asked, seen, folders)
     if not record.evaluations:
         return
+    together = compared(asked.runs, asked.folder)
+    yield from (f" {line}".rstrip() for line in together)
     own = own_overrides([run.overrides for run in asked.runs])
     for run, overrides in zip(asked.runs, own, strict=True):
-        if overrides:
+        said = list(steered(run, record))
+        if not together:
+            said = [*(table(run, record) if run.stages else measured(record)), *said]
+        if overrides and said:
             yield f" {' '.join(overrides)}"
-        yield from table(run, record) if run.stages else measured(record)
-        yield from steered(run, record)
+        yield from said
 
 
 def gates(asked: Asked) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Measurements compared: paired on the same problems, with intervals, tests and what is unfair."""
