@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from etude.distributed.together import apart
 from etude.distributed.world import current
+from etude.evaluation.teacher_forced import Read, answer_logits, batches
 from etude.execute.watchdog import progress
 from etude.rows import Example
 
@@ -42,7 +43,7 @@ def held_out_loss(
     ]
     fitting = [row for row in rows if len(row[0]) + len(row[1]) <= max_length]
     lengths = [len(prompt) + len(answer) for prompt, answer in fitting]
-    mine = current().share(list(_batches(lengths, batch_tokens)))
+    mine = current().share(list(batches(lengths, batch_tokens)))
 
     def measure() -> np.ndarray:
         losses = np.zeros(len(fitting))
@@ -58,36 +59,9 @@ def held_out_loss(
     )
 
 
-def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Yield positions of rows of like length whose padded size stays within the budget."""
-    batch: list[int] = []
-    for place in np.argsort(lengths, kind="stable").tolist():
-        if batch and lengths[place] * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
-
-
-def _losses(policy: Any, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
-    width = max(len(prompt) + len(answer) for prompt, answer in rows)
-    tokens = torch.full((len(rows), width), policy.pad_id, dtype=torch.long)
-    attended = torch.zeros_like(tokens)
-    taught = torch.zeros((len(rows), width), dtype=torch.bool)
-    for place, (prompt, answer) in enumerate(rows):
-        length = len(prompt) + len(answer)
-        tokens[place, :length] = torch.tensor([*prompt, *answer])
-        attended[place, :length] = 1
-        taught[place, len(prompt) : length] = True
-    tokens, attended, taught = (each.to(policy.device) for each in (tokens, attended, taught))
-    with policy.precision():
-        states = policy.states(input_ids=tokens, attention_mask=attended)
-        # Logits are made for the taught tokens alone: the vocabulary is the widest thing there is.
-        logits = policy.logits_of(states[:, :-1][taught[:, 1:]])
-    nll = torch.nn.functional.cross_entropy(
-        logits.float(), tokens[:, 1:][taught[:, 1:]], reduction="none"
-    )
-    owner = torch.nonzero(taught[:, 1:])[:, 0]
-    sums = torch.zeros(len(rows), dtype=torch.float64, device=nll.device)
-    return sums.index_add(0, owner, nll.double()).tolist()
+def _losses(policy: Any, rows: Sequence[Read]) -> list[float]:
+    sums = torch.zeros(len(rows), dtype=torch.float64, device=policy.device)
+    for logits, targets, owner in answer_logits(policy, rows):
+        nll = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+        sums.index_add_(0, owner, nll.double())
+    return sums.tolist()

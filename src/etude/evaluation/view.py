@@ -17,12 +17,14 @@ from etude.distributed.world import current
 from etude.evaluation.interface import Answers
 from etude.evaluation.played import Answered, Asked, EvaluationPlayers, Host, answers_of
 from etude.rollout.episode.single import Single
+from etude.rollout.fitting import positions_of
 from etude.rows import Example
 from etude.verifier.failures import refuse_failures
 from etude.verifier.interface import Judge
 
 if TYPE_CHECKING:
     from etude.evaluation.held_out_loss import Demonstrated
+    from etude.evaluation.teacher_forced import Read, TokenLogprobs
 
 Open = TypeVar("Open")
 
@@ -128,6 +130,54 @@ class View:
         tokens = self._around.execution.micro_batch_tokens
         loss = held_out_loss(self.policy, problems, max_length, tokens)
         return loss if len(loss.losses) else None
+
+    def logprobs(
+        self, problems: Sequence[Example], texts: Sequence[str], *, ended: bool = True
+    ) -> list[TokenLogprobs]:
+        """Return the log-probs of the tokens of a text after each problem, the end token included.
+
+        ``ended=False`` leaves the end out. They are of the full distribution at temperature 1.
+        """
+        rows = [
+            (
+                self._prompt(example),
+                self.policy.encode_response(text, example)
+                if ended
+                else self.policy.encode_text(text, example),
+            )
+            for example, text in zip(problems, texts, strict=True)
+        ]
+        return self._read(rows, 0)
+
+    def read(self, answers: Answers, top: int = 0) -> list[TokenLogprobs]:
+        """Return the log-probs of the tokens of answers, at temperature 1, and of the ``top`` most
+        likely tokens in the place of each.
+
+        The model reads them again, whatever sampled them, so they are those of its own weights and
+        not of a sampler's precision.
+        """
+        tries = len(answers.sampled) // max(1, len(answers.examples))
+        rows = [
+            (self._prompt(answers.examples[place // tries]), sampled.tokens)
+            for place, sampled in enumerate(answers.sampled)
+        ]
+        return self._read(rows, top)
+
+    def _read(self, rows: Sequence[Read], top: int) -> list[TokenLogprobs]:
+        from etude.evaluation.teacher_forced import token_logprobs
+
+        tokens = self._around.execution.micro_batch_tokens
+        return token_logprobs(self.policy, rows, top=top, batch_tokens=tokens)
+
+    def room(self, prompt: Example, max_new_tokens: int) -> int | None:
+        """Return the tokens that the model's positions leave behind a prompt and an answer to it.
+
+        None where the model has no limit.
+        """
+        positions = positions_of(self.policy)
+        if positions is None:
+            return None
+        return positions - len(self._prompt(prompt)) - max_new_tokens
 
     def _limit(self, max_new_tokens: int | None) -> int:
         """Return the tokens an answer may take."""
