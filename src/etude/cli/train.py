@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from etude.cli.frame import guarded, let_threads_sleep, warn
 from etude.config import command
 from etude.errors import ConfigError
+
+if TYPE_CHECKING:
+    from etude.config.command import CommandLine
+    from etude.plan.nodes import Graph
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,8 +46,18 @@ def _train(argv: list[str]) -> int:
         if line.info is not None:
             return composed.print_info(line, here, "train")
         return composed.print_config(line, here)
+    return launched(line)[1]
+
+
+def launched(line: CommandLine) -> tuple[Graph, int]:
+    """Compose, judge, plan and start what a command line asks for; return graph and exit code.
+
+    Raises ConfigError where nothing can be started.
+    """
+    from etude.config.installation import installed
     from etude.config.prepare import prepare
 
+    here = installed()
     prepared = prepare(
         line.overrides, multirun=line.multirun, installation=here, faults=line.faults
     )
@@ -61,4 +76,4 @@ def _train(argv: list[str]) -> int:
     from etude.launcher import launcher_of
 
     root = prepared.runs[0][0].root
-    return launcher_of([run.root for run in graph.runs]).launch(graph, root)
+    return graph, launcher_of([run.root for run in graph.runs]).launch(graph, root)
