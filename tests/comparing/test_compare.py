@@ -13,6 +13,8 @@ import pytest
 
 from etude.cli.etude import main
 from etude.comparing.fair import overlaps_in
+from etude.comparing.printed import lines as lines_of
+from etude.comparing.sweep import compared
 from etude.data_mix.stream import Findings
 from etude.statistics.effects import difference
 from evidence import Recorded, dump, lines, samples
@@ -102,7 +104,7 @@ def test_runs_that_differ_by_seed_alone_show_no_difference_and_say_what_they_cou
     assert not one["clear"]
     assert "no difference seen" in one["says"]
     assert f"{one['detectable']:.2g} or more would have been seen" in one["says"]
-    assert any("an arm of one seed" in note for note in found["notes"])
+    assert any("an arm of one model" in note for note in found["notes"])
 
 
 def test_stages_and_evaluations_are_named_by_head_folder_or_label(
@@ -117,6 +119,38 @@ def test_stages_and_evaluations_are_named_by_head_folder_or_label(
     assert [(arm["arm"], arm["seeds"]) for arm in labelled["arms"]] == [("old", 2), ("new", 2)]
     assert labelled["comparisons"][0]["against"] == "new"
     assert labelled["comparisons"][0]["value"] < 0
+
+
+def test_the_name_of_a_run_is_that_whatever_fingerprint_begins_with_it(
+    made: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(made, {"grpo": 0.0, "dapo": 0.0})
+    Recorded(made.outputs, "2026-01-02-other-0b0b").stage("77aa55")
+    assert len(as_json(capsys, "77aa")["arms"]) == 2
+
+
+def test_models_named_in_two_ways_are_matched_by_their_seeds(
+    made: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(made, {"grpo": 0.0})
+    made = Recorded(made.outputs, "2026-01-02-other-0b0b")
+    for seed in (3, 2, 1):
+        made.stage(f"x{seed}xx")
+        made.evaluation(f"y{seed}yy", samples(drawn()), f"x{seed}xx", seed=seed)
+    found = as_json(capsys, "old=77aa", "new=x3xx,x2xx,x1xx")
+    assert found["comparisons"][0]["matched"]
+
+
+def test_a_narrow_terminal_does_without_what_is_least_needed(
+    made: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(made, {"grpo": 0.0, "dapo": 0.0})
+    found = compared(made.folder)
+    assert found is not None
+    heads = {width: list(lines_of(found, width=width))[1] for width in (None, 110, 60)}
+    assert "IQM" in str(heads[None]) and "before" in str(heads[None])
+    assert "IQM" not in heads[110] and "before" in heads[110]
+    assert "before" not in heads[60] and "difference" in heads[60]
 
 
 def test_an_axis_of_a_sweep_is_compared_over_all_that_else_was_swept(

@@ -33,7 +33,7 @@ def ended(made: Recorded) -> str:
         record.stage(key).state = "done"
     for key in made.graph.evaluations:
         record.evaluations[key] = {"metrics": {"pass@1": {"value": 0.25}}}
-    return "\n".join(end_lines(made.graph, record))
+    return "\n".join(end_lines(made.graph, record, 200))
 
 
 def test_the_members_are_in_one_table_with_a_sentence_each(made: Recorded) -> None:

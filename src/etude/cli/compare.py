@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,7 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     elif given.csv:
         tell(as_csv(found), end="")
     else:
-        for text in lines(found):
+        wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for text in lines(found, width=wide):
             tell(text)
     return 0
 

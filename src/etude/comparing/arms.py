@@ -113,7 +113,7 @@ def grouped(entries: Sequence[Entry], by: str = "") -> list[Arm]:
         own = {key: values[key] for key in differing if key in values}
         if entry.label or entry.member is None:
             labels.append(entry.label or _named(entry.evaluation))
-            units.append(own.get("seed") or _seed_of(entry.evaluation) or labels[-1])
+            units.append(_words({k: own[k] for k in ("seed",) if k in own}) or _seed_of(entry))
             continue
         apart = (by,) if by else tuple(key for key in own if key != "seed")
         labels.append(_words({key: own[key] for key in apart if key in own}))
@@ -150,6 +150,6 @@ def _named(evaluation: Evaluation) -> str:
     return f"{evaluation.name}-{evaluation.fingerprint[:4]}"
 
 
-def _seed_of(evaluation: Evaluation) -> str:
-    seed = (evaluation.config or {}).get("seed")
+def _seed_of(entry: Entry) -> str:
+    seed = (entry.evaluation.config or {}).get("seed")
     return "" if seed is None else f"seed={seed}"

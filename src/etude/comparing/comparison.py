@@ -367,7 +367,7 @@ def _notes(arms: Sequence[Arm]) -> list[str]:
     trained = [arm for arm in arms if any(point.stage is not None for point in arm.points)]
     if trained and min(len(arm.points) for arm in trained) == 1:
         found.append(
-            "an arm of one seed: its intervals are over problems alone, and another seed of the "
+            "an arm of one model: its intervals are over problems alone, and another seed of the "
             "same settings may differ by more"
         )
     by_print: dict[str, list[str]] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from etude.comparing.arms import Chosen, Entry, measured_stage
 from etude.config.evaluations import MAIN
 from etude.errors import StorageError
+from etude.launch.seeing.asked import folders_of
 from etude.plan import layout
 from etude.recorded.evaluation import Evaluation
 from etude.recorded.outputs import Outputs
@@ -80,6 +81,10 @@ def _named(word: str, outputs: Outputs, chosen: Chosen) -> list[Entry]:
     folder = Path(word).expanduser()
     if folder.is_dir() and ("/" in word or word in (".", "..")):
         return _in_folder(folder.absolute(), chosen)
+    if any(
+        word in (path.name, path.name.rpartition("-")[2]) for path in folders_of(outputs.folder)
+    ):
+        return _of_runs(word, outputs, chosen)  # a whole name, whatever fingerprint begins with it
     stages = [path for path in layout.stage_folders(outputs.folder) if _fits(path, word)]
     parent = outputs.folder / layout.EVALUATIONS
     folders = sorted(parent.glob("[!.]*")) if parent.is_dir() else []

@@ -23,6 +23,9 @@ MOST_GROUPED = 8
 #: Comparisons that get a sentence each where the table is to be short.
 MOST_SAID = 4
 
+#: Columns that a narrow terminal does without, the first first.
+_GIVE_WAY = ("IQM", "chance to beat", "time", "before")
+
 _GOOD = ("pass@", "avg@", "maj@")
 _COLUMNS = (
     "kind", "arm", "against", "by", "group", "seeds", "problems",
@@ -30,17 +33,18 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def lines(found: Comparison, *, short: bool = False) -> Iterator[str]:
+def lines(found: Comparison, *, short: bool = False, width: int | None = None) -> Iterator[str]:
     """Yield the table, a sentence for each comparison, the groups of problems, and what is unfair.
 
-    ``short`` leaves out the groups, and says one sentence of many comparisons.
+    ``short`` leaves out the groups, and says one sentence of many comparisons. ``width`` is that of
+    the terminal.
     """
     yield (
         f"{found.metric} on {counted(found.problems, 'problem')}, intervals of 95 %; differences "
         f"from {found.against}"
         + (f", p corrected for {len(found.versus)} comparisons" if len(found.versus) > 1 else "")
     )
-    yield from _aligned(_table(found))
+    yield from _aligned(_table(found, width))
     yield ""
     if short and len(found.versus) > MOST_SAID:
         yield f" {verdict(found)}"
@@ -92,47 +96,47 @@ def verdict(found: Comparison) -> str:
     )
 
 
-def _table(found: Comparison) -> list[list[str]]:
+def _table(found: Comparison, width: int | None) -> list[list[str]]:
+    """Return the rows of the table; what is least needed gives way to a narrow ``width``."""
     versus = {each.arm: each for each in found.versus}
-    chances = any(each.chance is not None for each in found.versus)
-    iqms = any(arm.iqm is not None for arm in found.arms)
-    at = any(arm.at is not None for arm in found.arms)
-    before = any(arm.before is not None for arm in found.arms)
-    seconds = any(arm.seconds is not None for arm in found.arms) and not at
-    rows = [
-        [
-            "",
-            "seeds",
-            *["before"] * before,
-            found.metric,
-            "difference",
-            "p",
-            *["IQM of seeds"] * iqms,
-            *["chance to beat"] * chances,
-            *["time"] * seconds,
-            *["at"] * at,
-        ]
-    ]
-    for arm in found.arms:
-        own = versus.get(arm.label)
-        row = [arm.label, str(arm.seeds)]
-        row += ["" if arm.before is None else _with_interval(Measured(arm.before))] * before
-        row.append(_with_interval(arm.mean))
-        if own is None:
-            row += ["–", ""]
-        else:
-            low, high = own.effect.interval()
-            row += [
-                _with_interval(Measured(own.effect.value, low, high), sign=True),
-                _p(own.p_holm) + (" *" if own.clear else ""),
-            ]
-        row += ["" if arm.iqm is None else _with_interval(arm.iqm)] * iqms
-        chance = None if own is None else own.chance
-        row += ["" if chance is None else f"{chance:.2f}"] * chances
-        row += ["" if arm.seconds is None else duration(arm.seconds)] * seconds
-        row += [_at(arm)] * at
-        rows.append(row)
-    return rows
+    arms = found.arms
+    moved = [_moved(versus.get(arm.label)) for arm in arms]
+    columns = {
+        "": [arm.label for arm in arms],
+        "models": [str(arm.seeds) for arm in arms],
+        "before": ["" if arm.before is None else _plain(arm.before) for arm in arms],
+        found.metric: [_with_interval(arm.mean) for arm in arms],
+        "difference": [difference for difference, _ in moved],
+        "p": [p for _, p in moved],
+        "IQM": ["" if arm.iqm is None else _with_interval(arm.iqm) for arm in arms],
+        "chance to beat": [_chance(versus.get(arm.label)) for arm in arms],
+        "time": ["" if arm.seconds is None else duration(arm.seconds) for arm in arms],
+        "at": [_at(arm) for arm in arms],
+    }
+    if any(columns["at"]):
+        del columns["time"]
+    columns = {name: cells for name, cells in columns.items() if any(cells)}
+    for name in _GIVE_WAY:
+        needed = sum(max(map(len, (head, *cells))) + 3 for head, cells in columns.items())
+        if width is not None and needed > width:
+            columns.pop(name, None)
+    return [list(columns), *map(list, zip(*columns.values(), strict=True))]
+
+
+def _moved(own: Versus | None) -> tuple[str, str]:
+    """Return the difference and its p as cells; those of the arm that all are compared with."""
+    if own is None:
+        return "–", ""
+    whole = _with_interval(_whole(own), sign=True)
+    return whole, _p(own.p_holm) + (" *" if own.clear else "")
+
+
+def _chance(own: Versus | None) -> str:
+    return "" if own is None or own.chance is None else f"{own.chance:.2f}"
+
+
+def _plain(value: float) -> str:
+    return _with_interval(Measured(value))
 
 
 def _at(arm: ArmResult) -> str:

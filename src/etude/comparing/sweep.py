@@ -46,8 +46,8 @@ def _evaluations(run: Run) -> list[str]:
     return sorted(names, key=lambda name: name != MAIN)
 
 
-def sweep_lines(folder: Path) -> Iterator[str]:
+def sweep_lines(folder: Path, width: int | None = None) -> Iterator[str]:
     """Yield one table of a sweep's members; nothing where they cannot be compared."""
     found = compared(folder)
     if found is not None:
-        yield from lines(found, short=True)
+        yield from lines(found, short=True, width=width)

@@ -34,7 +34,7 @@ def end_lines(
     ``elsewhere`` says where a tracker put the run.
     """
     own = own_overrides([run.overrides for run in graph.runs])
-    together = compared(graph.runs, graph.folder)
+    together = compared(graph.runs, graph.folder, width)
     yield from together
     for run, overrides in zip(graph.runs, own, strict=True):
         said = list(steered(run, record))
@@ -56,7 +56,7 @@ def end_lines(
         yield f" {'' if position else 'next':<8} {words}"
 
 
-def compared(runs: Sequence[Any], folder: Path | None) -> list[str]:
+def compared(runs: Sequence[Any], folder: Path | None, width: int | None = None) -> list[str]:
     """Return the table in which the members of a sweep are compared.
 
     Nothing for a single run, and where they cannot be compared: their evaluations keep no judged
@@ -66,7 +66,7 @@ def compared(runs: Sequence[Any], folder: Path | None) -> list[str]:
         return []
     from etude.comparing.sweep import sweep_lines  # numpy, which a single run's end has no use for
 
-    return list(sweep_lines(folder))
+    return list(sweep_lines(folder, width))
 
 
 def table(run: Any, record: RunRecord, width: int = 100) -> list[str]:
