@@ -98,6 +98,12 @@ def test_a_sweep_is_told_by_member_and_drawn_by_what_differs(page: str) -> None:
     assert "lowest seed to the highest" in found.text
 
 
+def test_what_members_prove_against_each_other_is_said_as_compare_says_it(page: str) -> None:
+    text = Page(page).text
+    assert "pass@1 on 12 problems, intervals of 95 %; differences from objective=grpo" in text
+    assert re.search("objective=dapo (and|is) [^.]*objective=grpo", text)
+
+
 def test_what_was_run_is_there(page: str) -> None:
     text = Page(page).text
     for said in ("def456", "with changes", "abc123", "torch 2.9", "train -m objective=grpo,dapo"):

@@ -39,12 +39,8 @@ def lines(found: Comparison, *, short: bool = False, width: int | None = None) -
     ``short`` leaves out the groups, and says one sentence of many comparisons. ``width`` is that of
     the terminal.
     """
-    yield (
-        f"{found.metric} on {counted(found.problems, 'problem')}, intervals of 95 %; differences "
-        f"from {found.against}"
-        + (f", p corrected for {len(found.versus)} comparisons" if len(found.versus) > 1 else "")
-    )
-    yield from _aligned(_table(found, width))
+    yield headline(found)
+    yield from _aligned(table(found, width))
     yield ""
     if short and len(found.versus) > MOST_SAID:
         yield f" {verdict(found)}"
@@ -54,6 +50,15 @@ def lines(found: Comparison, *, short: bool = False, width: int | None = None) -
         yield from _grouped(found)
     yield from (f" not fair: {reason}" for reason in found.unfair)
     yield from (f" note: {note}" for note in found.notes)
+
+
+def headline(found: Comparison) -> str:
+    """Return what is compared: the metric, on how many problems, with which arm."""
+    corrected = f", p corrected for {len(found.versus)} comparisons"
+    return (
+        f"{found.metric} on {counted(found.problems, 'problem')}, intervals of 95 %; differences "
+        f"from {found.against}" + (corrected if len(found.versus) > 1 else "")
+    )
 
 
 def sentence(one: Versus, metric: str) -> str:
@@ -96,8 +101,11 @@ def verdict(found: Comparison) -> str:
     )
 
 
-def _table(found: Comparison, width: int | None) -> list[list[str]]:
-    """Return the rows of the table; what is least needed gives way to a narrow ``width``."""
+def table(found: Comparison, width: int | None = None) -> list[list[str]]:
+    """Return a row for each arm, below one of the columns' names.
+
+    What is least needed gives way to a narrow ``width``.
+    """
     versus = {each.arm: each for each in found.versus}
     arms = found.arms
     moved = [_moved(versus.get(arm.label)) for arm in arms]
@@ -147,6 +155,14 @@ def _at(arm: ArmResult) -> str:
 
 
 def _grouped(found: Comparison) -> Iterator[str]:
+    for said, rows in groups(found):
+        yield f" {said}"
+        yield from _aligned(rows)
+        yield ""
+
+
+def groups(found: Comparison) -> Iterator[tuple[str, list[list[str]]]]:
+    """Yield a title and rows for each way in which problems are grouped: difficulty, source."""
     for by in ("difficulty", "source"):
         names = dict.fromkeys(
             (group.name, group.problems)
@@ -164,9 +180,7 @@ def _grouped(found: Comparison) -> Iterator[str]:
             own = {group.name: group for group in each.groups if group.by == by}
             cells = [_with_interval(own[name].difference, sign=True) for name, _ in names]
             rows.append([each.arm, *cells])
-        yield f" {said}"
-        yield from _aligned(rows)
-        yield ""
+        yield said, rows
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

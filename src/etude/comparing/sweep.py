@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from etude.comparing.arms import Chosen, Entry, grouped
@@ -19,15 +19,21 @@ _NAMED = 3
 
 
 def compared(folder: Path) -> Comparison | None:
-    """Return the comparison of a run's members; None where there is none to make.
+    """Return the comparison of the members of the run in a folder, as :func:`all_compared` does."""
+    outputs = Outputs(folder.parent.parent)
+    return all_compared(outputs, [outputs.run_in(folder)])
+
+
+def all_compared(outputs: Outputs, runs: Sequence[Run]) -> Comparison | None:
+    """Return the comparison of all members of some runs; None where there is none to make.
 
     By main, or by the evaluation that all members have where main is switched off.
     """
-    outputs = Outputs(folder.parent.parent)
-    run = outputs.run_in(folder)
-    for of in _evaluations(run):
+    for of in _evaluations(runs):
         chosen = Chosen(of)
-        entries: list[Entry] = entries_of_run(run, outputs, chosen)
+        entries: list[Entry] = [
+            entry for run in runs for entry in entries_of_run(run, outputs, chosen)
+        ]
         missing = chosen.missing[:_NAMED]
         if len(chosen.missing) > _NAMED:
             missing.append(f"{len(chosen.missing) - _NAMED} members more have no measurement")
@@ -38,10 +44,14 @@ def compared(folder: Path) -> Comparison | None:
     return None
 
 
-def _evaluations(run: Run) -> list[str]:
+def _evaluations(runs: Sequence[Run]) -> list[str]:
     """Return the names of what the members measured, main first."""
     names = dict.fromkeys(
-        name for member in run.members for stage in member.stages for name in stage.after
+        name
+        for run in runs
+        for member in run.members
+        for stage in member.stages
+        for name in stage.after
     )
     return sorted(names, key=lambda name: name != MAIN)
 

@@ -46,6 +46,7 @@ def contents(gathered: Gathered) -> dict[str, Any]:
             "runs": [_about(gathered, run) for run in gathered.runs],
             "running": any(run.state == "running" for run in gathered.runs),
             "members": gathered.entrants if gathered.compares else [],
+            "compared": _compared(gathered) if gathered.compares else None,
             "standings": tables.standings(gathered) if gathered.compares else [],
             "stages": tables.stages(gathered),
             "recipes": _recipes(gathered),
@@ -97,6 +98,24 @@ def _about(gathered: Gathered, run: Run) -> dict[str, Any]:
         "changed": bool(git.get("changed")),
         "diff": _lines_of(diff) if diff.is_file() else 0,
         "packages": known.get("packages") or {},
+    }
+
+
+def _compared(gathered: Gathered) -> dict[str, Any] | None:
+    """Return what the members prove against each other, as `etude compare` says it."""
+    from etude.comparing.printed import groups, headline, sentence, table
+    from etude.comparing.sweep import all_compared
+
+    found = all_compared(gathered.outputs, gathered.runs)
+    if found is None:
+        return None
+    return {
+        "headline": headline(found),
+        "table": table(found),
+        "sentences": [sentence(each, found.metric) for each in found.versus],
+        "groups": list(groups(found)),
+        "unfair": found.unfair,
+        "notes": found.notes,
     }
 
 
