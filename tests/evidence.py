@@ -24,6 +24,8 @@ CONFIG: dict[str, Any] = {
     "seed": 1,
 }
 
+_NOT_PUBLISHED = ("stage.json", "config.yaml", "DONE.json")
+
 
 def samples(
     correct: np.ndarray, source: str | Sequence[str] = "arithmetic", **more: Any
@@ -147,7 +149,7 @@ def done(folder: Path, name: str, fingerprint: str, **more: Any) -> None:
     files = {
         path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": ""}
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("stage.json", "config.yaml")
+        if path.is_file() and path.name not in _NOT_PUBLISHED
     }
     about = {"layout": LAYOUT, "name": name, "fingerprint": fingerprint, "seconds": 1.0}
     dump(folder / "DONE.json", {**about, **more, "files": files})

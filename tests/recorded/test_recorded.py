@@ -9,7 +9,7 @@ import pytest
 
 from etude.errors import StorageError
 from etude.recorded.outputs import Outputs
-from evidence import Recorded, dump, lines, samples
+from evidence import Recorded, done, dump, lines, samples
 
 RIGHT = np.array([[1, 0], [1, 1], [0, 0]], dtype=bool)
 
@@ -72,6 +72,16 @@ def test_an_evaluation_of_an_earlier_etude_is_known_by_the_folder_of_its_model(
     assert base is not None
     assert (found.stage, found.of, found.config) == ("s1", "ood", None)
     assert (base.stage, base.of) == (None, "main")
+
+
+@pytest.mark.parametrize("inputs", [{"model": {}}, {"model": 3}, {"model": []}, {}, None])
+def test_inputs_of_another_shape_name_no_stage(outputs: Outputs, inputs: object) -> None:
+    folder = outputs.folder / "evaluations" / "rl-e1"
+    dump(folder / "evaluation.json", {"inputs": inputs})
+    done(folder, "rl", "e1", model="elsewhere/model")
+    found = outputs.evaluation("e1", "rl")
+    assert found is not None
+    assert found.stage is None
 
 
 def test_a_stage_has_its_lines_by_step(outputs: Outputs) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from etude.comparing.arms import Arm, Point
@@ -98,23 +99,28 @@ def _some(names: Sequence[str], most: int = 3) -> str:
 
 def _overlaps(arms: Sequence[Arm]) -> Iterator[str]:
     found: dict[str, list[str]] = {}
+    opened: dict[Path, Outputs] = {}
     for arm in arms:
         for point in arm.points:
-            for sentence in _told_of(point.stage):
+            for sentence in _told_of(point.stage, opened):
                 found.setdefault(sentence, []).append(arm.label)
     for sentence, labels in found.items():
         yield f"{_some(labels)} trained on what is measured: {sentence}"
 
 
-def _told_of(stage: Stage | None) -> Iterator[str]:
-    """Yield what a stage, and those before it, told of rows that they trained on."""
+def _told_of(stage: Stage | None, opened: dict[Path, Outputs]) -> Iterator[str]:
+    """Yield what a stage, and those before it, told of rows that they trained on.
+
+    ``opened`` keeps the folders of results that were looked into.
+    """
     waiting, seen = [stage], set()
     while waiting:
         one = waiting.pop()
         if one is None or one.folder in seen:
             continue
         seen.add(one.folder)
-        outputs = Outputs(one.folder.parent.parent)
+        place = one.folder.parent.parent
+        outputs = opened.setdefault(place, Outputs(place))
         waiting += [outputs.stage(str(each)) for each in one.about.get("parents") or []]
         told = overlaps_in("\n".join(_logs(one)))
         yield from (f"{sentence} ({one.name})" for sentence in told)

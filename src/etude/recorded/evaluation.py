@@ -63,7 +63,10 @@ class Evaluation:
         """
         written = (self.about.get("inputs") or {}).get(_MODEL)
         if written is not None:
-            made = each_of(of_json(written))[0]
+            try:
+                made = each_of(of_json(written))[0]
+            except (KeyError, TypeError, IndexError):
+                return None  # of another shape than ours: whoever wrote it, no stage is named
             return made.stage if isinstance(made, Made) else None
         folder = self.done.get(_MODEL)
         if not folder or Path(folder).parent.parent.name != layout.STAGES:
