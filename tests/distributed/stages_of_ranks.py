@@ -31,6 +31,7 @@ SFT = (
     "execution.checkpoint_every=2",
     "execution.evaluate_every=2",
     "execution.minimum_free_gib=0",
+    "execution.report=false",
     "evaluation.problems=3",
     "evaluation.samples=2",
     "evaluation.bootstrap=10",

@@ -73,6 +73,7 @@ BESIDE: dict[str, str | bytes] = {
 def model(name: str, content: str | bytes, command: str, **more: Any) -> Hostile:
     words = ["recipe=sft", "model=pretrained", "model.path=./broken", "tracker=none"]
     words += ["evaluation=null", "execution.device=cpu", "execution.minimum_free_gib=0"]
+    words += ["execution.report=false"]
     if command == "plan":
         words, command = ["plan", *words], "etude"
     files = {"broken/config.json": content, **BESIDE}

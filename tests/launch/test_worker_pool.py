@@ -28,6 +28,7 @@ SMALL = [
     "execution.threads=1",
     "evaluation=null",
     "tracker=none",
+    "execution.report=false",
     "launcher=local_pool",
 ]
 

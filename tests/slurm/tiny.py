@@ -34,6 +34,7 @@ SMALL = (
     "evaluation=null",
     "execution.threads=1",
     "execution.minimum_free_gib=0",
+    "execution.report=false",
 )
 
 SFT = ("recipe=sft", *SMALL, "training.rows_per_step=4", "training.steps=40")
