@@ -60,12 +60,12 @@ def test_frames_are_found_however_they_are_spaced_in_time_in_proportion() -> Non
     assert inert("<step \t 3> a < / step\t>", form) == "(step \t 3) a ( / step\t)"
 
     def seconds(count: int) -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         inert("<" + " " * count, form)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     seconds(1000)
-    assert seconds(50_000) < 500 * max(seconds(1000), 1e-4)  # its length squared would be 2,500
+    assert seconds(20_000) < 100 * max(seconds(1000), 1e-3)  # by its square it takes many seconds
 
 
 @pytest.mark.parametrize(
