@@ -132,20 +132,24 @@ class View:
         return loss if len(loss.losses) else None
 
     def logprobs(
-        self, problems: Sequence[Example], texts: Sequence[str], *, ended: bool = True
+        self, problems: Sequence[Example], texts: Sequence[str], ended: Sequence[bool] = ()
     ) -> list[TokenLogprobs]:
         """Return the log-probs of the tokens of a text after each problem, the end token included.
 
-        ``ended=False`` leaves the end out. They are of the full distribution at temperature 1.
+        ``ended`` says of each text whether it ends there; without it all do. They are of the full
+        distribution at temperature 1.
         """
+        policy = self.policy
         rows = [
             (
                 self._prompt(example),
-                self.policy.encode_response(text, example)
-                if ended
-                else self.policy.encode_text(text, example),
+                policy.encode_response(text, example)
+                if ends
+                else policy.encode_text(text, example),
             )
-            for example, text in zip(problems, texts, strict=True)
+            for example, text, ends in zip(
+                problems, texts, ended or [True] * len(texts), strict=True
+            )
         ]
         return self._read(rows, 0)
 
