@@ -139,6 +139,7 @@ def test_killed_many_times_it_ends_the_same(
     kill_and_finish(outside("killed-often"), whole, kills)
 
 
+@pytest.mark.long
 def test_two_ranks_give_the_same(
     outside: Outside, outpost: Path, whole: tuple[Path, dict[str, bytes], float]
 ) -> None:
