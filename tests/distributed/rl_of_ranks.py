@@ -457,6 +457,7 @@ def learner_of(config: dict[str, Any], folder: Path) -> Any:
     if config["verifier"]["name"] != CONCISE:
         for each in (learner.learner, *getattr(learner.learner, "roles", ())):
             each.rollouts.verify = judge
+            each.rollouts.expect = lambda rows: None  # no worker is started for what judge does
     return learner
 
 

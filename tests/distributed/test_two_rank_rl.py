@@ -22,7 +22,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with start(2, folder) as started:
         try:
             alone = run_all(dict(known), folder, save=False)
-            _, said = started.communicate(timeout=300)
+            _, said = started.communicate(timeout=900)
         finally:
             started.terminate()
     assert started.returncode == 0, said[-3000:]

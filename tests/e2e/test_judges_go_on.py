@@ -83,7 +83,7 @@ def test_they_go_on_to_the_bit(elsewhere: Callable[[str], Place]) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     for line, alone in zip(lines(two), told, strict=True):

@@ -155,7 +155,7 @@ def test_two_ranks_train_the_stages_of_one(there: Place, whole: tuple[Place, str
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=900,
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
     for name in STEPS:

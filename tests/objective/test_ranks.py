@@ -102,7 +102,7 @@ def of_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         for rank in range(2)
     ]
     for process in started:
-        _, said = process.communicate(timeout=240)
+        _, said = process.communicate(timeout=900)
         assert process.returncode == 0, said[-2000:]
     return json.loads((folder / "found.json").read_text())
 
