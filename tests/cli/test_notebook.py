@@ -47,6 +47,18 @@ def test_results_are_frames_that_join(made: Recorded) -> None:
     assert own["parts/accuracy"].sum() == RIGHT.sum()
 
 
+def test_what_the_page_shows_runs(made: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
+    block = page.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(made.outputs.parent)
+    asked: list[list[str]] = []
+    monkeypatch.setattr(etude, "run", lambda overrides, multirun: asked.append(overrides))
+    shown: dict[str, object] = {}
+    exec(compile(block, "report.md", "exec"), shown)
+    assert asked == [["objective=grpo,dapo", "seed=1,2"]]
+    assert len(shown["last"]) == 2  # type: ignore[arg-type]
+
+
 def test_a_folder_without_results_has_empty_frames(tmp_path: Path) -> None:
     found = etude.results(tmp_path)
     for frame in (found.runs, found.stages, found.metrics, found.evaluations, found.samples):

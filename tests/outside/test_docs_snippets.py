@@ -43,6 +43,9 @@ PIECES = {
     "README.md": "",
 }
 
+#: Page → the test that runs its python, because it needs results or starts a run.
+ELSEWHERE = {"report.md": "tests/cli/test_notebook.py"}
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -147,7 +150,9 @@ def test_no_page_has_python_that_nobody_runs() -> None:
     for page in PAGES:
         blocks = [text for kind, text in _BLOCK.findall(page.read_text()) if kind == "python"]
         if any(not _NAMED.match(text) for text in blocks):
-            assert page.name in PIECES, page.name
+            own = ELSEWHERE.get(page.name)
+            known = page.name in (ROOT / own).read_text() if own else page.name in PIECES
+            assert known, page.name
 
 
 @pytest.mark.slow

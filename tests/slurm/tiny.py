@@ -84,7 +84,7 @@ class Typed:
         self.outputs = folder / "outputs"
 
     def run(
-        self, command: str, *words: str, code: int = 0, timeout: float = 120
+        self, command: str, *words: str, code: int = 0, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; it must exit with ``code``."""
         paths = [str(SITE), os.environ.get("PYTHONPATH", "")]
@@ -163,13 +163,13 @@ class Typed:
             files = self.outputs.glob(f"stages/{name}-*/attempts/{attempt}/metrics.jsonl")
             return any(path.read_bytes().count(b"\n") >= steps for path in files)
 
-        self.cluster.wait(taken, 90, f"attempt {attempt} at {name} to take {steps} steps")
+        self.cluster.wait(taken, 300, f"attempt {attempt} at {name} to take {steps} steps")
 
     def wait_requeued(self, times: int) -> None:
         """Wait until the only unit of the newest run went back into the queue so many times."""
-        self.cluster.wait(lambda: len(self.requeued()) == times, 60, "the job to be requeued")
+        self.cluster.wait(lambda: len(self.requeued()) == times, 300, "the job to be requeued")
 
-    def wait_over(self, timeout: float = 120, at_least: int = 1) -> dict[str, str]:
+    def wait_over(self, timeout: float = 600, at_least: int = 1) -> dict[str, str]:
         """Wait until all jobs of all runs, so many at least, are over; their states."""
         states: dict[str, str] = {}
 

@@ -37,7 +37,7 @@ class Ranking(Evaluation):
     example: ClassVar[str] = (
         "recipe=per_step_negatives stages.dpo.evaluations.pairs.evaluation=ranking "
         "stages.dpo.evaluations.pairs.data_mix=mix "
-        "stages.dpo.evaluations.pairs.data_mix.held_out={generated_pairs:{split:train}}"
+        "stages.dpo.evaluations.pairs.data_mix.held_out='{generated_pairs:{split:train}}'"
     )
 
     problems: int = option(1024, "most held-out preferences", ge=1, le=100_000_000)
