@@ -36,7 +36,14 @@ CASES = {
 LINES = ("metrics.jsonl", "samples.jsonl")
 
 
-@pytest.mark.parametrize("chosen", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        # The one that has everything: turns, a role beside the policy, a model of its own.
+        pytest.param(chosen, id=name, marks=[] if name == "another role" else [pytest.mark.long])
+        for name, chosen in CASES.items()
+    ],
+)
 def test_it_goes_on_after_kills_to_the_bit(
     chosen: tuple[str, ...], here: Place, elsewhere: Callable[[str], Place]
 ) -> None:

@@ -113,6 +113,7 @@ def told(here: Place, *words: str, site: str) -> list[list[dict[str, float]]]:
     return stages
 
 
+@pytest.mark.long
 def test_verifiers_in_a_verifier_judge_as_they_do_alone(
     elsewhere: Callable[[str], Place], relay: str
 ) -> None:

@@ -212,6 +212,7 @@ def losses(stage: Path) -> list[float]:
     return found
 
 
+@pytest.mark.long
 def test_a_dead_rank_ends_the_job_of_all_ranks(cluster: Cluster, tmp_path: Path) -> None:
     here = Typed(cluster, tmp_path)
     ranks = ["launcher.nodes=2", "launcher.tasks_per_node=1", "launcher.retries=0"]
