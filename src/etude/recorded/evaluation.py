@@ -16,13 +16,14 @@ from etude.execute.lines import raw_lines
 from etude.plan import layout, records
 from etude.plan.records import Report, unsaid
 from etude.plan.references import Made, each_of, of_json
+from etude.recorded.named import Named
 
 #: The input of an evaluation that is measured.
 _MODEL = "model"
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Named):
     """A finished measurement of one model, in the folder it was published in.
 
     ``about`` is what the evaluation says of itself (evaluation.json); empty where an earlier etude
@@ -32,16 +33,6 @@ class Evaluation:
     folder: Path
     about: Mapping[str, Any]
     done: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """Return its name: that of the stage whose model it measured, ``rl.ood`` beside main."""
-        return self.folder.name.rpartition("-")[0]
-
-    @property
-    def fingerprint(self) -> str:
-        """Return what identifies it."""
-        return self.folder.name.rpartition("-")[2]
 
     @property
     def of(self) -> str:

@@ -13,10 +13,11 @@ from etude.execute.attempt import lines_of
 from etude.plan import layout, records
 from etude.plan.records import Report, unsaid
 from etude.recorded.evaluation import read_lines
+from etude.recorded.named import Named
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(Named):
     """A stage in its folder, finished or not.
 
     ``about`` is its stage.json, ``done`` its DONE.json (None: not finished). Lines are those of one
@@ -27,16 +28,6 @@ class Stage:
     folder: Path
     about: Mapping[str, Any]
     done: Mapping[str, Any] | None
-
-    @property
-    def name(self) -> str:
-        """Return its name in the recipe."""
-        return self.folder.name.rpartition("-")[0]
-
-    @property
-    def fingerprint(self) -> str:
-        """Return what identifies it."""
-        return self.folder.name.rpartition("-")[2]
 
     @property
     def learner(self) -> str:
