@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -116,7 +117,10 @@ class Recorded:
         dump(folder / "stage.json", {**about, "fingerprint": fingerprint, "name": "rl"})
         lines(
             folder / "metrics.jsonl",
-            [{"step": n, "tokens/sampled": tokens, "reward/mean": 0.1 * n} for n in range(steps)],
+            [
+                {"step": n, "tokens/sampled": tokens * (n + 1), "reward/mean": 0.1 * n}
+                for n in range(steps)
+            ],
         )
         lines(folder / "timing.jsonl", [{"step": n, "seconds": seconds} for n in range(steps)])
         lines(folder / "samples.jsonl", [])
@@ -147,7 +151,10 @@ class Recorded:
 def done(folder: Path, name: str, fingerprint: str, **more: Any) -> None:
     """Write DONE.json over what is published in a folder."""
     files = {
-        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": ""}
+        path.relative_to(folder).as_posix(): {
+            "size": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in _NOT_PUBLISHED
     }

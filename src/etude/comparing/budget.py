@@ -14,8 +14,9 @@ from etude.recorded.stage import Stage
 
 BUDGETS = ("tokens", "steps", "time")
 
-#: Names of the number of tokens that a step took, the first that a log has counts.
-_TOKENS = ("tokens/sampled", "tokens")
+#: The tokens of a step, where a stage samples none; and those sampled since the stage began.
+_TOKENS = "tokens"
+_SAMPLED = "tokens/sampled"
 
 #: How far from the budget a measurement may lie before that is said.
 _NEAR = 0.1
@@ -25,15 +26,18 @@ def spent(stage: Stage, budget: str) -> list[float]:
     """Return what a stage has spent after 0, 1, 2, … steps."""
     lines: Sequence[Mapping[str, Any]]
     lines = stage.timing if budget == "time" else stage.metrics
-    names = {"time": ("seconds",), "tokens": _TOKENS, "steps": ()}[budget]
-    each = [_first(line, names) if names else 1.0 for line in lines]
+    if budget == "tokens" and any(_SAMPLED in line for line in lines):
+        counted = itertools.accumulate((_number(line, _SAMPLED) or 0.0 for line in lines), max)
+        return [0.0, *counted]
+    name = {"time": "seconds", "tokens": _TOKENS, "steps": ""}[budget]
+    each = [_number(line, name) if name else 1.0 for line in lines]
     if any(amount is None for amount in each) or not each:
         raise DataError(f"{stage.folder.name} has no record of the {budget} of its steps")
-    return list(itertools.accumulate((float(amount or 0.0) for amount in each), initial=0.0))
+    return list(itertools.accumulate((amount or 0.0 for amount in each), initial=0.0))
 
 
-def _first(line: Mapping[str, Any], names: Sequence[str]) -> float | None:
-    found = next((line[name] for name in names if name in line), None)
+def _number(line: Mapping[str, Any], name: str) -> float | None:
+    found = line.get(name)
     return float(found) if isinstance(found, (int, float)) else None
 
 
