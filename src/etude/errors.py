@@ -75,6 +75,10 @@ class Fenced(EtudeError):
     exit_code = 76
 
 
+class HubError(EtudeError):
+    """The hub of models could not be asked, or refused; names what to type."""
+
+
 class SlurmError(EtudeError):
     """A command of SLURM that failed or did not answer; names the command and what it printed."""
 

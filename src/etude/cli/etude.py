@@ -18,6 +18,8 @@ _ELSEWHERE = {
     "logs": "etude.launch.seeing.logs",
     "cancel": "etude.launch.seeing.cancel",
     "report": "etude.report.command",
+    "export": "etude.export.command",
+    "push": "etude.export.push",
     "resume": "etude.launch.resume",
     "compare": "etude.cli.compare",
     "verify": "etude.cli.verify",

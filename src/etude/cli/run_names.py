@@ -14,6 +14,18 @@ _FLAGS = {
     "cancel": ("--all", "--outputs"),
     "resume": ("--outputs",),
     "report": ("--to", "--outputs"),
+    "export": (
+        "--to",
+        "--overwrite",
+        "--role",
+        "--stage",
+        "--name",
+        "--base",
+        "--license",
+        "--row",
+        "--csv",
+        "--outputs",
+    ),
     "compare": (
         "--against",
         "--by",
@@ -31,6 +43,10 @@ _VALUED = (
     "--outputs",
     "--rank",
     "--attempt",
+    "--name",
+    "--base",
+    "--license",
+    "--role",
     "--to",
     "--against",
     "--by",
@@ -58,7 +74,7 @@ def of_runs(words: Sequence[str], current: str) -> list[str]:
         elif not word.startswith("-"):
             given.append(word)
     outputs = outputs.expanduser().absolute()
-    if command == "compare":
+    if command in ("compare", "export"):
         return [*_names(outputs, current), *_heads(outputs, current)]
     if not given or command == "report":
         return _names(outputs, current)

@@ -114,6 +114,51 @@ comparison unfair is said.
       --outputs FOLDER      where runs lie
 """
 
+EXPORT = """\
+etude export — a finished model as a folder for the hub, or as a row of a leaderboard
+
+  etude export rl-3c1e                      the model of a stage, into outputs/exports/rl-3c1e
+  etude export 77aa --to my-model           of a run's last stage (--stage NAME another)
+  etude export rl-3c1e --role critic        another model that the stage trained
+  etude export rl-3c1e --license apache-2.0 --base Qwen/Qwen3-0.6B
+  etude export 77aa 4f1c --row >> board.jsonl
+  etude export 77aa --csv
+
+The folder holds the weights as the stage published them, compared by hash, a card (README.md) with
+recipe, data, figures with intervals, licence and the command to repeat it, recipe.yaml with every
+value of every stage, and etude.json with the hashes. Absolute paths and what looks like a secret
+are left out. Nothing is loaded and the hub is not asked.
+
+      --to FOLDER           where; a folder that is not empty is left alone
+      --overwrite           replace the files of an earlier export there
+      --role NAME           the model of a role that the stage trained
+      --stage NAME          of a run's stages; default: the last
+      --name NAME           the model's name on the card; default: the stage's, such as rl-3c1e
+      --base OWNER/NAME     what training began with, where that was a folder
+      --license NAME        as the hub writes it; default: what the card of the base says
+      --row, --csv          print a line for each model, as JSON or as CSV, and write nothing
+      --outputs FOLDER      where runs lie
+
+`etude push FOLDER OWNER/NAME` uploads it.
+"""
+
+PUSH = """\
+etude push — uploads an exported folder to the hub, after showing what and asking
+
+  etude push outputs/exports/rl-3c1e me/my-model
+  etude push outputs/exports/rl-3c1e my-model --public
+
+Shown are the files with their sizes, the account, the repository and who may see it. A model that
+is not as it was exported is refused, and so is a file that holds a secret. The card and the recipe
+may be changed before.
+
+      --public              a repository that everybody sees; default: a private one
+      --yes                 upload without asking; needed where there is no terminal
+      --message TEXT        what the upload is called
+
+The token is that of `hf auth login`, or HF_TOKEN.
+"""
+
 ETUDE = """\
 etude — everything that is not a run
 
@@ -129,6 +174,9 @@ etude — everything that is not a run
   etude compare RUN …       what runs, stages and evaluations prove against each other, or the
                             members of a sweep (etude compare --help)
   etude report [RUN…]       one HTML file: what was run, curves, samples, failures, cost (--to FILE)
+  etude export STAGE        a finished model as a folder for the hub with its card, or as a row of
+                            a leaderboard (etude export --help)
+  etude push FOLDER NAME    upload such a folder, after asking (etude push --help)
   etude verify FILE         what a verifier makes of answers in a file, and of their labels
                             (etude verify --help)
   etude measure WHAT …      what finished stages, evaluations and models tell beside each other
@@ -150,6 +198,8 @@ COMMANDS = (
     "resume",
     "compare",
     "report",
+    "export",
+    "push",
     "verify",
     "measure",
     "clean",

@@ -69,6 +69,17 @@ def _version(package: str) -> str | None:
         return None
 
 
+def device(wanted: str, processes: int) -> dict[str, Any]:
+    """Return what trained in this process and its like: kind (``cpu``, ``cuda``), name, how many.
+
+    ``wanted`` is ``execution.device``. Where torch was not imported, nothing trained on a GPU.
+    """
+    torch = sys.modules.get("torch")
+    on_gpu = torch is not None and wanted != "cpu" and torch.cuda.is_available()
+    name = torch.cuda.get_device_name() if torch is not None and on_gpu else None
+    return {"kind": "cuda" if on_gpu else "cpu", "name": name, "processes": processes}
+
+
 def _diff(place: Path) -> tuple[str, list[str]]:
     """Return the diff of tracked files, and the names of changed ones that hold secrets."""
     command = ("diff", "HEAD", "--no-ext-diff", "--no-color", "--no-renames")

@@ -14,7 +14,7 @@ from etude.distributed.world import current
 from etude.errors import StageError
 from etude.execute import atomic
 from etude.execute.attempt import FILES, Attempt, lines_of
-from etude.execute.environment import git_commit
+from etude.execute.environment import device, git_commit
 from etude.execute.ranks import FollowedAttempt
 from etude.execute.watchdog import progress
 from etude.learner.interface import Learner
@@ -90,6 +90,7 @@ def _done(
         if lines or name in ("metrics", "samples", "timing"):
             with atomic.writing(folder / f"{name}.jsonl", check) as stream:
                 stream.writelines(lines)
+    asked = node.config.get("execution") or {}
     done = {
         "layout": layout.LAYOUT,
         "name": node.name,
@@ -99,6 +100,7 @@ def _done(
         "model_step": model_step,
         "seconds": _seconds(attempt.folder) + time.perf_counter() - started,
         "attempts": attempt.number,
+        "device": device(str(asked.get("device") or "auto"), current().size),
         "git_commit": git_commit(),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "files": _files(folder, node.outputs),
