@@ -47,6 +47,8 @@ def chain(*stages: str) -> list[str]:
 
 
 HANDS = ["sources.general_points.train_size=60", "sources.general_points.test_size=20"]
+TEXTS = ["sources.reverse_text.train_size=60", "sources.reverse_text.test_size=20"]
+COUNTDOWN = ["sources.countdown.train_size=60", "sources.countdown.test_size=20"]
 SOKOBAN = [
     "model.tokenizer=bytes",
     "sources.sokoban.train_rooms=12",
@@ -182,6 +184,22 @@ MORE = {
     "sokoban/paper": [*SOKOBAN, "model.max_position_embeddings=5000"],
     "sokoban/paper_diverse": [*SOKOBAN, "model.max_position_embeddings=5000"],
     "gsm8k": WORD_PROBLEMS,
+    "gsm8k/ppo": [
+        *WORD_PROBLEMS,
+        "training.rollouts_per_prompt=1",
+        "evaluation.samples=1",
+    ],
+    "reverse_text": TEXTS,
+    "reverse_text/paper": [
+        "model.tokenizer=bytes",
+        "model.max_position_embeddings=5000",
+        "sources.reverse_text_paragraphs.path=reversals.jsonl",
+        "sources.reverse_text_sentences.path=sentences.jsonl",
+        "evaluations.similarity.evaluation.problems=6",
+        "evaluations.similarity.evaluation.samples=2",
+    ],
+    "countdown": COUNTDOWN,
+    "countdown/paper": [*COUNTDOWN, "model.tokenizer=bytes"],
     "general_points": HANDS,
     "general_points/mixed": HANDS,
     "general_points/paper": [*HANDS, "model.max_position_embeddings=5000"],
@@ -314,6 +332,25 @@ def programs(folder: Path) -> None:
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def reversals(folder: Path) -> None:
+    """Write texts, and conversations in which others are read backwards."""
+    said = [
+        {
+            "prompt": [
+                {"role": "system", "content": "Reverse."},
+                {"role": "user", "content": text},
+            ],
+            "completion": [
+                {"role": "assistant", "content": f"<reversed_text>{text[::-1]}</reversed_text>"}
+            ],
+        }
+        for text in (f"{n} figs of Ana" for n in range(40))
+    ]
+    texts = [{"prompt": f"the {n} plums of Bo"} for n in range(40)]
+    for name, rows in (("sentences", texts), ("reversals", said)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def critiques(file: Path) -> None:
     """Write conversations in which a solution is criticised."""
     rows = []
@@ -343,6 +380,7 @@ def test_a_shipped_recipe_runs(here: Place, recipe: str) -> None:
     critiques(here.folder / "critiques.jsonl")
     judged(here.folder / "judged.jsonl")
     programs(here.folder / "programs")
+    reversals(here.folder)
     more = MORE.get(recipe, [])
     command = ["debug=true", f"recipe={recipe}", *sizes(recipe), *more]
     ended = here.train(*command)
