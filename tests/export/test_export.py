@@ -148,7 +148,7 @@ def test_nothing_in_an_export_says_where_it_was_made_or_holds_a_secret(
     tokenizer = json.dumps({"name_or_path": f"{HOME}/base", "eos": "/a/b"}).encode()
     two_stages(tmp_path / "outputs", config, **{"tokenizer_config.json": tokenizer})
     said = told(capsys, "77aa", "--to", "out")
-    assert "tokenizer_config.json no longer says where its base lay" in said
+    assert "tokenizer_config.json now says base, not where that lay here" in said
     assert "the base is a folder; --base OWNER/NAME" in said
     for path in Path("out").iterdir():
         text = path.read_bytes().decode(errors="replace")
@@ -158,6 +158,27 @@ def test_nothing_in_an_export_says_where_it_was_made_or_holds_a_secret(
     assert now == {"name_or_path": "base", "eos": "/a/b"}
     assert "base_model" not in front(Path("out"))
     assert front(Path("out"))["license"] == "unknown"
+
+
+def test_a_relative_folder_is_not_taken_for_a_name_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = {**CONFIG, "model": {"name": "pretrained", "path": "models/qwen"}}
+    made = two_stages(tmp_path / "outputs", config)
+    words = ("77aa", "--outputs", str(made.outputs), "--overwrite", "--to", "out")
+    told(capsys, *words)
+    assert front(Path("out"))["base_model"] == "models/qwen"  # nothing speaks against it
+    dump(made.outputs / ".hashes.json", {"/srv/me/models/qwen/config.json": [1, 1, "ab"]})
+    told(capsys, *words)
+    assert "base_model" not in front(Path("out"))
+    (made.outputs / ".hashes.json").unlink()
+    about = json.loads((made.folder / "environment.json").read_text())
+    dump(made.folder / "environment.json", {**about, "folder": str(tmp_path)})
+    (tmp_path / "models" / "qwen").mkdir(parents=True)
+    told(capsys, *words)
+    assert "base_model" not in front(Path("out"))
 
 
 @pytest.mark.parametrize(
@@ -248,6 +269,8 @@ def test_an_evaluation_counts_where_it_measured_these_weights_and_no_others(
     # As `evaluate checkpoint=…` writes it: a folder with the hashes it had.
     measured = {
         "copied": Folder(Path("/elsewhere/model"), own),
+        "exported": Folder(Path("/elsewhere/out"), {**own, "etude.json": "1", "recipe.yaml": "2"}),
+        "added": Folder(Path("/elsewhere/out"), {**own, "adapter_config.json": "1"}),
         "others": Folder(stage / "model", {**own, "model.safetensors": "0" * 64}),
         "critic": Made("3c1eaaaa", "roles/critic"),
     }
@@ -260,6 +283,8 @@ def test_an_evaluation_counts_where_it_measured_these_weights_and_no_others(
     told(capsys, "3c1e", "--to", "out")
     text = Path("out/README.md").read_text()
     assert "| copied |" in text
+    assert "| exported |" in text
+    assert "| added |" not in text
     assert "| others |" not in text
     assert "| critic |" not in text
 
@@ -298,7 +323,8 @@ def test_adapters_are_exported_with_a_base_that_others_can_load(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     about = {"peft_type": "LORA", "base_model_name_or_path": f"{HOME}/sft/model"}
-    files = {"adapter_config.json": json.dumps(about).encode()}
+    card = f"---\nbase_model: {HOME}/sft/model\n---\n".encode()
+    files = {"adapter_config.json": json.dumps(about).encode(), "README.md": card}
     two_stages(tmp_path / "outputs", **files)
     assert "so nobody else could load them" in told(capsys, "3c1e", "--to", "out", code=1)
     assert not Path("out").exists()
@@ -307,6 +333,7 @@ def test_adapters_are_exported_with_a_base_that_others_can_load(
     assert now == {"peft_type": "LORA", "base_model_name_or_path": "me/sft"}
     head = front(Path("out"))
     assert head["library_name"] == "peft"
+    assert head["base_model"] == "me/sft"
     assert head["base_model_relation"] == "adapter"
     record = json.loads(Path("out/etude.json").read_text())["files"]
     assert not record["adapter_config.json"]["published"]

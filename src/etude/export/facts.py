@@ -16,6 +16,7 @@ from etude.export.origin import Origin, origin_of
 from etude.export.rows_read import Source, sources_of
 from etude.model.hub_name import may_be_a_name
 from etude.plan import layout
+from etude.plan.digest import FileHashes
 from etude.plan.references import MODEL, ROLES
 from etude.plan.words import Words
 from etude.recorded.outputs import Outputs
@@ -121,7 +122,7 @@ def facts_of(
         tuple(sources_of(origin, outputs.folder)),
         Licence(licence, said_by="who exported it") if licence else said,
         name or subject.head,
-        base or (on_hub if _is_on_hub(on_hub) else ""),
+        base or (on_hub if _is_on_hub(on_hub, origin, outputs) else ""),
         words,
         titles,
     )
@@ -135,8 +136,16 @@ def _adapter_of(subject: Subject) -> str | None:
     return str(about.get("base_model_name_or_path") or "")
 
 
-def _is_on_hub(text: str) -> bool:
-    return may_be_a_name(text) and not Path(text).expanduser().exists()
+def _is_on_hub(text: str, origin: Origin, outputs: Outputs) -> bool:
+    """Tell whether a text is a name on the hub: no folder here, nor where the run was started.
+
+    A relative folder (``models/qwen``) reads like a name from anywhere else.
+    """
+    if not may_be_a_name(text):
+        return False
+    began = str((origin.environment or {}).get("folder") or ".")
+    there = any((Path(place) / text).exists() for place in (".", began))
+    return not there and not FileHashes(outputs.folder).has_seen(f"/{text}/config.json")
 
 
 def recipe_of(facts: Facts) -> dict[str, Any]:

@@ -18,13 +18,11 @@ from etude.execute import atomic
 from etude.export import discreet
 from etude.export.card import card_of
 from etude.export.facts import ADAPTER, Facts, recipe_of
+from etude.export.measured import CARD, RECIPE, RECORD
 from etude.export.naming import Subject
 from etude.export.row import row_of
 from etude.plan import layout
 from etude.plan.published import check_files
-
-#: What every export has beside the model: the card, the resolved recipe, the record of the rest.
-CARD, RECIPE, RECORD = "README.md", "recipe.yaml", "etude.json"
 
 #: The version of the record.
 VERSION = 1
@@ -86,7 +84,7 @@ def write(facts: Facts, to: Path, *, overwrite: bool = False) -> Exported:
                 for name, digest in published.items()
             }
             changed = _without_places(facts, beside, published)
-            notes += [f"{name} no longer says where its base lay: {why}" for name, why in changed]
+            notes += [f"{name} now says {now}, not where that lay here" for name, now in changed]
             texts = {CARD: card_of(facts), RECIPE: _yaml(recipe_of(facts))}
             for name, text in texts.items():
                 (beside / name).write_text(text, encoding="utf-8")

@@ -18,6 +18,9 @@ from etude.recorded.outputs import Outputs
 #: The level of the intervals that evaluations come with.
 LEVEL = 0.95
 
+#: What an export has beside the model: the card, the resolved recipe, the record of the rest.
+CARD, RECIPE, RECORD = BESIDE = "README.md", "recipe.yaml", "etude.json"
+
 #: The input of an evaluation that is measured.
 _MODEL = "model"
 
@@ -105,8 +108,14 @@ def _is_of(evaluation: Evaluation, subject: Subject) -> bool:
     if isinstance(model, Made):
         return (model.stage, model.output) == (subject.stage.fingerprint, subject.output)
     if isinstance(model, Folder):
-        return bool(model.files) and dict(model.files) == subject.published
+        files = _told(model.files)
+        return bool(files) and files == _told(subject.published)
     return False
+
+
+def _told(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the files that make a model: no card, and not what an export has beside it."""
+    return {n: each for n, each in files.items() if n not in BESIDE and not n.endswith(".md")}
 
 
 def spread(metric: Any) -> tuple[float | None, float | None, float | None]:

@@ -14,8 +14,9 @@ from etude.cli.texts import PUSH
 from etude.errors import ConfigError, Fault, StorageError
 from etude.execute.secrets import holds_secret
 from etude.export import discreet
-from etude.export.folder import CARD, RECORD, SHAPE
+from etude.export.folder import SHAPE
 from etude.export.licence import UNKNOWN
+from etude.export.measured import CARD, RECORD
 from etude.plan import layout
 from etude.plan.digest import sha256_of
 from etude.plan.quantities import counted, size

@@ -121,6 +121,10 @@ class FileHashes:
                 found.append((file.name, str(known[2])))
         return found[:_LISTED]
 
+    def has_seen(self, ending: str) -> bool:
+        """Tell whether a file at a place that ends so was hashed here, whatever lies there now."""
+        return any(key.endswith(ending) for key in self._known)
+
     def save(self) -> None:
         """Remember the hashes for the next process, where ``outputs`` exists and can be written."""
         if self._store is None or not self._changed or not self._store.parent.is_dir():
