@@ -145,17 +145,18 @@ def test_nothing_in_an_export_says_where_it_was_made_or_holds_a_secret(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     config = {**CONFIG, "model": {"name": "pretrained", "path": f"{HOME}/base"}}
-    tokenizer = json.dumps({"name_or_path": f"{HOME}/base", "eos": "/a/b"}).encode()
+    remembered = {"name_or_path": f"{HOME}/base", "vocab_file": f"{HOME}/base/v.json"}
+    tokenizer = json.dumps({**remembered, "eos": "/a/b"}).encode()
     two_stages(tmp_path / "outputs", config, **{"tokenizer_config.json": tokenizer})
     said = told(capsys, "77aa", "--to", "out")
-    assert "tokenizer_config.json now says base, not where that lay here" in said
+    assert "tokenizer_config.json now says base, v.json, not where that lay here" in said
     assert "the base is a folder; --base OWNER/NAME" in said
     for path in Path("out").iterdir():
         text = path.read_bytes().decode(errors="replace")
         for secret in ("someone", "secret place", "not for anybody", str(tmp_path), "/tmp/x/y"):
             assert secret not in text, (path, secret)
     now = json.loads(Path("out/tokenizer_config.json").read_text())
-    assert now == {"name_or_path": "base", "eos": "/a/b"}
+    assert now == {"name_or_path": "base", "vocab_file": "v.json", "eos": "/a/b"}
     assert "base_model" not in front(Path("out"))
     assert front(Path("out"))["license"] == "unknown"
 
@@ -224,6 +225,8 @@ def test_what_lies_in_the_way_is_left_alone(
     assert Path("out/model.safetensors").read_bytes() == weights(3)
     assert Path("out/notes.txt").read_text() == "of a person"
     assert "is a file" in told(capsys, "77aa", "--to", "out/notes.txt", code=1)
+    inside = "outputs/stages/rl-3c1eaaaa/model/out"
+    assert "holds what a stage" in told(capsys, "77aa", "--to", inside, code=1)
 
 
 def test_a_stage_that_is_not_finished_is_refused(

@@ -157,6 +157,23 @@ def test_what_holds_a_secret_is_refused(
     assert not hub.asked
 
 
+def test_a_link_out_of_the_folder_is_refused(
+    folder: Path, hub: HubStub, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "private.txt").write_text("mine")
+    (folder / "notes.txt").symlink_to(tmp_path / "private.txt")
+    assert "is a link" in told(capsys, "out", "me/mine", "--yes", code=1)
+    assert not hub.asked
+
+
+def test_a_file_whose_name_looks_like_a_pattern_goes_too(
+    folder: Path, hub: HubStub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "curve [1].txt").write_text("1 2 3")
+    told(capsys, "out", "me/mine", "--yes")
+    assert hub.files["me/mine"]["curve [1].txt"] == b"1 2 3"
+
+
 def test_what_the_hub_refuses_is_said_without_the_token(
     folder: Path, hub: HubStub, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import shutil
 import time
@@ -28,7 +29,10 @@ from etude.plan.published import check_files
 VERSION = 1
 
 #: Keys by which configs of models and tokenizers remember where they were loaded from.
-_REMEMBERED = ("_name_or_path", "name_or_path", "base_model_name_or_path")
+_REMEMBERED = re.compile(r"(\w*_)?(path|file|dir|folder)")
+
+#: The one of them that adapters name their base by.
+_ADAPTED = "base_model_name_or_path"
 
 _CHUNK = 1 << 20
 
@@ -54,6 +58,12 @@ def refuse_place(to: Path, *, overwrite: bool) -> None:
         raise StorageError(f"{to} is a link to nothing; choose another --to FOLDER")
     if to.exists() and not to.is_dir():
         raise StorageError(f"{to} is a file; --to names a folder")
+    inside = next((each for each in (to, *to.parents) if _is_ours(each)), None)
+    if inside is not None:
+        raise StorageError(
+            f"{to} lies in {inside}, which holds what a stage or an evaluation published; choose "
+            "another --to FOLDER"
+        )
     if not to.is_dir() or not any(to.iterdir()):
         return
     if layout.read_json(to / RECORD, SHAPE) is None:
@@ -63,6 +73,10 @@ def refuse_place(to: Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise StorageError(f"{to} holds an export already; --overwrite replaces its files")
+
+
+def _is_ours(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (layout.STAGE, layout.DONE))
 
 
 def write(facts: Facts, to: Path, *, overwrite: bool = False) -> Exported:
@@ -134,16 +148,14 @@ def _without_places(
         if content is None:
             continue
         now = dict(content)
-        for key in _REMEMBERED:
-            old = now.get(key)
-            if isinstance(old, str) and discreet.tree(old) != old:
-                # An adapter is of no use where its base cannot be found; refused before (command).
-                now[key] = facts.base if name == ADAPTER else discreet.tree(old)
-            elif name == ADAPTER and key in now and facts.base and old != facts.base:
-                now[key] = facts.base
+        for key, old in content.items():
+            if isinstance(old, str) and _REMEMBERED.fullmatch(key):
+                now[key] = discreet.tree(old)
+        if name == ADAPTER:  # of no use where its base cannot be found, so that is known by now
+            now[_ADAPTED] = facts.base
         if now != content:
             path.write_text(json.dumps(now, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            changed.append((name, next(str(now[k]) for k in _REMEMBERED if now.get(k))))
+            changed.append((name, ", ".join(str(now[k]) for k in now if now[k] != content.get(k))))
     return changed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Hub:
                 repo_id=place.name,
                 repo_type="model",
                 folder_path=folder,
-                allow_patterns=list(files),
+                allow_patterns=[glob.escape(name) for name in files],
                 commit_message=message,
             )
         return f"{self.endpoint.rstrip('/')}/{place.name}"

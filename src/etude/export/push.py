@@ -156,10 +156,13 @@ def _files(folder: Path, record: dict[str, Any]) -> Iterator[File]:
     for name, path in there.items():
         if holds_secret(name):
             raise StorageError(f"{path} holds a secret by its name; take it out of the folder")
-        searched = path.suffix in _TEXTS and path.stat().st_size <= _SEARCHED
+        if path.is_symlink():
+            raise StorageError(f"{path} is a link; put the file itself there, or take it out")
+        entry = known.get(name)
+        published = isinstance(entry, dict) and entry.get("published") is True
+        searched = not published and path.suffix in _TEXTS and path.stat().st_size <= _SEARCHED
         if searched and discreet.holds_token(path.read_text(encoding="utf-8", errors="replace")):
             raise StorageError(f"{path} holds what looks like a token; take it out of the file")
-        entry = known.get(name)
         mark = ""
         if entry is None:
             mark = "" if name == RECORD else "not of the export"
