@@ -79,6 +79,30 @@ def test_a_model_is_named_by_its_stage_its_run_or_its_evaluation(
     assert (folder / "model.safetensors").read_bytes() == weights(2)
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "stages/rl-3c1eaaaa",
+        "stages/rl-3c1eaaaa/model",
+        "runs/2026-01-01-sweep-77aa",
+        "runs/2026-01-01-sweep-77aa/stages/rl-3c1eaaaa",
+        "evaluations/rl-e1aaaaaa",
+    ],
+)
+def test_a_folder_is_read_with_the_results_that_it_lies_in(
+    made: Exportable,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    told(capsys, str(made.outputs / place), "--to", "out")
+    text = Path("out/README.md").read_text()
+    assert "| pass@1 | 0.38 [0.38, 0.38] | 0.62 [0.62, 0.62] |" in text
+    assert "train recipe=mine" in text
+
+
 def test_other_models_of_a_run_are_asked_for_by_name(
     made: Exportable, capsys: pytest.CaptureFixture[str]
 ) -> None:

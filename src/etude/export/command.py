@@ -103,7 +103,7 @@ def _folder(given: Any) -> int:
 
     outputs = Outputs(given.outputs)
     subject = the_subject(given.words[0], outputs, stage=given.stage, role=given.role)
-    place = given.to or outputs.folder / _EXPORTS / (given.name or subject.head)
+    place = given.to or subject.outputs / _EXPORTS / (given.name or subject.head)
     to = place.expanduser().absolute()
     refuse_place(to, overwrite=given.overwrite)
     facts = facts_of(

@@ -104,6 +104,8 @@ def facts_of(
     licence: str = "",
 ) -> Facts:
     """Return what is known of a model; ``name``, ``base`` and ``licence`` were said by a person."""
+    if subject.outputs != outputs.folder:  # named by its folder, in other results
+        outputs = Outputs(subject.outputs)
     origin = origin_of(subject, outputs)
     known = origin.base_name
     revision = origin.model.get("revision")

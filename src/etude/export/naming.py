@@ -40,6 +40,11 @@ class Subject:
         return self.stage.folder / self.output
 
     @property
+    def outputs(self) -> Path:
+        """Return the folder of results that it lies in."""
+        return self.stage.folder.parent.parent
+
+    @property
     def head(self) -> str:
         """Return its name as commands take it: ``rl-3c1e``, ``rl-3c1e-critic``."""
         role = self.output.removeprefix(ROLES)
@@ -90,7 +95,7 @@ def the_subject(word: str, outputs: Outputs, *, stage: str = "", role: str = "")
 def _named(word: str, outputs: Outputs, stage: str) -> list[Subject]:
     folder = Path(word).expanduser()
     if folder.is_dir() and ("/" in word or word in (".", "..")):
-        return _in_folder(folder.absolute(), stage)
+        return _in_folder(folder.resolve(), stage)  # a run has links to its stages
     runs = [path.name for path in folders_of(outputs.folder)]
     if not any(word in (name, name.rpartition("-")[2]) for name in runs):
         stages = [path for path in layout.stage_folders(outputs.folder) if _fits(path, word)]
