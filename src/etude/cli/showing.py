@@ -8,6 +8,7 @@ from typing import Any
 from etude.cli.composed import as_yaml
 from etude.config import evaluations, needs
 from etude.config.installation import Installation
+from etude.config.need_words import said
 from etude.config.needs import Used
 from etude.config.prepare import Prepared
 from etude.config.resolve import StageConfig
@@ -61,7 +62,7 @@ def _needs(used: Used, stage: StageConfig, has: dict[str, str], schema: Schema) 
     for need in needs.active(used.info.requires, used):
         why = f" {need.why}" if need.why else ""
         giver = _giver(need.what, stage.config, has, schema)
-        yield f"#   {used.title} needs {needs.said(need.what)}{why} ← {giver}"
+        yield f"#   {used.title} needs {said(need.what)}{why} ← {giver}"
 
 
 def _giver(what: str, config: dict[str, Any], has: dict[str, str], schema: Schema) -> str:

@@ -17,6 +17,7 @@ from etude.config import (
 )
 from etude.config.installation import Installation
 from etude.config.keys import at
+from etude.config.need_words import said
 from etude.config.needs import Used
 from etude.config.spelling import did_you_mean, listed
 from etude.config.values import shown
@@ -98,7 +99,7 @@ def missing(
     if what == FIXED_SIZE:
         others = [u.title for u in every if needs.gives(u, UNEQUAL_SIZES)]
         return f"{used.title} needs groups of one size{reason}; {listed(others)} plans others."
-    lines = [f"{used.title} needs {needs.said(what)}{reason}; nothing here provides it."]
+    lines = [f"{used.title} needs {said(what)}{reason}; nothing here provides it."]
     kind, _, name = what.partition(":")
     if name == needs.SAMPLER:
         lines.append(f"  stages.STAGE.{name}=start  gives it (or base, a stage, a folder)")
@@ -142,7 +143,7 @@ def _unasked(
         there = list(evaluations.views(config))
         off = "which is switched off" if name in there else "which there is not"
         near = "" if name in there else did_you_mean(name, there)
-        lines = [f"asks for {needs.said(what)}{reason}, {off}.{near}"]
+        lines = [f"asks for {said(what)}{reason}, {off}.{near}"]
         place = "evaluation" if name == evaluations.MAIN else f"evaluations.{name}.evaluation"
         lines += [f"  {place}=pass_at_k  gives it"]
         yield used.path, "\n".join(lines)

@@ -255,9 +255,10 @@ def main(argv: list[str]) -> int:
     if schema_path.exists():
         keep_failed(found, json.loads(schema_path.read_text(encoding="utf-8")))
     files = planned_files(found, folder)
+    stale = stale_files(found, folder)
     if args.package == "etude":
         from etude import entries
-        from etude.config import methods_page, root_yaml
+        from etude.config import component_pages, methods_page, root_yaml
 
         files[folder / "conf" / "etude.yaml"] = root_yaml.text()
         docs = folder.parent.parent / "docs"
@@ -265,10 +266,12 @@ def main(argv: list[str]) -> int:
             known = entries.parse(as_json(found))
             recipes = folder / "conf" / "recipe"
             files[docs / "methods.md"] = methods_page.page(known, recipes)
+            written = component_pages.pages(known, folder / "conf", root_yaml.text())
+            files |= {docs / "components" / name: text for name, text in written.items()}
+            stale += [path for path in (docs / "components").rglob("*.md") if path not in files]
     changed = [
         path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text
     ]
-    stale = stale_files(found, folder)
     for problem in found.problems:
         print(problem, file=sys.stderr)
     for path in changed:

@@ -42,24 +42,6 @@ EVALUATION_READS = ("verifier", "rollout")
 #: Columns that every row has.
 EVERY_ROW = frozenset({"id", "prompt"})
 
-_SAID = {
-    "column": "the data column '{}'",
-    "model": "the model '{}'",
-    "row": "the row field '{}'",
-    "part": "the verifier's part '{}'",
-    "statistic": "the token statistic '{}'",
-    "learner": "a {} stage",
-    "component": "{}",
-    "loss": "a policy loss that is {}",
-    "groups": "{} groups",
-    "answers": "{} answers to each prompt",
-    "evaluation": "the evaluation {}",
-    "rows": "rows made from {}",
-    "advantage": "advantages that are the reward {}",
-    "divergence": "the logged divergence from the model '{}'",
-}
-
-
 #: The model that samples in the place of the policy, which may change in time as a role may.
 SAMPLER = "rollout.model_from"
 
@@ -241,21 +223,6 @@ def _filled(need: NeedInfo, used: Used) -> list[NeedInfo]:
         for one in each
         for need_of in _filled(replace(need, what=need.what.replace(found[0], str(one), 1)), used)
     ]
-
-
-def said(what: str) -> str:
-    """Return a requirement in words."""
-    kind, _, name = what.partition(":")
-    if kind == "evaluation":
-        name, _, every = name.partition("@")
-        often = "" if every in ("", "start") else f" every {every} steps"
-        name += " after every step" if every == "1" else often
-    return (
-        _SAID.get(kind, "{}").format(
-            name.replace("_", " ") if kind in ("groups", "loss", "advantage") else name
-        )
-        or what
-    )
 
 
 def provided(config: Mapping[str, Any], used: list[Used], learner: str) -> dict[str, str]:

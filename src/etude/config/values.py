@@ -10,7 +10,7 @@ from typing import Any
 from etude.config import environment
 from etude.config.conditions import holds
 from etude.config.quoting import shortened
-from etude.schema import FieldInfo
+from etude.fields import FieldInfo
 
 _LIST = re.compile(r"list\[(.+)\]")
 _DICT = re.compile(r"dict\[str,(.+)\]")
@@ -154,6 +154,14 @@ def _wrong_number(value: float, field: FieldInfo) -> str:
     if value < -MOST and not field.bounds.keys() & {"ge", "gt"}:
         return f"at least {_limit(-MOST)}{none}"
     return ""
+
+
+def bounds_in_words(bounds: Mapping[str, float]) -> str:
+    """Return the limits of a key as a person says them: ``at least 0 and less than 1``."""
+    said = [
+        f"{_BOUNDS[bound]} {_limit(limit)}" for bound, limit in bounds.items() if bound in _BOUNDS
+    ]
+    return " and ".join(said)
 
 
 def _limit(limit: float) -> str:
