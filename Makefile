@@ -7,12 +7,12 @@ READY  := $(VENV)/.ready
 # Byte code is written at the first import, not at installation; without it each import takes long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup quickstart check test test-long lint types unit slurm schema clean
+.PHONY: setup quickstart check test test-long lint types docs written unit slurm schema clean
 
 # Without --no-compile most of the time goes into byte code of modules that nobody imports.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev,docs]'
 	touch $@
 
 setup: $(READY)
@@ -27,6 +27,14 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# The documentation as a site, in site/; a link that leads nowhere fails.
+docs: $(READY)
+	$(BIN)/zensical build --clean --strict
+
+# The files that are written from the code are those that the code would write.
+written: $(READY)
+	$(BIN)/python -m etude.schema --check
+
 # SLURM for the tests that need one, in CI or when asked for; without it they say what is missing.
 slurm:
 	-@tests/slurm/install.sh
@@ -37,17 +45,17 @@ unit: $(READY) slurm
 	$(PYTEST) $(ARGS)
 
 # For daily work: nothing that trains, starts processes or needs a SLURM.
-check: lint types
+check: lint types docs
 	$(PYTEST) -m "not slow" --ignore tests/slurm --ignore tests/hostile $(ARGS)
 
-test: lint types unit
+test: lint types docs unit
 
 # Every hostile input, every architecture, every long campaign.
-test-long: lint types slurm
+test-long: lint types docs slurm
 	ETUDE_LONG=1 ETUDE_HOSTILE=all $(PYTEST) $(ARGS)
 
 schema: $(READY)
 	$(BIN)/python -m etude.schema
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site .cache src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
