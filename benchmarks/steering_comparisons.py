@@ -14,20 +14,17 @@ are kept in ``--outputs`` and are not made again.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from math import sqrt
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 import torch
 from equal_tokens import Trained, trained, trained_to
 from scatter import scatter
+from tables import between, table
 
 from etude.primitives.hypervolume import hypervolume
 from etude.sources.arithmetic import Arithmetic
-
-#: Student's t, 97.5 %, by degrees of freedom.
-T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 LEVELS = range(1, 6)
 TEST_SIZE = 100
@@ -248,47 +245,6 @@ def level_rates(runs: Sequence[Trained]) -> dict[int, list[float]]:
     levels = dict(zip(rows.column("prompt"), rows.column("level"), strict=True))
     rates = [run.by(levels) for run in runs]
     return {level: [each[level] for each in rates] for level in LEVELS}
-
-
-def table(
-    columns: Mapping[str, Sequence[Sequence[float]]],
-    rows: Sequence[str],
-    compared: Sequence[str] = (),
-) -> str:
-    """Return means with their intervals, and what each row differs by from the first."""
-    lines = [f"| | {' | '.join(columns)} |", f"|{' --- |' * (len(columns) + 1)}"]
-    for place, row in enumerate(rows):
-        lines.append(
-            f"| {row} | {' | '.join(told(values[place]) for values in columns.values())} |"
-        )
-    for place, row in enumerate(rows[1:], 1):
-        if compared:
-            cells = [
-                told([a - b for a, b in zip(values[place], values[0], strict=True)], "+")
-                if name in compared
-                else ""
-                for name, values in columns.items()
-            ]
-            lines.append(f"| {row} − {rows[0]} | {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
-
-
-def between(page: str, name: str, text: str) -> str:
-    """Return a page with a text in the place of what stands between its two marks of a name."""
-    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    before, _, rest = page.partition(begin)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise SystemExit(f"there is no {begin.strip()} … {end.strip()} in the page")
-    return f"{before}{begin}\n{text}\n{end}{after}"
-
-
-def told(values: Sequence[float], sign: str = "") -> str:
-    """Return a mean and half the width of its interval."""
-    middle = mean(values)
-    half = T[len(values) - 1] * stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
-    form = ",.0f" if abs(middle) >= 1000 else ".1f" if abs(middle) >= 1.5 else ".3f"
-    return f"{middle:{sign}{form}} ± {half:{form}}"
 
 
 if __name__ == "__main__":
