@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,7 +20,8 @@ from etude.evaluation.detectors import (
 from etude.evaluation.interface import Answers, Result
 from etude.evaluation.kind import Evaluation
 from etude.evaluation.own_metrics import result_of
-from etude.rows import Example, Message, StopReason
+from etude.evaluation.reworded import reworded
+from etude.rows import Example, StopReason
 
 if TYPE_CHECKING:
     from etude.evaluation.teacher_forced import TokenLogprobs
@@ -264,14 +265,4 @@ def _statistics(read: TokenLogprobs) -> TokenStatistics:
 
 def _reworded(problem: Example, form: str, mark: str) -> Example:
     """Return a problem with its last user message in a form, under an id of its own."""
-    messages = list(problem.messages)
-    for place in reversed(range(len(messages))):
-        if messages[place].role == "user":
-            messages[place] = Message("user", form.replace("{prompt}", messages[place].content))
-            break
-    return replace(
-        problem,
-        id=f"{problem.id}#{mark}",
-        prompt=form.replace("{prompt}", problem.prompt),
-        messages=tuple(messages),
-    )
+    return reworded(problem, mark, lambda text: form.replace("{prompt}", text))

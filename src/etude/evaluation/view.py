@@ -173,15 +173,16 @@ class View:
         tokens = self._around.execution.micro_batch_tokens
         return token_logprobs(self.policy, rows, top=top, batch_tokens=tokens)
 
-    def room(self, prompt: Example, max_new_tokens: int) -> int | None:
+    def room(self, prompt: Example, max_new_tokens: int | None) -> int | None:
         """Return the tokens that the model's positions leave behind a prompt and an answer to it.
 
-        None where the model has no limit.
+        None where the model has no limit. Without ``max_new_tokens`` an answer may take what the
+        rollout allows.
         """
         positions = positions_of(self.policy)
         if positions is None:
             return None
-        return positions - len(self._prompt(prompt)) - max_new_tokens
+        return positions - len(self._prompt(prompt)) - self._limit(max_new_tokens)
 
     def _limit(self, max_new_tokens: int | None) -> int:
         """Return the tokens an answer may take."""
