@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
+from folders import published, said, told
 from safetensors.torch import save_file
 
 from etude.cli.etude import main as etude
 from etude.launch import written
-from etude.plan.digest import sha256_of
 from etude.plan.layout import LAYOUT
 from etude.plan.nodes import EvaluationNode, Graph, Measured, Run, RunStage, StageNode
 from etude.plan.references import Base, Made
@@ -24,19 +22,6 @@ LOSSES = {"sft": [(10, 3.0), (20, 2.5)], "rl": [(10, 2.4), (20, 2.2)]}
 
 def mix(train, held_out):
     return {"data_mix": {"train": dict.fromkeys(train), "held_out": dict.fromkeys(held_out)}}
-
-
-def published(folder, **files):
-    """Write a finished folder; each file is a list of lines or one object."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sizes = {}
-    for name, content in files.items():
-        lines = isinstance(content, list)
-        path = folder / f"{name}.json{'l' if lines else ''}"
-        rows = content if lines else [content]
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        sizes[path.name] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
-    (folder / "DONE.json").write_text(json.dumps({"layout": LAYOUT, "files": sizes}))
 
 
 @pytest.fixture
@@ -88,17 +73,6 @@ def outputs(tmp_path, monkeypatch):
     graph.runs.append(Run("made", (), tuple(views), {"name": "made"}))
     written.write(graph, {"name": "local"})
     return place
-
-
-def said(capsys, *words):
-    code = etude(["measure", *words])
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    return printed.out
-
-
-def told(capsys, *words):
-    return json.loads(said(capsys, *words, "--json"))
 
 
 def test_transfer_goes_by_the_sources_of_rows_or_by_what_is_said(outputs, capsys):

@@ -12,7 +12,10 @@ from etude.errors import ConfigError, Fault
 KINDS = {
     "capability": "etude.measures.show_capability",
     "checkpoints": "etude.measures.show_choosing",
+    "dissection": "etude.measures.show_dissection",
+    "regularity": "etude.measures.show_regularity",
     "scaling": "etude.measures.show_scaling",
+    "tampering": "etude.measures.show_tampering",
     "transfer": "etude.measures.show_transfer",
     "weights": "etude.measures.show_weights",
 }

@@ -83,6 +83,14 @@ etude measure — what finished work tells beside each other; nothing is trained
   etude measure scaling STAGE STAGE …       laws of loss by size, steps and batch, and predictions
   etude measure checkpoints STAGE --proxy METRIC
                                             whether a cheap evaluation chooses good checkpoints
+  etude measure regularity EVALUATION=FLOPS …
+                                            which scores of a benchmark of multiple choice grow
+                                            regularly with compute, question by question
+  etude measure dissection BEFORE AFTER     what changed of planning, knowledge and execution, from
+                                            two evaluations of the kind dissection
+  etude measure tampering ATTACK … --original EVALUATION
+                                            whether attacks on its weights bring back what a model
+                                            was made to forget, and how soon
 
 Each has --json and --outputs FOLDER, and tells of its other flags: etude measure weights --help
 """

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from etude.cli.frame import Parser, tell
 from etude.errors import DataError
-from etude.execute.lines import raw_lines
-from etude.execute.metric import names_of, value_of
+from etude.measures.along import curve
 from etude.measures.naming import stage_folder
 from etude.measures.table import aligned, number
 from etude.printable import in_json
@@ -40,7 +39,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="where stages lie")
     given = parser.parse_args(list(words))
     folder = stage_folder(given.stage, given.outputs.expanduser().absolute())
-    proxy, values = _curve(folder, given.proxy), _curve(folder, given.value)
+    proxy, values = curve(folder, given.proxy), curve(folder, given.value)
     steps = [step for step in values if step in proxy]
     if len(steps) < 2:
         raise DataError(
@@ -65,23 +64,3 @@ def main(words: Sequence[str]) -> int:
     for line in aligned(rows):
         tell(line)
     return 0
-
-
-def _curve(folder: Path, written: str) -> dict[int, float]:
-    """Return finished steps → a metric of an evaluation, its sign turned behind a minus."""
-    name = written.removeprefix("-")
-    of, slash, metric = name.rpartition("/")
-    known: set[str] = set()
-    found = {}
-    for line, _ in raw_lines(folder / "evaluations.jsonl"):
-        own = line.get("evaluation", "main")
-        known |= {each if own == "main" else f"{own}/{each}" for each in names_of(line)}
-        # change/0-0.25 is a metric with a slash of main
-        wanted = metric if slash and own == of else name if own == "main" else None
-        value = None if wanted is None else value_of(line, wanted)
-        if value is not None:
-            found[int(line["step"])] = -value if written.startswith("-") else value
-    if not found:
-        there = f"there are {', '.join(sorted(known))}" if known else "it was not measured"
-        raise DataError(f"{folder.name} has no '{written}' along its steps; {there}")
-    return found
