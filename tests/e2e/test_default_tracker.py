@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from wandb_files import history
 from warm_commands import ROWS, Place, left_over, small
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,9 @@ def test_nobody_logged_in_means_offline_files_under_outputs_and_nothing_elsewher
     assert "resumes after step" in ended.out
     files = list((here.folder / "outputs/wandb").glob("offline-run-*/*.wandb"))
     assert len(files) == 2 and all(path.stat().st_size > 0 for path in files)
+    # The newer has every step once, whatever the killed one lacks and had beyond its checkpoint.
+    steps = [row["step"] for row in history(max(files)) if "loss" in row]
+    assert steps == list(range(20))
     # One W&B run a stage: both attempts have its id.
     (stage,) = (here.folder / "outputs/stages").iterdir()
     assert {path.stem for path in files} == {f"run-{stage.name.rpartition('-')[2]}"}

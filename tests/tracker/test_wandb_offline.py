@@ -1,11 +1,11 @@
 """What goes to W&B is read back from the offline files it writes."""
 
 import json
-import struct
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,57 +15,12 @@ from etude.plan.references import Made
 from etude.tracker.none import NoTracker
 from etude.tracker.samples import read_samples
 from etude.tracker.wandb import Wandb
+from wandb_files import config, history, records, run_record
 
 pytestmark = pytest.mark.slow
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 STAGE, NEXT = "a" * 16, "b" * 16
-
-
-def records(path):
-    """Yield the protobuf records of a .wandb file: a LevelDB log of 32 KiB blocks."""
-    from wandb.proto import wandb_internal_pb2
-
-    content = path.read_bytes()
-    assert content[:4] == b":W&B"
-    at, parts = 7, []
-    while at + 7 <= len(content):
-        if 32768 - at % 32768 < 7:
-            at += 32768 - at % 32768
-            continue
-        _, length, kind = struct.unpack("<IHB", content[at : at + 7])
-        parts.append(content[at + 7 : at + 7 + length])
-        at += 7 + length
-        if kind in (1, 4):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(b"".join(parts))
-            parts = []
-            yield record
-
-
-def history(path):
-    rows = []
-    for record in records(path):
-        if record.HasField("history"):
-            items = record.history.item
-            rows.append({i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in items})
-    return rows
-
-
-def config(path):
-    found = {}
-    for record in records(path):
-        updates = [record.run.config] if record.HasField("run") else []
-        updates += [record.config] if record.HasField("config") else []
-        for update in updates:
-            found |= {
-                i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in update.update
-            }
-    return found
-
-
-def run_record(path):
-    return next(record.run for record in records(path) if record.HasField("run"))
 
 
 def a_graph(outputs):
@@ -122,7 +77,7 @@ def told(tmp_path_factory):
     """Tell W&B a run in another process, logged in and offline by choice; return its files."""
     place = tmp_path_factory.mktemp("wandb")
     program = f"""
-        import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import sys; sys.path[:0] = {[str(Path(__file__).parents[n]) for n in (0, 1)]!r}
         from pathlib import Path
         import test_wandb_offline as told
         warnings = []
@@ -170,6 +125,14 @@ def test_every_step_is_logged_with_its_number(told):
 def test_metrics_are_drawn_over_the_step_field(told):
     metrics = [r.metric for r in records(the_file(told, STAGE)) if r.HasField("metric")]
     assert any(m.glob_name == "*" and m.step_metric == "step" for m in metrics)
+    # What would only fill the page has no panels: the counter itself, and the ends of intervals.
+    hidden = {m.name for m in metrics if m.options.hidden}
+    assert hidden == {"step", "evaluation/pass@1/low", "evaluation/pass@1/high"}
+
+
+def test_what_people_look_at_is_logged_for_the_first_page(told):
+    steps = [row for row in history(the_file(told, STAGE)) if "loss" in row]
+    assert [row["at_a_glance/1_loss"] for row in steps] == [3.0, 2.0, 1.0]
 
 
 def test_config_says_what_ran_and_on_which_code(told):
@@ -194,8 +157,7 @@ def test_samples_are_a_table_without_the_torn_line(told):
     assert logged["samples/_type"] == "table-file"
     table = json.loads((path.parent / "files" / logged["samples/path"]).read_text())
     assert table["columns"] == ["step", "prompt", "reward", "parts"]
-    # Four lines are asked for, the last of them was torn.
-    assert [row[2] for row in table["data"]] == [2.0, 3.0, 4.0]
+    assert [row[2] for row in table["data"]] == [1.0, 2.0, 3.0, 4.0]
     assert table["data"][0][3] == '{"a": 1}'
 
 
@@ -274,7 +236,8 @@ def test_unreachable_server_means_offline(monkeypatch, tmp_path):
     asked = []
 
     class FakeRun:
-        url = None
+        url, id, starting_step = None, STAGE, 0
+        settings = SimpleNamespace(sync_dir=str(tmp_path / "wandb" / "offline-run-1-a"))
 
         def define_metric(self, *names, **options):
             """Accept any metric."""

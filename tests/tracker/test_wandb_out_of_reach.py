@@ -13,9 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from test_wandb_offline import NEXT, SECRET, STAGE, history, run_record
+from test_wandb_offline import NEXT, SECRET, STAGE
 
 from etude.tracker.reach import why_not
+from wandb_files import history, run_record
 
 
 @contextlib.contextmanager
@@ -162,7 +163,7 @@ def test_no_key_is_said_without_asking_anyone(monkeypatch, logged_in):
 @pytest.mark.parametrize("how", ["a black hole", "refused later"])
 def test_every_stage_has_its_offline_files_and_it_is_said_once(tmp_path, how):
     program = f"""
-        import json, sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import json, sys, time; sys.path[:0] = {[str(Path(__file__).parents[n]) for n in (0, 1)]!r}
         from pathlib import Path
         import test_wandb_offline as told
         warnings = []

@@ -9,6 +9,7 @@ import pytest
 
 from etude.plan.nodes import EvaluationNode, GateEdge, Graph, Measured, Run, RunStage, StageNode
 from etude.plan.references import Made
+from etude.tracker.interface import Place
 from etude.tracker.wandb_observer import WandbObserver
 from etude.tracker.wandb_settings import WandbSettings
 from etude.view.ending import table
@@ -50,11 +51,8 @@ class Curves:
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
 
-    def log(self, line: dict[str, Any]) -> None:
-        self.lines.append(line)
-
-    def finish(self, exit_code: int = 0) -> None:
-        """Close nothing."""
+    def log(self, place: Place, values: dict[str, Any], at: float | None = None) -> None:
+        self.lines.append(values)
 
 
 def test_curves_have_the_names_that_the_stage_has_for_its_evaluations(
@@ -66,14 +64,18 @@ def test_curves_have_the_names_that_the_stage_has_for_its_evaluations(
     graph = Graph({"s": stage}, nodes, [], [Run("r", (), (shared,), {})], tmp_path)
     curves = Curves()
     observer = WandbObserver(WandbSettings(), "offline", {}, print)
-    monkeypatch.setattr(observer, "_open", lambda *given: curves)
+    monkeypatch.setattr(observer, "open", lambda *given, again: curves)
     observer.run_started(graph)
     observer.stage_started(stage, attempt=1, first_step=0, folder="")
     observer.evaluated(stage, 2, {"evaluation": "ood", **made(pass_at_1=0.3)})
     observer.evaluated(stage, 2, made(pass_at_1=0.4))
     observer.evaluated(nodes["m1"], None, made(pass_at_1=0.5))
     values = [
-        {name: value for name, value in line.items() if name.endswith("pass@1")}
+        {
+            name: value
+            for name, value in line.items()
+            if name.startswith("evaluation") and name.endswith("pass@1")
+        }
         for line in curves.lines
     ]
     assert values == [

@@ -391,17 +391,25 @@ def test_views_import_nothing_heavy(tmp_path):
 
 def test_a_tracker_is_made_with_the_view_which_says_where_it_is(monkeypatch, tmp_path, capsys):
     from etude import schema
+    from etude.tracker.several import Several
     from etude.view import make_observers
 
     monkeypatch.setattr(schema, "load", lambda: NOTHING)
     followed = SimpleNamespace(where=lambda: "W&B      over there")
     tracker = SimpleNamespace(observer=lambda root, warn: followed if root["seed"] else None)
-    monkeypatch.setattr("etude.build.build", lambda node, group: tracker)
+    monkeypatch.setattr("etude.tracker.follow.build", lambda node, group: tracker)
     assert len(make_observers({"seed": 1})) == 2
-    view, observer, _ = make_observers({"seed": 1, "tracker": {"name": "any"}})
-    assert observer is followed
+    view, _, observer = make_observers({"seed": 1, "tracker": {"name": "any"}})
+    assert observer.following is followed
     view.run_finished(a_graph(tmp_path))
     assert "\n W&B      over there\n" in capsys.readouterr().out
+    both = Several({"wandb": tracker, "second": tracker})
+    monkeypatch.setattr("etude.tracker.follow.build", lambda node, group: both)
+    view, _, *observers = make_observers({"seed": 1, "tracker": {"name": "several"}})
+    assert [each.name for each in observers] == ["wandb", "second"]
+    view.run_finished(a_graph(tmp_path))
+    assert "\n W&B      over there\n W&B      over there\n" in capsys.readouterr().out
+    monkeypatch.setattr("etude.tracker.follow.build", lambda node, group: tracker)
     assert len(make_observers({"seed": 0, "tracker": {"name": "any"}})) == 2
 
 

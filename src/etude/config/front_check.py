@@ -20,6 +20,7 @@ from etude.config.locate import Key, Locator
 from etude.config.overlay import Overlays
 from etude.config.pipeline import expand
 from etude.config.quoting import as_text, pasted
+from etude.config.several import spread
 from etude.config.spelling import root_fields
 from etude.errors import ConfigError, Fault
 
@@ -66,6 +67,7 @@ class FrontCheck:
     def run(self, overrides: Sequence[str], *, multirun: bool = False) -> Report:
         """Return every member of a command composed, with all faults of the command line."""
         report = Report()
+        overrides = spread(overrides, self._installation.schema)
         given = self._parsed(overrides, report)
         self._refuse_sweeps(given, multirun, report)
         given = [each for each in given if self._known(each, report)]

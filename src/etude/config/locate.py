@@ -175,13 +175,18 @@ class Locator:
         return found
 
     def _part_with(self, key: str, node: Mapping[str, Any], info: ComponentInfo) -> str | None:
-        """Return the slot of a component whose part has a key."""
+        """Return where in a component a part lies that has a key."""
         for field in info.fields.values():
-            part = node.get(field.name)
-            if field.slot and isinstance(part, Mapping):
-                inner = self.schema.find(field.slot, str(part.get("name")))
+            there = node.get(field.name)
+            group = field.slot or field.slots
+            if not group or not isinstance(there, Mapping):
+                continue
+            parts = {field.name: there} if field.slot else _under(field.name, there)
+            for place, part in parts.items():
+                name = part.get("name") if isinstance(part, Mapping) else None
+                inner = self.schema.find(group, str(name))
                 if inner is not None and key in inner.fields:
-                    return field.name
+                    return place
         return None
 
     def _inside(
@@ -262,6 +267,11 @@ class Locator:
                 inside, FieldInfo(rest[-1], "any", optional=True, read_by=field.read_by), stage
             )
         raise Unknown(f"{path} is one value ({field.doc}); it has no key '{rest[0]}'.")
+
+
+def _under(place: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of a slot of several by where they lie."""
+    return {f"{place}.{key}": part for key, part in parts.items()}
 
 
 def _reads_key(inner: Key, outer: FieldInfo) -> Key:

@@ -73,6 +73,7 @@ def _own(graph: Graph, unit: Unit) -> Graph:
 
     own = replace(graph, order=list(unit.nodes), outcomes={})
     if unit.stage is not None:
+        own.whole = graph.runs
         own.runs = [
             run for run in graph.runs if any(v.stage == unit.fingerprint for v in run.stages)
         ]

@@ -28,8 +28,7 @@ from etude.launch.units import Unit, units_of
 from etude.plan import layout
 from etude.plan.nodes import EvaluationNode, Graph, StageNode
 from etude.plan.quantities import counted, duration
-from etude.report.at_end import wanted
-from etude.report.at_end import written as written_at_end
+from etude.report.at_end import over
 
 _POLL_SECONDS = 0.1
 #: Seconds that workers get to save after a request to stop, before they are killed.
@@ -143,8 +142,7 @@ class Pool:
             graph.state = state
             self._write_result(state)
         self._tell_end()
-        if wanted(graph):
-            written_at_end(graph.folder, tell, lambda text: warn([text]))
+        over(graph, tell, lambda text: warn([text]))
         return {"done": 0, "failed": 1, "interrupted": Interrupted.exit_code}[state]
 
     def _pass_over_done(self) -> None:

@@ -232,7 +232,8 @@ class Graph:
     its modules, ``changed`` a fingerprint to the stage that is there as other code trained it, and
     ``accepted`` to that of the stage which is used for it; ``older`` maps the name of a stage that
     is not there to the folders of that name that another version of etude wrote. A graph that was
-    read again has none of the four.
+    read again has none of the four. ``whole`` are the runs of the whole command where ``runs`` are
+    those that one job works for; empty where there are no others.
     """
 
     stages: dict[str, StageNode]
@@ -247,6 +248,7 @@ class Graph:
     changed: dict[str, Changed] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
     older: dict[str, list[Path]] = field(default_factory=dict)
+    whole: list[Run] = field(default_factory=list)
 
     @property
     def name(self) -> str:

@@ -57,11 +57,24 @@ def written(folder: Path, say: Callable[[str], None], warned: Callable[[str], No
         warned(f"no report was written ({cause_of(error)}); etude report tries again")
 
 
-def after_job(folder: Path, say: Callable[[str], None]) -> None:
-    """Write the report of a run on a cluster where the job that ends is its last one.
+def over(graph: Graph, say: Callable[[str], None], warned: Callable[[str], None]) -> None:
+    """Write the report of a run of several processes, and tell its trackers of a sweep.
 
-    No process sees such a run as a whole: each job looks whether every other has ended. Never
-    raises.
+    Never raises.
+    """
+    if graph.folder is not None and wanted(graph):
+        written(graph.folder, say, warned)
+    if len(graph.runs) > 1:
+        from etude.tracker.follow import tell_comparison  # which a single run has no use for
+
+        tell_comparison(graph, warned)
+
+
+def after_job(folder: Path, say: Callable[[str], None]) -> None:
+    """Do what a run on a cluster ends with where the job that ends is its last one.
+
+    No process sees such a run as a whole: each job looks whether every other has ended. Then the
+    report is written, and the trackers of a sweep are told how its members compare. Never raises.
     """
     try:
         from etude.launch import registry
@@ -78,5 +91,4 @@ def after_job(folder: Path, say: Callable[[str], None]) -> None:
     except Exception as error:  # a report's failure is no failure of the job
         say(f"warning: no report was written ({cause_of(error)})")
         return
-    if wanted(graph):
-        written(folder, say, lambda text: say(f"warning: {text}"))
+    over(graph, say, lambda text: say(f"warning: {text}"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from etude.plan.nodes import EvaluationNode, Graph, Run, StageNode
+from etude.plan.nodes import EvaluationNode, Graph, Run, StageNode, own_overrides
 from etude.printable import printable_line
 
 #: What W&B allows.
@@ -28,6 +28,26 @@ def name_of(node: StageNode | EvaluationNode, graph: Graph | None) -> str:
     words += _differs(runs, graph)
     words.append(f"seed={node.config.get('seed', 0)}")
     text = printable_line(" ".join(words))
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+
+
+def differences(node: StageNode | EvaluationNode, graph: Graph | None) -> dict[str, str | float]:
+    """Return what tells a stage from those of the other members of a sweep: key → value as typed.
+
+    Numbers are numbers. Empty for a run alone.
+    """
+    if graph is None or len(_all(graph)) < 2:
+        return {}
+    split = (each.lstrip("+~").partition("=") for each in _differs(_runs_with(node, graph), graph))
+    return {key: _number(value) for key, _, value in split}
+
+
+def sweep_name(graph: Graph) -> str:
+    """Return what a sweep is called: what its members run, and what they vary."""
+    own = own_overrides([run.overrides for run in _all(graph)])
+    varied = dict.fromkeys(each.lstrip("+~").partition("=")[0] for one in own for each in one)
+    names = dict.fromkeys(run.name for run in _all(graph))
+    text = printable_line(f"{' '.join(names)} sweep over {', '.join(varied)}")
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
 
 
@@ -65,10 +85,22 @@ def _differs(runs: Sequence[Run], graph: Graph | None) -> list[str]:
     if not runs or graph is None:
         return []
     shared = [each for each in runs[0].overrides if all(each in run.overrides for run in runs)]
-    if len(graph.runs) > len(runs):
-        others = [run for run in graph.runs if run not in runs]
+    others = [run for run in _all(graph) if run not in runs]
+    if others:
         shared = [each for each in shared if not all(each in run.overrides for run in others)]
     return [each for each in shared if each.lstrip("+~").split("=")[0].split(".")[0] not in _ASIDE]
+
+
+def _all(graph: Graph) -> Sequence[Run]:
+    """Return the members of the whole sweep, also where this process works on a part of it."""
+    return graph.whole or graph.runs
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _named(node: Any, key: str) -> str:

@@ -34,7 +34,7 @@ class TextView(Observer):
         self.schema = schema
         self.clock = clock
         self.record = RunRecord()
-        #: Says where a tracker put the run, once it is over.
+        #: Says where trackers put the run, once it is over; a line each.
         self.elsewhere: Callable[[], str] | None = None
         self.progress: StageProgress | None = None
         self._watch: Watch | None = None

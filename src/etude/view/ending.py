@@ -31,7 +31,7 @@ def end_lines(
 ) -> Iterator[str]:
     """Yield the closing lines: its table, the folders and the commands to go on with.
 
-    ``elsewhere`` says where a tracker put the run.
+    ``elsewhere`` says where trackers put the run, a line each.
     """
     own = own_overrides([run.overrides for run in graph.runs])
     together = compared(graph.runs, graph.folder, width)
@@ -50,8 +50,7 @@ def end_lines(
     if graph.stages and all(known.state == "skipped" for known in record.stages.values()):
         yield " nothing was left to do"
     yield from places(graph, record)
-    if elsewhere:
-        yield f" {elsewhere}"
+    yield from (f" {line}" for line in elsewhere.splitlines())
     for position, words in enumerate(next_commands(graph, record)):
         yield f" {'' if position else 'next':<8} {words}"
 

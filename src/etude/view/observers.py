@@ -1,4 +1,4 @@
-"""Who watches a run: the view that fits where its output goes, and the tracker of its config."""
+"""Who watches a run: the view that fits where its output goes, and the trackers of its config."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TextIO
 
 from etude import schema
@@ -16,7 +17,7 @@ from etude.view.steady import SteadyView
 
 
 def make_observers(root: Mapping[str, Any]) -> list[Observer]:
-    """Return the observers of a run with this root config: a view, a tracker if any, stages' logs.
+    """Return the observers of a run with this root config: a view, stages' logs, its trackers.
 
     The view is live where standard output is a terminal, and plain lines elsewhere (also when TERM
     is ``dumb``). Raises ConfigError when the tracker cannot be built.
@@ -24,29 +25,28 @@ def make_observers(root: Mapping[str, Any]) -> list[Observer]:
     from etude.view.log import AttemptLog
 
     view = make_view(sys.stdout, root)
-    watching = [*with_tracker(view, root), AttemptLog(view.schema, every=_every(root))]
+    steady, *trackers = with_tracker(view, root)
+    watching = [steady, AttemptLog(view.schema, every=_every(root))]
     if (root.get("execution") or {}).get("report"):
         # After the view, whose table must not wait for it.
         watching.append(ReportAtEnd(view.say, view.warned))
-    return watching
+    return [*watching, *trackers]  # which are given the report, too
 
 
 def with_tracker(view: TextView, root: Mapping[str, Any]) -> list[Observer]:
-    """Return a view and the tracker that a root config asks for. Raises ConfigError.
+    """Return a view and the trackers that a root config asks for. Raises ConfigError.
 
     The view is made steady: whatever breaks in it, the run stays visible.
     """
     steady = SteadyView(view, _plain if view.owns_terminal else None)
-    tracker = root.get("tracker")
-    if not tracker:
+    if not root.get("tracker"):
         return [steady]
-    from etude.build import build
+    from etude.tracker.follow import follow, where
 
-    observer = build(dict(tracker), "tracker").observer(root, steady.warned)
-    if observer is None:
-        return [steady]
-    view.elsewhere = observer.where
-    return [steady, observer]
+    trackers = follow(root, steady.warned)
+    if trackers:
+        view.elsewhere = partial(where, trackers)
+    return [steady, *trackers]
 
 
 def _plain(broken: TextView) -> TextView:
