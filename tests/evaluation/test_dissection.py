@@ -20,8 +20,8 @@ RIGHT = {
     "a": [1, 0],
     "a#plan": [1, 1],
     "a#knowledge": [0, 0],
-    "a#part0": [1, 1],
-    "a#part1": [1, 0],
+    "a#part0": [1, 0],
+    "a#part1": [0, 1],
     "b": [0, 0],
     "b#part0": [1, 1],
     "c#plan": [0, 1],
@@ -58,10 +58,10 @@ def test_each_way_is_told_of_the_problems_that_have_it():
         "plan_change": pytest.approx(1 - 0.5),  # of a alone
         "knowledge": 0,
         "knowledge_change": -0.5,
-        "subproblems": pytest.approx((0.75 + 1) / 2),
-        "all_subproblems": pytest.approx((0.5 + 1) / 2),
-        "parts_alone": pytest.approx((0.5 * 0.5 + 1 * 1) / 2),
-        "whole_alone": pytest.approx((0.5 * 0.5 + 0) / 2),
+        "subproblems": pytest.approx((0.5 + 1) / 2),
+        "all_subproblems": pytest.approx((0.25 + 1) / 2),
+        "parts_alone": pytest.approx((0.25 * 0.5 + 1 * 1) / 2),
+        "whole_alone": pytest.approx((0.75 * 0.5 + 0) / 2),
     }
     assert whole.keys() == Dissection().metric_ranges(False).keys()
     assert found["accuracy/level_1"] == 0.5 and found["accuracy/level_2"] == 0
@@ -104,7 +104,7 @@ def test_what_is_too_long_is_left_out_whole():
         "knowledge": 0,
         "subproblems": 2,
     }
-    assert found["subproblems"] == 0.75
+    assert found["subproblems"] == 0.5
 
 
 def test_a_column_that_no_row_has_is_named():

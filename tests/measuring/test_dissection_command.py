@@ -18,6 +18,7 @@ def records(right):
         level = 1 if problem == "a" else 2
         about = {"problem": problem, "way": way, "level": level}
         found.append({"id": asked, "index": 0, "outcome": outcome, **about})
+        found.append({"id": asked, "index": 1, "outcome": "crashed", **about})  # no verdict
     return found
 
 
