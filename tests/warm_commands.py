@@ -88,6 +88,11 @@ _WARM = (
 )
 
 
+#: What is planned before the first command. Presets and code that are read once are not read again
+#: in a fork; what a command itself composes is composed by it.
+_PLANNED: tuple[list[str], ...] = (["recipe=quickstart"], ["recipe=rl"], ["recipe=sft"])
+
+
 @dataclass(frozen=True)
 class Moment:
     """A point in a command: before (or after) the n-th call of a function, named by its path."""
@@ -384,11 +389,21 @@ def _child(asked: dict[str, Any], parent: int) -> int:
     return int(main())
 
 
+def _compose() -> None:
+    """Plan a run, so that forks find read what every plan reads: presets, schema, code."""
+    from etude.config.prepare import prepare
+    from etude.plan.graph import build_graph
+
+    for words in _PLANNED:
+        build_graph(prepare(words).runs, outputs=Path("outputs"))
+
+
 def serve() -> None:
     """Fork for every line of standard input until it ends; nothing outlives the tests."""
     die_with(os.getppid())
     for name in _WARM:
         importlib.import_module(name)
+    _compose()
     gc.freeze()  # forks need not look at what the imports left
     own = os.getpid()
     for line in sys.stdin:

@@ -92,6 +92,13 @@ def test_composing_hands_the_components_what_they_are_built_from() -> None:
     assert build(config["training"], "training", HERE.schema).gradient_clip == 2.0
 
 
-def test_the_installation_here_knows_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert installed(tmp_path).origins[0].user
+@pytest.mark.parametrize("place", ["conf", "recipes", "launchers"])
+def test_only_a_folder_with_choices_is_an_origin_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    monkeypatch.chdir(bare)
+    assert not installed().origins[0].user and installed() is installed(tmp_path)
+    (bare / place).mkdir()  # made while the process runs
+    assert installed().origins[0].user and installed().origins[0].folder == bare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -67,6 +68,8 @@ def print_info(line: CommandLine, installation: Installation, command: str) -> i
 
     tell(f"{command} of etude {etude.__version__} · Hydra {version('hydra-core')}")
     tell("\nChoices come from (the first that has one counts):")
+    if not any(origin.user for origin in installation.origins):
+        tell(f"  {'this folder':<24} {Path.cwd()}  has no conf/, recipes/ or launchers/")
     for origin in installation.origins:
         broken = f"  cannot be loaded: {origin.broken}" if origin.broken else ""
         tell(f"  {origin.title:<24} {origin.folder}{broken}")

@@ -232,12 +232,20 @@ def _is_own(folder: Path, package_folder: Path) -> bool:
 
 
 def installed(user_folder: Path | None = None) -> Installation:
-    """Return what is installed, with the choices of a folder (the current one where None)."""
-    return seen_from(user_folder or Path.cwd())  # a process may go to another folder
+    """Return what is installed, with the choices of a folder (the current one where None).
+
+    Folders without choices share one installation, and with it all that was composed from it.
+    """
+    folder = user_folder or Path.cwd()  # a process may go to another folder
+    return seen_from(folder if _holds_choices(folder) else None)
+
+
+def _holds_choices(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("conf", *OWN_FOLDERS.values()))
 
 
 @cache
-def seen_from(user_folder: Path) -> Installation:
+def seen_from(user_folder: Path | None) -> Installation:
     """Return what is installed, with the choices of this folder."""
     package_folder = Path(component.__file__).parent
     return make(built_in(), package_folder, discover(), user_folder)
