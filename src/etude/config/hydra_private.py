@@ -41,7 +41,7 @@ from etude.config.sharing import put
 PRIMARY = "etude"
 
 #: Every source under its own key, and nothing else: composed once, whatever is chosen.
-SOURCES = "every-source"
+SOURCE = "one-source/"
 
 #: What composing can raise for a config that makes no sense.
 COMPOSE_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
@@ -60,11 +60,9 @@ class ChoiceSource(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """Return the content of a choice; recipes lie at the root whatever their header says."""
         name = config_path.removesuffix(".yaml")
-        if name == SOURCES:
-            keys = self.installation.choices("sources")
-            return self._result(
-                {"defaults": [{f"sources@sources.{key}": key} for key in keys]}, None
-            )
+        if name.startswith(SOURCE):
+            key = name.removeprefix(SOURCE)
+            return self._result({"defaults": [{f"/sources@sources.{key}": key}]}, "_global_")
         if name == PRIMARY:
             return self._result(read_yaml(self.installation.primary), None)
         group, choice = self._split(name)
@@ -130,7 +128,7 @@ class ChoiceSource(ConfigSource):
         """Tell whether a path is the primary config or a choice."""
         name = config_path.removesuffix(".yaml")
         group, choice = self._split(name)
-        return name in (PRIMARY, SOURCES) or (
+        return (name == PRIMARY or name.startswith(SOURCE)) or (
             bool(group)
             and self.installation.choice(group, part_lists.chosen_by(choice)) is not None
         )
@@ -162,6 +160,7 @@ class Composer:
 
     def __init__(self, installation: Installation) -> None:
         version.setbase("1.3")
+        self._installation = installation
         source = type("InstallationSource", (ChoiceSource,), {"installation": installation})
         registry = SourcesRegistry.instance()
         registry.types[ChoiceSource.scheme()] = source
@@ -216,7 +215,9 @@ class Composer:
     def _sources(self) -> dict[str, Any]:
         """Return the root with every source and nothing else.
 
-        No choice changes a source, and the time a list of defaults takes grows with the square of
-        its length.
+        No choice changes a source. Each is composed by itself: the time of a list of defaults, and
+        of merging it, grows with the square of its length.
         """
-        return self._merge(self._list(SOURCES, []))
+        keys = self._installation.choices("sources")
+        roots = [self._merge(self._list(f"{SOURCE}{key}", [])) for key in keys]
+        return {"sources": {k: v for root in roots for k, v in root["sources"].items()}}
