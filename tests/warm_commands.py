@@ -389,13 +389,21 @@ def _child(asked: dict[str, Any], parent: int) -> int:
     return int(main())
 
 
-def _compose() -> None:
-    """Plan a run, so that forks find read what every plan reads: presets, schema, code."""
+def _get_ready() -> None:
+    """Do once what every command does: import components, read presets and code, and the table of
+    transformers that says how weights are named in files (a thousand regular expressions)."""
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
     from etude.config.prepare import prepare
     from etude.plan.graph import build_graph
+    from etude.schema import built_in
 
+    for group in built_in().components.values():
+        for info in group.values():
+            importlib.import_module(info.cls.partition(":")[0])
     for words in _PLANNED:
         build_graph(prepare(words).runs, outputs=Path("outputs"))
+    get_checkpoint_conversion_mapping("llama")
 
 
 def serve() -> None:
@@ -403,7 +411,7 @@ def serve() -> None:
     die_with(os.getppid())
     for name in _WARM:
         importlib.import_module(name)
-    _compose()
+    _get_ready()
     gc.freeze()  # forks need not look at what the imports left
     own = os.getpid()
     for line in sys.stdin:

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from etude.errors import Fenced
 from etude.execute import atomic, local, tree
+from etude.learner import make  # noqa: F401  (a child imports it, and with it much of torch)
 from etude.learner.interface import StepResult
 from etude.plan import layout
 from etude.plan.nodes import EvaluationNode, GateEdge, Graph, Run, RunStage, StageNode

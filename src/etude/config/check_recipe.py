@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from etude.config.installation import Installation
@@ -47,7 +48,8 @@ def _words(learner: LearnerInfo) -> str:
     return learner.name.replace("_", "-")
 
 
-def _chosen(recipe: str, installation: Installation) -> dict[str, Any]:
+@lru_cache(maxsize=64)  # the members of a sweep ask for the same recipe
+def _chosen(recipe: str, installation: Installation) -> Mapping[str, Any]:
     """Return the files that a recipe chooses itself: group, or group@package → choice."""
     choice = installation.choice("recipe", recipe)
     entries = read_yaml(choice.path).get("defaults") if choice is not None else None
