@@ -21,10 +21,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "slurm"))
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "slurm")]
 
-from cluster import Cluster
-from tiny import BOTH, SFT, Typed, paced, same, train_here
+from cluster import Cluster  # noqa: E402
+from tiny import BOTH, SFT, Typed, paced, same, train_here  # noqa: E402
 
 STARTED = time.monotonic()
 

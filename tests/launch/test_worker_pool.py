@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,8 @@ from etude.launch import pool
 from etude.launch.resources import Shape
 from etude.launch.units import Unit
 from etude.plan.graph import build_graph
+from warm_commands import Place
 
-BIN = Path(sys.executable).parent
 SMALL = [
     "model.hidden_size=16",
     "model.layers=1",
@@ -29,23 +29,11 @@ SMALL = [
     "evaluation=null",
     "tracker=none",
     "execution.report=false",
-    "launcher=local_pool",
 ]
+POOL = "launcher=local_pool"
 
 
-def train(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [BIN / "train", *overrides, *SMALL, f"outputs={folder}"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-@pytest.mark.slow
-def test_a_failed_stage_holds_up_its_own_members_only_and_is_taken_up_again(
-    tmp_path: Path,
-) -> None:
+def test_a_failed_stage_holds_up_its_own_members_only_and_is_taken_up_again(here: Place) -> None:
     command = [
         "-m",
         "recipe=sft_then_rl",
@@ -55,49 +43,38 @@ def test_a_failed_stage_holds_up_its_own_members_only_and_is_taken_up_again(
         "stages.sft.training.max_length=512,36",  # known once a demonstration has its ending
         "launcher.workers=2",
     ]
-    done = train(tmp_path, *command)
-    assert done.returncode == 1, done.stderr
-    assert done.stdout.count(" starts · ") == 3 and done.stdout.count(" done in ") == 2
-    assert "FAILED: stage sft" in done.stdout and "sft did not finish" in done.stdout
-    [run] = (tmp_path / "runs").iterdir()
+    done = here.train(*command, *SMALL, POOL)
+    assert done.code == 1, done.said
+    assert done.out.count(" starts · ") == 3 and done.out.count(" done in ") == 2
+    assert "FAILED: stage sft" in done.out and "sft did not finish" in done.out
+    [run] = (here.folder / "outputs" / "runs").iterdir()
     result = json.loads((run / "result.json").read_text())
     states = [[stage["state"] for stage in member["stages"]] for member in result["runs"]]
     assert result["state"] == "failed" and states == [["done", "done"], ["failed", "waiting"]]
-    again = subprocess.run(
-        [BIN / "etude", "resume", run.name, "--outputs", str(tmp_path)],
-        capture_output=True,
-        text=True,
-    )
-    assert again.returncode == 1 and "2 stages are done already" in again.stdout, again.stderr
-    folders = (tmp_path / "stages").iterdir()
+    again = here.run("etude", "resume", run.name)
+    assert again.code == 1 and "2 stages are done already" in again.out, again.said
+    folders = (here.folder / "outputs" / "stages").iterdir()
     assert sorted(len(list(path.glob("attempts/*"))) for path in folders) == [1, 1, 2]
 
 
-@pytest.mark.slow
 def test_an_interruption_reaches_the_workers_and_the_run_goes_on_to_the_bit(
-    tmp_path: Path,
+    here: Place, elsewhere: Callable[[str], Place]
 ) -> None:
-    command = ["recipe=sft", "training.steps=200", "training.rows_per_step=8"]
-    process = subprocess.Popen(
-        [BIN / "train", *command, *SMALL, f"outputs={tmp_path / 'cut'}"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    command = ["recipe=sft", "training.steps=200", "training.rows_per_step=8", *SMALL]
+    started = here.start("train", *command, POOL)
     end = time.monotonic() + 120
-    metrics = "stages/*/attempts/1/metrics.jsonl"
-    while not any(path.stat().st_size for path in (tmp_path / "cut").glob(metrics)):
-        assert time.monotonic() < end and process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130 and "interrupted; it goes on from step" in said
-    [stage] = (tmp_path / "cut" / "stages").iterdir()
-    assert list(stage.glob("attempts/1/checkpoints/step_*"))
-    assert train(tmp_path / "cut", *command).returncode == 0
-    assert train(tmp_path / "whole", *command).returncode == 0
-    for name in ("metrics.jsonl", "samples.jsonl", "model/model.safetensors"):
-        whole = tmp_path / "whole" / "stages" / stage.name / name
-        assert (stage / name).read_bytes() == whole.read_bytes()
+    stages = here.folder / "outputs" / "stages"
+    while not any(path.stat().st_size for path in stages.glob("*/attempts/1/metrics.jsonl")):
+        assert time.monotonic() < end and not started.wait_a_little()
+    started.send(signal.SIGINT)
+    done = started.end()
+    assert done.code == 130 and "interrupted; it goes on from step" in done.out, done.said
+    assert list(here.stage("sft").glob("attempts/1/checkpoints/step_*"))
+    there = elsewhere("whole")
+    for place, launcher in ((here, POOL), (there, "launcher=local")):
+        assert place.train(*command, launcher).code == 0
+    files = ("metrics.jsonl", "samples.jsonl")
+    assert here.kept(*files, stage="sft") == there.kept(*files, stage="sft")
 
 
 def test_every_unit_gets_gpus_of_its_own_and_waits_while_there_are_too_few(

@@ -160,6 +160,7 @@ def test_a_job_that_can_write_nothing_any_more_is_told_by_its_exit_code(
     assert here.requeued_units() == 0
 
 
+@pytest.mark.long
 def test_failures_in_a_graph_stop_what_rests_on_them_and_only_that(
     cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_preempted_stage_saves_makes_way_and_goes_on(
     assert here.attempts() == [1, 2] and here.seen()[0]["state"] == "done"
 
 
+@pytest.mark.long
 def test_a_stage_preempted_without_a_warning_goes_on_from_what_is_on_disk(
     new_cluster: NewCluster, tmp_path: Path, whole: Path
 ) -> None:
@@ -106,6 +107,7 @@ def test_where_nothing_is_requeued_or_accounted_for_a_person_goes_on(
     assert same(here.outputs, whole) == 1 and here.seen()[0]["state"] == "done"
 
 
+@pytest.mark.long
 def test_a_rank_that_hangs_is_ended_and_its_stage_goes_on(
     cluster: Cluster, tmp_path: Path, whole: Path
 ) -> None:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from cluster import FINAL, Cluster
 
 from etude.launch import registry
+from warm_commands import Ended, Place, Warm
 
-BIN = Path(sys.executable).parent
 SITE = Path(__file__).with_name("site")
 PUBLISHED = ("metrics.jsonl", "samples.jsonl", "model")
 
@@ -63,15 +62,17 @@ def paced(seconds: float, **more: Any) -> tuple[str, ...]:
     return ("tracker=paced", *(f"tracker.{key}={value}" for key, value in given.items()))
 
 
+@cache
+def warm() -> Warm:
+    """The process that commands are forked from; it knows the plug-in and ends with this one."""
+    return Warm(PYTHONPATH=os.pathsep.join(filter(None, (str(SITE), os.environ.get("PYTHONPATH")))))
+
+
 def train_here(folder: Path, *words: str) -> Path:
     """Train in a process of this machine; return the folder of outputs."""
-    done = subprocess.run(
-        [BIN / "train", *words, *LOCAL, f"outputs={folder}"],
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    folder.mkdir(parents=True, exist_ok=True)
+    done = Place(folder, warm()).train(*words, *LOCAL, f"outputs={folder}")
+    assert done.code == 0, done.said
     return folder
 
 
@@ -82,33 +83,25 @@ class Typed:
         self.cluster = cluster
         self.folder = folder
         self.outputs = folder / "outputs"
-
-    def run(
-        self, command: str, *words: str, code: int = 0, timeout: float = 300
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; it must exit with ``code``."""
         paths = [str(SITE), os.environ.get("PYTHONPATH", "")]
-        done = subprocess.run(
-            [BIN / command, *words],
-            cwd=self.folder,
-            env={**self.cluster.env, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
+        known = {**cluster.env, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        self._place = Place(folder, warm(), known)
+
+    def run(self, command: str, *words: str, code: int = 0) -> Ended:
+        """Run a command to its end; it must exit with ``code``."""
+        done = self._place.run(command, *words)
+        assert done.code == code, done.said
         return done
 
     def submit(self, *words: str, code: int = 0) -> str:
         """Submit with ``train``; what it said. Without a tracker among ``words`` there is none."""
         tracker = () if any(word.startswith("tracker") for word in words) else LOCAL
         done = self.run("train", *SLURM, *tracker, *words, code=code)
-        return done.stdout + done.stderr
+        return done.out + done.err
 
     def resume(self, *words: str, run: int = -1, code: int = 0) -> str:
         """Take a run up again; what that said."""
-        return self.run("etude", "resume", self.runs[run].name, *words, code=code).stdout
+        return self.run("etude", "resume", self.runs[run].name, *words, code=code).out
 
     @property
     def runs(self) -> list[Path]:
@@ -128,11 +121,11 @@ class Typed:
 
     def status(self, run: int = -1) -> str:
         """What ``etude status`` says of a run."""
-        return self.run("etude", "status", self.runs[run].name).stdout
+        return self.run("etude", "status", self.runs[run].name).out
 
     def seen(self, run: int = -1) -> list[dict[str, Any]]:
         """What ``etude status --json`` says of each piece of a run."""
-        said = self.run("etude", "status", self.runs[run].name, "--json").stdout
+        said = self.run("etude", "status", self.runs[run].name, "--json").out
         stages: list[dict[str, Any]] = json.loads(said)[0]["stages"]
         return stages
 
