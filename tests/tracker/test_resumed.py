@@ -126,10 +126,18 @@ def test_offline_files_of_a_killed_and_resumed_run_send_every_step_once(tmp_path
 
 
 @pytest.mark.long
-def test_a_run_online_that_was_killed_and_resumed_has_every_step_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first_online", [True, False])
+def test_a_run_online_that_was_killed_and_resumed_has_every_step_once(
+    tmp_path: Path, first_online: bool
+) -> None:
     outputs = tmp_path / "outputs"
     with serving() as server:
-        attempt(outputs, 1, 0, 8, server.url, online=True, killed=0.1)
+        # After steps that are done again the server has them, and after none it has nothing.
+        killed = 0.1 if first_online else wandb_files.FLUSH_SECONDS + 0.5
+        attempt(outputs, 1, 0, 8, server.url, online=first_online, killed=killed)
         attempt(outputs, 2, 5, STEPS, server.url, online=True)
         assert "RunResumeStatus" in server.asked
+        assert_whole(server)
+        # What lies in files from before takes nothing away.
+        sync(outputs, server)
         assert_whole(server)

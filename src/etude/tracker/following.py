@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from etude.config.evaluations import MAIN
 from etude.errors import Fenced, Interrupted
 from etude.execute.attempt import NAMED
-from etude.plan import layout
+from etude.plan import layout, records
 from etude.tracker.again import step_numbers, told_before
 from etude.tracker.evaluations import head_of, numbers_of
 from etude.tracker.glance import at_a_glance
@@ -68,9 +68,8 @@ class StageFollowing(Following):
         about = {"learner": node.learner, "fingerprint": node.fingerprint, "attempt": attempt}
         config = {**node.config, **about, "differs": differences(node, self.graph)}
         self._record = self.open(node, node.learner, config, again=first_step > 0)
-        for measured, evaluation in self._models:
-            if measured.model == node.start:
-                self._log_measured(0, measured, evaluation)
+        for measured, evaluation in self._measured_before(node):
+            self._log_measured(0, measured, evaluation)
         for place, values, came in told_before(self._attempt) if first_step else ():
             self._log(place, values, came)
 
@@ -152,6 +151,21 @@ class StageFollowing(Following):
     def _log(self, place: Place, values: Mapping[str, float], came: float | None = None) -> None:
         if self._record is not None and values:
             self._record.log(place, {**values, **at_a_glance(values)}, came)
+
+    def _measured_before(self, node: Any) -> list[tuple[Any, Mapping[str, Any]]]:
+        """Return the evaluations of the model that a stage starts from, of other processes too."""
+        found = [each for each in self._models if each[0].model == node.start]
+        heard = {measured.fingerprint for measured, _ in self._models}
+        if self.graph is None:
+            return found
+        for key, measured in self.graph.evaluations.items():
+            if key in heard or measured.model != node.start:
+                continue
+            folder = layout.evaluation_folder(self.graph.outputs, measured.name, key)
+            if layout.finished(folder) is not None:
+                result = layout.read_json(folder / "result.json", records.MEASURED)
+                found += [(measured, result)] if result is not None else []
+        return found
 
     def _log_measured(self, step: int, measured: Any, evaluation: Mapping[str, Any]) -> None:
         """Log an evaluation under every name that the stage's runs have for it."""
