@@ -32,13 +32,24 @@ PROGRAM = """
     if {killed}:
         time.sleep({killed})
         os.kill(os.getpid(), signal.SIGKILL)
+    if {failed}:
+        observer.stage_failed(attempt.node, step={end}, error=RuntimeError("out of memory"))
+        sys.exit()
     observer.stage_finished(attempt.node, seconds=1.0, folder=str(attempt.folder.parent.parent))
     observer.run_finished(graph)
 """
 
 
 def attempt(
-    outputs: Path, number: int, first: int, end: int, url: str, *, online: bool, killed: float = 0.0
+    outputs: Path,
+    number: int,
+    first: int,
+    end: int,
+    url: str,
+    *,
+    online: bool,
+    killed: float = 0.0,
+    failed: bool = False,
 ) -> None:
     program = PROGRAM.format(
         here=str(Path(__file__).parent),
@@ -48,6 +59,7 @@ def attempt(
         first=first,
         end=end,
         killed=killed,
+        failed=failed,
     )
     done = run([sys.executable, "-c", textwrap.dedent(program)], outputs, url)
     assert done.returncode == (-9 if killed else 0), done.stderr
@@ -127,14 +139,15 @@ def test_offline_files_of_a_killed_and_resumed_run_send_every_step_once(tmp_path
 
 @pytest.mark.long
 @pytest.mark.parametrize("first_online", [True, False])
-def test_a_run_online_that_was_killed_and_resumed_has_every_step_once(
+def test_a_run_online_that_is_taken_up_again_has_every_step_once(
     tmp_path: Path, first_online: bool
 ) -> None:
     outputs = tmp_path / "outputs"
     with serving() as server:
-        # After steps that are done again the server has them, and after none it has nothing.
-        killed = 0.1 if first_online else wandb_files.FLUSH_SECONDS + 0.5
-        attempt(outputs, 1, 0, 8, server.url, online=first_online, killed=killed)
+        # The server has steps that are done again, or it has nothing.
+        attempt(outputs, 1, 0, 8, server.url, online=first_online, failed=True)
+        if first_online:
+            assert max(row["step"] for row in server.rows(STAGE)) == 7
         attempt(outputs, 2, 5, STEPS, server.url, online=True)
         assert "RunResumeStatus" in server.asked
         assert_whole(server)
