@@ -150,6 +150,7 @@ def test_a_run_online_that_is_taken_up_again_has_every_step_once(
             assert max(row["step"] for row in server.rows(STAGE)) == 7
         attempt(outputs, 2, 5, STEPS, server.url, online=True)
         assert "RunResumeStatus" in server.asked
+        assert (server.wrote[-1][1] > 0) == first_online  # it goes on where the server is
         assert_whole(server)
         # What lies in files from before takes nothing away.
         sync(outputs, server)

@@ -70,7 +70,7 @@ class Server(ThreadingHTTPServer):
         counts = {"historyLineCount": len(held), "logLineCount": 0, "eventsLineCount": 0}
         last = json.dumps({"_step": json.loads(held[-1])["_step"]} if held else {})
         texts = {"historyTail": tail, "eventsTail": "[]", "summaryMetrics": last, "config": "{}"}
-        more = {"displayName": name, "tags": [], "wandbConfig": "{}", "resumeStatus": None}
+        more = {"displayName": name, "tags": [], "wandbConfig": '{"t": 1}', "resumeStatus": None}
         return {"id": name, "name": name, **counts, **texts, **more}
 
 
