@@ -48,8 +48,8 @@ def _arithmetic(name: str, levels: str, also: str) -> World:
 
     return World(
         name,
-        (*parts(also), "sources.arithmetic.levels=6"),
-        (*parts(levels), "sources.arithmetic.levels=6", "rollout.max_new_tokens=40"),
+        (*parts(also), "sources.arithmetic.levels=3"),
+        (*parts(levels), "sources.arithmetic.levels=3", "rollout.max_new_tokens=40"),
     )
 
 
@@ -65,8 +65,8 @@ def _gym(task: str, tokens: int) -> World:
 WORLDS = {
     world.name: world
     for world in (
-        _arithmetic("arithmetic", "[1,2,3]", "[1,2,3,4,5]"),
-        _arithmetic("hard", "[4,5]", "[1,2,3,4,5]"),
+        _arithmetic("arithmetic", "[1,2]", "[1,2,3]"),
+        _arithmetic("hard", "[3]", "[1,2,3]"),
         _gym("spell_backward", 40),
         _gym("chain_sum", 30),
     )

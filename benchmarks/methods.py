@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--steps", type=int, default=40, help="steps of grpo, which set the budget")
-    parser.add_argument("--sft-steps", type=int, default=200)
+    parser.add_argument("--sft-steps", type=int, default=600)
     parser.add_argument("--lr", default="3e-4", help="learning rate of policy gradients")
     parser.add_argument("--problems", type=int, default=200, help="held-out problems")
     parser.add_argument("--tries", type=int, default=16, help="k of pass@k")
