@@ -101,7 +101,7 @@ def models(outputs: Path) -> None:
                 f"outputs={outputs}",
                 f"data_mix.train.arithmetic.levels={str(LEVELS).replace(' ', '')}",
                 f"data_mix.held_out.arithmetic.levels={str(LEVELS).replace(' ', '')}",
-                "training.steps=600",
+                "training.steps=300",
                 "optimizer.lr=1e-3",
                 "evaluation=null",
                 "tracker=none",
