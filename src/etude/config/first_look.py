@@ -2,7 +2,9 @@
 
 Files are looked at, not read: whole where they are small, the beginning and some rows from all over
 them otherwise. Rows that a source generates are made only where a limit is so low that they may be
-too long. Neither the hub nor rows that a stage has still to write are touched.
+too long, or where a verifier judges answers that are no plain numbers: then those of one part of
+the mix, held out where that is judged, since the answers of a source are all of a kind. Neither the
+hub nor rows that a stage has still to write are touched.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from etude.by_path.reference import is_reference
 from etude.errors import ConfigError, DataError
 from etude.schema import Schema
-from etude.sources.interface import LOOKED_AT
+from etude.sources.interface import LOOKED_AT, NUMBERS
 
 if TYPE_CHECKING:
     from etude.config.lengths_look import Lengths
@@ -60,6 +62,7 @@ def faults(
                 yield from _generated(f"data_mix.{side}.{name}", part, key, source)
                 of_side = (lengths or {}).get(side)
                 shown = _is_local(source) or _asks_for_a_look(source, schema)
+                shown = shown or (side in judged[-1:] and _may_be_unread(source, schema))
                 if shown or _may_be_long(source, mix, schema, of_side):
                     looked_at = _looked_at(config, schema, side, name, key, side in judged, of_side)
                     yield from looked_at
@@ -74,6 +77,13 @@ def _is_local(source: Mapping[str, Any]) -> bool:
 def _asks_for_a_look(source: Mapping[str, Any], schema: Schema) -> bool:
     info = schema.find("sources", str(source.get("name")))
     return info is not None and any(need.what == LOOKED_AT for need in info.provides)
+
+
+def _may_be_unread(source: Mapping[str, Any], schema: Schema) -> bool:
+    """Tell whether a source generates answers that not every verifier reads."""
+    info = schema.find("sources", str(source.get("name")))
+    provided = {need.what for need in info.provides} if info is not None else set()
+    return any(what.startswith(CHARACTERS) for what in provided) and NUMBERS not in provided
 
 
 def _may_be_long(
@@ -146,7 +156,7 @@ def _looked_at(
         lengths,
         made_by,
         every=bool(side == "held_out" or mix.filter),
-        mapped=config["sources"][key].get("columns") or {},
+        mapped=config["sources"][key].get("columns"),
     )
 
 
@@ -190,12 +200,12 @@ def _rows(
     made_by: str | None,
     *,
     every: bool,
-    mapped: Mapping[str, Any],
+    mapped: Mapping[str, Any] | None,
 ) -> Iterator[tuple[str, str]]:
     """Yield the first row that cannot be used, be judged or fit, with the number of its kind.
 
     With ``every`` rows that do not fit are told of only where none does. ``mapped`` says what
-    columns are called in the source's file.
+    columns are called in the source's file; None where it makes its rows.
     """
     end = time.monotonic() + SECONDS
     seen, broken, unread = 0, 0, 0
@@ -216,6 +226,8 @@ def _rows(
         if lengths is not None and (tokens := lengths.exceeded(example)) is not None:
             long[example.id] = tokens
         problem = verifier.unreadable(example.columns) if verifier is not None else None
+        if problem == "is null" and mapped is None and made_by is None:
+            continue  # the source makes no such column, which is told where needs are judged
         if problem is not None:
             unread += 1
             if problem == "is null" or not first_unread:
@@ -232,17 +244,20 @@ def _rows(
             f"{path}: the verifier {verifier.declaration.name} cannot read the {what} of"
             f" {unread} of {seen} rows looked at ({first_unread}).\n"
             f"  verifier={verifier.instead}  if another one reads them\n"
-            f"{_ways(part.source, gold, mapped.get(gold), made_by)}",
+            f"{_ways(part.source, gold, mapped, made_by)}",
         )
 
 
-def _ways(key: str, gold: str, column: str | None, made_by: str | None) -> str:
+def _ways(key: str, gold: str, mapped: Mapping[str, Any] | None, made_by: str | None) -> str:
     """Return how rows of a source get what is right; ``made_by`` is the function that makes them.
 
-    ``gold`` is the column that says it and ``column`` what that is called in the source's file.
+    ``gold`` is the column that says it and ``mapped`` what columns are called in the source's file.
     """
     if made_by is not None:
         return f"  {made_by} makes these rows: each wants its {gold}"
+    if mapped is None:
+        return f"  etude list verifier  shows them all; the rows are made by sources.{key}"
+    column = mapped.get(gold)
     now = f" than in the column {column}" if column else ""
     return (
         f"  sources.{key}.columns.{gold}=NAME  if it stands elsewhere{now}\n"

@@ -16,7 +16,7 @@ from etude.errors import DataError
 from etude.randomness import generator
 from etude.sources.arithmetic_levels import LEVELS, Codes, Expression, level_of
 from etude.sources.arithmetic_parameters import PARAMETERS, checked, problems
-from etude.sources.interface import PARAMETRIC, StageRows
+from etude.sources.interface import NUMBERS, PARAMETRIC, StageRows
 
 #: One problem in five is held out, by a hash of the problem alone.
 HELD_OUT_SHARE = 5
@@ -41,6 +41,7 @@ GENERATED: tuple[Need | str, ...] = (
         "column:solution",
         "column:level",
         PARAMETRIC,
+        NUMBERS,
         "characters:100",
         *GENERATED,
     )

@@ -15,7 +15,7 @@ from etude.errors import DataError
 from etude.randomness import generator
 from etude.sources.arithmetic import GENERATED, Arithmetic, ArithmeticRows
 from etude.sources.arithmetic_levels import LEVELS, Expression
-from etude.sources.interface import StageRows
+from etude.sources.interface import NUMBERS, StageRows
 
 #: What judges of steps are trained on: the steps with their numbers, the first wrong one from 0, or
 #: -1, how many there are, and the first wrong one as a judge states it.
@@ -24,7 +24,9 @@ OF_STEPS = ("steps", "first_wrong", "total_steps", "judgement")
 COLUMNS = ("id", "prompt", "solution", "solution_correct", "critique", "answer", "level", *OF_STEPS)
 
 
-@component(provides=[*(f"column:{name}" for name in COLUMNS), "characters:300", *GENERATED])
+@component(
+    provides=[*(f"column:{name}" for name in COLUMNS), "characters:300", NUMBERS, *GENERATED]
+)
 @dataclass(frozen=True)
 class ArithmeticCandidates:
     """Generated solutions to arithmetic problems, as several models would give, with critiques.

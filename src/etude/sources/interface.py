@@ -40,6 +40,10 @@ PARAMETRIC = "rows:parameters"
 LOOKED_AT = "rows:looked_at"
 
 
+#: What a source provides whose right answers are plain numbers: whoever judges answers reads them.
+NUMBERS = "answers:numbers"
+
+
 class Parametric(Protocol):
     """A source that also makes rows on demand, from parameters that are any numbers in a range."""
 
