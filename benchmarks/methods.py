@@ -77,7 +77,7 @@ def main() -> None:
         return
     for world in worlds:
         run(world, wanted(args.objectives, world), args)
-    kept = read(args.outputs)
+    kept = read(file_of(args))
     text = "\n".join(page(kept, world) for world in worlds)
     print(text)
     if args.page is not None:
@@ -123,7 +123,9 @@ def run(world: World, names: Sequence[str], args: argparse.Namespace) -> None:
     report = args.report and args.report.with_stem(f"{args.report.stem}-{world.name}")
     found = in_pool(words, args.outputs, args.workers, report)  # all is there: it is read, and told
     before = first_measure(found[("grpo", args.seeds[0])], args.tries)
-    keep(args.outputs, world, {key: score(each, args.tries) for key, each in found.items()}, before)
+    keep(
+        file_of(args), world, {key: score(each, args.tries) for key, each in found.items()}, before
+    )
 
 
 def score(made: Made, tries: int) -> Score:
@@ -169,26 +171,31 @@ def first_measure(made: Made, tries: int) -> dict[str, float]:
 Kept = dict[str, dict[str, object]]
 
 
+def file_of(args: argparse.Namespace) -> Path:
+    """Return where scores are kept: trainings of other settings are never in one table."""
+    settings = (args.steps, args.sft_steps, args.lr, args.problems, args.tries)
+    return Path(args.outputs / f"methods-{'-'.join(map(str, settings))}.json")
+
+
 def keep(
-    outputs: Path,
+    file: Path,
     world: World,
     found: Mapping[tuple[str, int], Score],
     before: Mapping[str, float],
 ) -> None:
     """Add scores to those that are kept."""
-    kept = read(outputs)
+    kept = read(file)
     mine = kept.setdefault(world.name, {"before": {}, "scores": {}})
     mine["before"] = dict(before)
     scores = mine["scores"]
     assert isinstance(scores, dict)
     for (name, seed), each in found.items():
         scores.setdefault(name, {})[str(seed)] = asdict(each)
-    (outputs / "methods.json").write_text(json.dumps(kept, indent=1))
+    file.write_text(json.dumps(kept, indent=1))
 
 
-def read(outputs: Path) -> Kept:
+def read(file: Path) -> Kept:
     """Return the scores that are kept: world → scores by objective and seed, and those before."""
-    file = outputs / "methods.json"
     found: Kept = json.loads(file.read_text()) if file.exists() else {}
     return found
 
