@@ -99,7 +99,8 @@ MORE: dict[str, tuple[str, ...]] = {
     "two updates": ("objective=grpo", "training.updates_per_step=2"),
     "two epochs": (
         "objective=grpo",
-        "objective.rollout_correction=2.0",
+        "objective/mismatch=seq_mis",
+        "objective.mismatch.built_in=true",
         "training.updates_per_step=2",
         "training.epochs_per_step=2",
     ),

@@ -20,6 +20,7 @@ from etude.objective.batch import LossBatch, RolloutBatch, totals_of
 from etude.objective.filter.none import KeepAll
 from etude.objective.guidance.none import Unguided
 from etude.objective.imitation.none import NoImitation
+from etude.objective.mismatch.none import Uncorrected
 from etude.objective.policy_gradient import PolicyGradient
 from etude.objective.policy_loss.clipped import Clipped
 from etude.schema import load
@@ -42,6 +43,7 @@ def objective(**parts: Any) -> PolicyGradient:
         "aggregation": TokenMean(),
         "guidance": Unguided(),
         "imitation": NoImitation(),
+        "mismatch": Uncorrected(),
     }
     return PolicyGradient(**{**plain, **parts})
 

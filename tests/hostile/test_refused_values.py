@@ -88,14 +88,29 @@ VALUES = [
         [
             "objective=guide",
             "objective.guidance.denominator_context=none",
-            "objective.rollout_correction=2",
+            "objective/mismatch=tis",
         ],
-        ["objective.guidance.denominator_context is none", "objective.rollout_correction=null"],
+        ["objective.guidance.denominator_context is none", "objective/mismatch=none"],
     ),
     Hostile(
-        "correction of a loss without tokens",
-        ["objective=pacs", "objective.rollout_correction=2"],
-        ["objective pacs needs a policy loss that is tokenwise"],
+        "correction under its old key",
+        ["objective=grpo", "objective.rollout_correction=2"],
+        ["objective/mismatch=tis", "objective.mismatch.high=2"],
+    ),
+    Hostile(
+        "bounds of a correction crossed",
+        ["objective=grpo", "objective/mismatch=icepop", "objective.mismatch.high=0.4"],
+        ["objective.mismatch.low is 0.5", "objective.mismatch.high=0.4"],
+    ),
+    Hostile(
+        "nothing to leave out",
+        ["objective=grpo", "objective/mismatch=tis", "objective.mismatch.denominator=kept"],
+        ["objective.mismatch.denominator is kept", "objective.mismatch.beyond=mask"],
+    ),
+    Hostile(
+        "neither weighed nor dropped",
+        ["objective=grpo", "objective/mismatch=tis", "objective.mismatch.weigh=false"],
+        ["objective.mismatch.weigh is false", "objective.mismatch.beyond=mask"],
     ),
     Hostile(
         "weights crossed",

@@ -17,7 +17,8 @@ def test_every_micro_batch_of_a_step_is_laid_out_once(
         "objective=ppo",
         "objective/regularizer=[kl]",
         "objective.regularizer.kl.coef=0.1",
-        "objective.rollout_correction=1.0",
+        "objective/mismatch=tis",
+        "objective.mismatch.built_in=true",
         "execution.micro_batch_tokens=256",
     )
     laid: list[tuple[int, ...]] = []

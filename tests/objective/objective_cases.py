@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from zlib import crc32
 
 import torch
 from torch import Tensor
@@ -13,8 +14,9 @@ from torch import Tensor
 from composing import composed_node
 from etude import schema
 from etude.build import build
-from etude.objective.batch import LossBatch, RolloutBatch, place_outcome, totals_of
+from etude.objective.batch import NOT_COUNTED, LossBatch, RolloutBatch, place_outcome, totals_of
 from etude.objective.loss import Loss, Metrics, add_metrics
+from etude.objective.mismatch.weights import ImportanceWeights
 from etude.objective.policy_gradient import PolicyGradient
 from etude.primitives.distribution import STATISTICS, entropy_of
 from token_logprobs import logprobs_of
@@ -42,7 +44,7 @@ def composed(*overrides: str) -> Any:
 
 
 def with_everything(objective: PolicyGradient) -> PolicyGradient:
-    """Return the objective with KL in loss and reward, an entropy bonus and rollout weights."""
+    """Return the objective with KL in loss and reward, an entropy bonus and a correction."""
     extra = composed(
         "objective=grpo",
         "objective/regularizer=[kl,entropy]",
@@ -54,14 +56,23 @@ def with_everything(objective: PolicyGradient) -> PolicyGradient:
         regularizer=extra.regularizer,
         shaping=extra.shaping,
         masking=extra.masking,
-        rollout_correction=2.0 if tokenwise(objective) else None,
+        mismatch=correction(objective),
     )
 
 
-def tokenwise(objective: PolicyGradient) -> bool:
-    """Return whether the policy loss has a value for every token, which weights can multiply."""
-    provided = type(objective.policy_loss).declaration.provides
-    return any(need.what == "loss:tokenwise" for need in provided)
+#: A correction of the mismatch of every kind, with bounds that some tokens of random rows exceed.
+CORRECTIONS = (
+    ImportanceWeights("token", "truncate", 1.2, 0.8),
+    ImportanceWeights("token", "mask", 1.5, 0.7, denominator="kept"),
+    ImportanceWeights("sequence", "truncate", 1.5),
+    ImportanceWeights("sequence", "mask", 1.5),
+    ImportanceWeights("geometric", "mask", 1.2, 0.9, weigh=False, denominator="kept"),
+)
+
+
+def correction(objective: PolicyGradient) -> ImportanceWeights:
+    """Return the correction that an objective is tried with: always the same one of it."""
+    return CORRECTIONS[crc32(repr(objective).encode()) % len(CORRECTIONS)]
 
 
 @dataclass
@@ -192,7 +203,7 @@ def update_batch(objective: PolicyGradient, rows: Rows) -> LossBatch:
     batch, _ = objective.shape(rows.batch)
     estimate = objective.estimate(batch)
     mask, _ = objective.select(batch, estimate.advantages)
-    return LossBatch(
+    whole = LossBatch(
         old_logprobs=batch.old_logprobs,
         advantages=estimate.advantages,
         mask=mask,
@@ -200,11 +211,11 @@ def update_batch(objective: PolicyGradient, rows: Rows) -> LossBatch:
         row_seeds=batch.row_seeds if batch.row_seeds is not None else torch.arange(len(mask)),
         step=batch.step,
         steps=batch.steps,
-        totals=totals_of(mask, batch.groups, width=batch.width),
+        totals=NOT_COUNTED,
         role_logprobs=batch.role_logprobs,
         off_policy=batch.off_policy,
         moved=batch.moved,
-        rollout_weights=objective.rollout_weights(batch),
+        sampler_logprobs=batch.sampler_logprobs,
         values=batch.values,
         returns=estimate.returns,
         token_rewards=batch.token_rewards,
@@ -213,6 +224,9 @@ def update_batch(objective: PolicyGradient, rows: Rows) -> LossBatch:
         parts=batch.parts,
         old_statistics={name: rows.old_statistic(name) for name in objective.old_statistics},
     )
+    whole = objective.correct(whole)
+    totals = totals_of(whole.mask, batch.groups, width=batch.width)
+    return dataclasses.replace(whole, totals=totals)
 
 
 def present_statistics(

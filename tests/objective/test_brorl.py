@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from objective_cases import composed
 from torch.func import jvp
 
-from etude.errors import ConfigError, DataError
+from etude.errors import DataError
 from etude.objective.advantage.whole_batch import WholeBatch
 from etude.objective.batch import RolloutBatch, place_outcome
 from etude.objective.shaping.mass_balance import MassBalance
@@ -156,28 +155,3 @@ def test_a_cut_answer_keeps_a_share_of_its_reward_or_gets_another() -> None:
         change = (sum(expected) - 2) / 3
         assert found["objective/stop_properly"] == pytest.approx(change)
     assert StopProperly(coef=1.0).shape(given, None)[0].rewards.equal(given.rewards)
-
-
-def test_tokens_whose_weight_is_out_of_bounds_do_not_count() -> None:
-    given = batch([[2], [1], [3]], [0] * 3, CHANCES)
-    ratios = torch.tensor([[0.4], [0.6], [7.0]], dtype=torch.float64)
-    given = replace(given, old_logprobs=given.old_logprobs + ratios.log())
-    objective = composed("objective=brorl", "objective.rollout_correction=5.0")
-    found = objective.rollout_weights(given)
-    assert found is not None
-    torch.testing.assert_close(found, torch.tensor([[0.4], [0.6], [5.0]]).double())
-    bounded = replace(objective, rollout_correction_low=0.5).rollout_weights(given)
-    torch.testing.assert_close(bounded, torch.tensor([[0.0], [0.6], [0.0]]).double())
-
-
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        ((), "there are no weights to keep. Type objective.rollout_correction=5.0"),
-        (("objective.rollout_correction=0.5",), "has to be above it"),
-    ],
-)
-def test_a_lower_bound_without_a_higher_cap_is_refused(typed: tuple[str, ...], said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        composed("objective=brorl", *typed, "objective.rollout_correction_low=0.5")
-    assert said in str(caught.value)

@@ -6,7 +6,15 @@ import dataclasses
 
 import pytest
 import torch
-from objective_cases import Rows, composed, loss_and_gradient, presets, random_rows, with_everything
+from objective_cases import (
+    Rows,
+    composed,
+    loss_and_gradient,
+    presets,
+    random_rows,
+    update_batch,
+    with_everything,
+)
 
 from etude.errors import ConfigError, DataError
 from etude.objective.advantage.gae import GeneralisedAdvantage
@@ -14,6 +22,7 @@ from etude.objective.batch import LossBatch, place_outcome, totals_of
 from etude.objective.filter.dynamic_sampling import DynamicSampling
 from etude.objective.loss import ScalarLoss
 from etude.objective.masking.overlong_filter import OverlongFilter
+from etude.objective.mismatch.weights import ImportanceWeights
 from etude.objective.parts import Modifier, PolicyLoss
 from etude.objective.policy_loss.clipped import Clipped
 from etude.objective.regularizer.kl import KL
@@ -142,9 +151,9 @@ def test_missing_log_probs_and_values_are_named() -> None:
         dataclasses.replace(objective, shaping={"kl_penalty": KLPenalty()}).shape(batch)
     with pytest.raises(DataError, match="critic"):
         dataclasses.replace(objective, advantage=GeneralisedAdvantage()).estimate(batch)
-    with pytest.raises(DataError, match="rollout_correction"):
-        dataclasses.replace(objective, rollout_correction=2.0).rollout_weights(batch)
     rows = Rows(batch, random_rows().logits, random_rows().tokens)
+    with pytest.raises(DataError, match="objective/mismatch=none"):
+        update_batch(dataclasses.replace(objective, mismatch=ImportanceWeights()), rows)
     with pytest.raises(DataError, match="reference"):
         loss_and_gradient(dataclasses.replace(objective, regularizer={"kl": KL(coef=0.1)}), rows)
 
@@ -227,18 +236,6 @@ def test_a_modifier_changes_token_losses_and_is_refused_where_there_are_none() -
     assert not objective.whole_groups
     with pytest.raises(ConfigError, match="halved"):
         loss_and_gradient(scalar, rows)
-
-
-def test_rollout_weights_are_capped_and_change_the_loss() -> None:
-    rows = random_rows()
-    objective = dataclasses.replace(composed("objective=grpo"), rollout_correction=1.1)
-    weights = objective.rollout_weights(rows.batch)
-    assert weights is not None
-    assert weights.max() == pytest.approx(1.1)
-    assert (
-        loss_and_gradient(objective, rows)[0]
-        != loss_and_gradient(composed("objective=grpo"), rows)[0]
-    )
 
 
 def test_totals_of_parts_without_a_common_group_add_up() -> None:

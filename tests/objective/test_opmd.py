@@ -15,7 +15,7 @@ from etude.errors import ConfigError, DataError
 from etude.objective.advantage.asymre import AsymRE
 from etude.objective.advantage.dr_grpo import GroupCentred
 from etude.objective.advantage.opmd import OPMD as Baseline
-from etude.objective.batch import LossBatch, totals_of
+from etude.objective.batch import KnownLogprobs, LossBatch, totals_of
 from etude.objective.policy_loss.opmd import OPMD
 from etude.objective.policy_loss.opmd_kimi import KimiOPMD
 from etude.objective.policy_loss.opmd_pairwise import PairwiseOPMD
@@ -163,15 +163,24 @@ def test_the_pairwise_loss_adds_over_micro_batches_of_whole_groups() -> None:
     torch.testing.assert_close(parts[1], whole[1])
 
 
-def test_the_pairwise_loss_needs_rewards_and_takes_no_weights_of_tokens() -> None:
+def test_the_pairwise_loss_needs_rewards_and_weights_multiply_its_gradient() -> None:
     rows, objective = random_rows(), base(policy_loss=PairwiseOPMD())
     forward = RowForward(rows.logits, rows.tokens)
     batch = update_batch(rows)
     with pytest.raises(DataError, match="opmd_pairwise reads the reward"):
         objective.loss(dataclasses.replace(batch, rewards=None), forward)
-    weighted = dataclasses.replace(batch, rollout_weights=torch.ones_like(batch.mask))
-    with pytest.raises(ConfigError, match="rollout_correction"):
-        objective.loss(weighted, forward)
+    weights = torch.linspace(0, 2, batch.mask.numel(), dtype=torch.float64).view_as(batch.mask)
+    weighted = dataclasses.replace(batch, rollout_weights=weights)
+    given = [forward.logprobs.detach().requires_grad_() for _ in range(2)]
+    losses = [
+        objective.loss(each, KnownLogprobs(logprobs)).total
+        for each, logprobs in zip((batch, weighted), given, strict=True)
+    ]
+    assert losses[0] == losses[1]
+    sum(losses).backward()
+    assert given[0].grad is not None
+    assert given[0].grad.abs().max() > 0
+    torch.testing.assert_close(given[1].grad, given[0].grad * weights)
 
 
 def test_without_a_shift_asymmetric_reinforce_has_the_mean_as_baseline() -> None:

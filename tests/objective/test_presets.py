@@ -362,4 +362,4 @@ def test_every_component_of_the_objective_says_what_it_is() -> None:
 
 def test_presets_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        composed("objective=grpo").rollout_correction = 1.0
+        composed("objective=grpo").critic = None

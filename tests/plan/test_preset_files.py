@@ -38,8 +38,8 @@ CHANGED = """# DAPO without new samples, corrected.
 defaults:
   - dapo
   - override filter: none
+  - override mismatch: tis
   - _self_
-rollout_correction: 2.0
 """
 
 
@@ -70,7 +70,7 @@ def test_the_node_says_the_component_and_the_file_it_was_chosen_by(here: Install
     # What the file leaves open is the preset's that it begins with.
     assert node["filter"]["name"] == "none"
     assert node["policy_loss"]["clip_high"] == 0.28
-    assert build(node, "objective", here.schema).rollout_correction == 2.0
+    assert build(node, "objective", here.schema).mismatch.high == 2.0
 
 
 def test_parts_are_swapped_in_a_preset_as_in_a_component(here: Installation) -> None:
@@ -100,7 +100,7 @@ def test_a_node_that_names_a_preset_is_told_how_to_choose_it() -> None:
 
 def test_another_preset_replaces_the_node_and_the_same_one_merges() -> None:
     base: dict[str, Any] = {
-        "objective": {"name": "policy_gradient", "preset": "dapo", "rollout_correction": 2.0}
+        "objective": {"name": "policy_gradient", "preset": "dapo", "filter": {"name": "none"}}
     }
 
     def laid(over: dict[str, Any]) -> Any:

@@ -40,6 +40,7 @@ _GROUP_OF = {
     "etude.rollout.episode.interface:Episode": "rollout/episode",
     "etude.rollout.logits.interface:Logits": "rollout/logits",
     "etude.reward_weighting.interface:RewardWeighting": "reward_weighting",
+    "etude.objective.mismatch.kind:Mismatch": "objective/mismatch",
     "etude.objective.sample_weights.kind:SampleWeights": "objective/sample_weights",
     "etude.data_mix.filter.kind:RowFilter": "data_mix/filter",
     f"{_PARTS}:GroupFilter": "objective/filter",

@@ -14,6 +14,13 @@ from etude.config.reflect import describe_fields
 from etude.entries import Schema
 from etude.fields import FieldInfo, structs
 
+#: Key that once was, of any component → what takes its place.
+_REPLACED = {
+    "rollout_correction": "It is a part now: objective/mismatch=tis, with "
+    "objective.mismatch.high=2.0",
+    "rollout_correction_low": "It is a part now: objective/mismatch=icepop, with "
+    "objective.mismatch.low=0.5 and objective.mismatch.high=5.0",
+}
 #: What messages call the root, as the owner of a key.
 WHOLE = "the config"
 
@@ -129,6 +136,8 @@ def unknown_key(
     """Return what is wrong with a key that its node does not have, and where it would belong."""
     names = list(known)
     message = f"{owner} has no key '{shortened(key)}'."
+    if key in _REPLACED:
+        return f"{message} {_REPLACED[key]}"
     near = nearest(key, names)
     places = sorted(places_of(key, schema, root), key=lambda place: -_shared(owner, place))
     if near and places and owner == WHOLE:

@@ -70,11 +70,14 @@ def merged(metrics: Metrics) -> Metrics:
     world = current()
     if world.is_alone:
         return metrics
-    mine = {name: (float(m.numerator), float(m.denominator)) for name, m in metrics.items()}
+    mine = {
+        name: (type(m), float(m.numerator), float(m.denominator)) for name, m in metrics.items()
+    }
     total: Metrics = {}
     for numbers in world.gather(mine):
         found = {
-            name: Metric(_number(above), _number(below)) for name, (above, below) in numbers.items()
+            name: kind(_number(above), _number(below))
+            for name, (kind, above, below) in numbers.items()
         }
         total = add_metrics(total, found)
     return total

@@ -63,6 +63,9 @@ class PolicyUpdate:
         budget = stage.execution.micro_batch_tokens
         self.recall = Recall(self.policy, self.objective, budget, self._collated)
         self._on_policy = self.rollouts.on_policy
+        alike = getattr(stage.parts.rollout, "samples_as_trained", False)
+        chosen = self.objective.mismatch
+        self._may_correct = chosen.active and (chosen.built_in or not alike)
 
     @cached_property
     def state(self) -> ObjectiveState:
@@ -132,7 +135,7 @@ class PolicyUpdate:
     def _old_pass_needed(self, rows: Sequence[Row]) -> bool:
         return (
             self.training.updates_per_step * self.training.epochs_per_step > 1
-            or self.objective.rollout_correction is not None
+            or self._may_correct
             or self.objective.reads_old_logprobs
             or bool(self.objective.statistics)
             or any(row.prompt != row.sampled_prompt for row in rows)
@@ -143,6 +146,8 @@ class PolicyUpdate:
     ) -> dict[str, float]:
         """Update on every batch of every epoch; return metrics averaged over the updates."""
         rows = [row for group in groups for row in group]
+        known = self._on_policy and self.recall.filled
+        found = self.objective.measure(batch, corrected=self._corrects) if known else {}
         whole = self.critic.aim(self._loss_batch(rows, batch, estimate), batch, estimate)
         sampled = len(rows)
         places = repeats(whole.mask)
@@ -163,7 +168,7 @@ class PolicyUpdate:
         if self.objective.drops_before_updates:
             skipped = {} if logged else {"update/skipped": 1.0}
             logged.append(skipped | {"update/batches": float(len(logged))})
-        return _averaged(logged)
+        return {**found, **_averaged(logged)}
 
     def _warm(
         self, rows: list[Row], batch: RolloutBatch, estimate: Estimate, step: int
@@ -189,16 +194,24 @@ class PolicyUpdate:
     def _loss_batch(
         self, rows: Sequence[Row], batch: RolloutBatch, estimate: Estimate
     ) -> LossBatch:
-        """Return the rows of a step as losses see them, without totals: they are not cut yet."""
+        """Return the rows of a step as losses see them, without totals: they are not cut yet.
+
+        The loss compares the engine's log-probs with the trainer's where its own pass is the first
+        to know these.
+        """
         old = {name: pad([row.extras[name] for row in rows]) for name in self._old_names()}
-        return LossBatch.of(
+        whole = LossBatch.of(
             batch,
             advantages=estimate.advantages,
             returns=estimate.returns,
             totals=NOT_COUNTED,
-            rollout_weights=self.objective.rollout_weights(batch),
             old_statistics=old,
         )
+        if self._corrects:
+            whole = self.objective.correct(whole)
+        if not self._on_policy or self.recall.filled:
+            whole = replace(whole, sampler_logprobs=None)
+        return whole
 
     def _prepared(
         self, update: LossBatch, rows: Sequence[Row], part: int
@@ -259,6 +272,11 @@ class PolicyUpdate:
         done |= self.critic.update(update, rows, micro, step, part)
         numbers = {name: metric.value() for name, metric in merged(metrics).items()}
         return {**done, **numbers, "update/skipped": 0.0}
+
+    @property
+    def _corrects(self) -> bool:
+        """Return whether this step's rows are weighed by how the trainer's model finds them."""
+        return self._may_correct and self._on_policy
 
     def _old_names(self) -> tuple[str, ...]:
         return tuple(self.objective.old_statistics) if self._on_policy else ()

@@ -194,7 +194,8 @@ class LossBatch:
     """A micro-batch of rows, as the policy loss and the regularisers see it.
 
     ``old_logprobs``, ``advantages``, ``mask``, ``off_policy`` (1 on tokens the policy did not
-    sample), ``rollout_weights`` (constant weights of the token losses), ``values`` (the critic's,
+    sample), ``sampler_logprobs`` (the engine's, where they are still to be compared with the
+    trainer's), ``rollout_weights`` (constant weights of the policy loss), ``values`` (the critic's,
     before the update), ``returns`` and every tensor of ``role_logprobs`` (of frozen models, by
     role) and ``old_statistics`` (of the sampling policy, by name) are ``[N, T]``, those of
     ``tensors`` (an episode's, by name) may be ``[N, T, …]``; ``groups``,
@@ -216,6 +217,7 @@ class LossBatch:
     role_logprobs: Mapping[str, Tensor] = field(default_factory=dict)
     off_policy: Tensor | None = None
     moved: Tensor | None = None
+    sampler_logprobs: Tensor | None = None
     rollout_weights: Tensor | None = None
     values: Tensor | None = None
     returns: Tensor | None = None
@@ -265,13 +267,17 @@ class LossBatch:
         def tokens(x: Tensor) -> Tensor:
             return keep(as_float(x.detach()), mask)
 
+        def optional(x: Tensor | None) -> Tensor | None:
+            return None if x is None else tokens(x)
+
         return dataclasses.replace(
             self,
             mask=mask,
             old_logprobs=tokens(self.old_logprobs),
             advantages=tokens(self.advantages),
             role_logprobs={role: tokens(x) for role, x in self.role_logprobs.items()},
-            rollout_weights=None if self.rollout_weights is None else tokens(self.rollout_weights),
+            sampler_logprobs=optional(self.sampler_logprobs),
+            rollout_weights=optional(self.rollout_weights),
             old_statistics={name: tokens(x) for name, x in self.old_statistics.items()},
         )
 

@@ -28,6 +28,22 @@ class Metric:
         return float(self.numerator) / denominator if denominator else 0.0
 
 
+@dataclass(frozen=True)
+class Largest(Metric):
+    """The largest number of many: the numerator, among as many as the denominator says."""
+
+    def __add__(self, other: Metric) -> Largest:
+        """Return the larger one; a part that counted nothing has no say."""
+        empty = self.numerator.new_full((), -torch.inf)
+        ours = torch.where(self.denominator > 0, self.numerator, empty)
+        theirs = torch.where(other.denominator > 0, other.numerator, empty)
+        return Largest(torch.maximum(ours, theirs), self.denominator + other.denominator)
+
+    def value(self) -> float:
+        """Return the largest number; 0 when nothing was counted."""
+        return float(self.numerator) if float(self.denominator) else 0.0
+
+
 Metrics = dict[str, Metric]
 
 
@@ -36,6 +52,14 @@ def token_metric(x: Tensor, mask: Tensor) -> Metric:
     weights = mask.double()
     values = keep(x.detach().double(), weights)
     return Metric((values * weights).sum(), weights.sum())
+
+
+def largest_metric(x: Tensor, mask: Tensor) -> Largest:
+    """Return the largest ``x [N, T]`` among the tokens of ``mask``, without gradient."""
+    counted = mask > 0
+    values = torch.where(counted, x.detach().double(), -torch.inf)
+    largest = values.max() if values.numel() else values.new_full((), -torch.inf)
+    return Largest(largest, counted.double().sum())
 
 
 def row_metric(x: Tensor, counted: Tensor) -> Metric:

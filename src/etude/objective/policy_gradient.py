@@ -5,7 +5,9 @@ micro-batch and the totals of its update batch, and adds over micro-batches:
 
     L = Σ_{i,t} w_it · rollout_weight_it · policy_loss_it  +  Σ_regularizers Σ_{i,t} w_it · term_it
 
-with the weights w of the aggregation. A preset chooses other parts.
+with the weights w of the aggregation; the rollout weights are those of ``mismatch``. Of a policy
+loss without a token form they multiply the gradient at each token's log-prob. A preset chooses
+other parts.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from etude.component import Need, Rule, component, option, slot, slots
-from etude.errors import ConfigError, DataError, Fault, StageError
+from etude.component import Rule, component, slot, slots
+from etude.errors import ConfigError, Fault, StageError
 from etude.objective.batch import Forward, LossBatch, MaskedForward, RolloutBatch, totals_of
 from etude.objective.critic.kind import Critic
 from etude.objective.loss import (
@@ -33,6 +35,7 @@ from etude.objective.loss import (
     aggregate,
     token_metric,
 )
+from etude.objective.mismatch.kind import Mismatch, WeightedForward, measured, sampled_tokens
 from etude.objective.parts import (
     Advantage,
     Aggregation,
@@ -51,7 +54,7 @@ from etude.objective.parts import (
     Shaping,
 )
 from etude.primitives.masked import as_float, keep, row_mean
-from etude.primitives.ratio import log_ratio, mismatch_weights, token_ratio
+from etude.primitives.ratio import log_ratio, token_ratio
 
 
 @dataclass
@@ -89,13 +92,6 @@ class PolicyGradient:
         "optimizer",
         "training",
     )
-    base_requires: ClassVar[tuple[Need, ...]] = (
-        Need(
-            "loss:tokenwise",
-            when="rollout_correction > 0",
-            why="because objective.rollout_correction weighs single tokens",
-        ),
-    )
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "stage.rollout.temperature > 0",
@@ -108,18 +104,6 @@ class PolicyGradient:
             "is {stage.training.updates_per_step}: the {stage.training.prompts_per_step} prompts "
             "of a rollout batch (training.prompts_per_step) cannot be cut into so many updates.",
         ),
-        Rule(
-            "rollout_correction_low == null or rollout_correction != null",
-            "is {rollout_correction_low}, and {path}.rollout_correction is null: there are no "
-            "weights to keep. Type {path}.rollout_correction=5.0",
-            key="rollout_correction_low",
-        ),
-        Rule(
-            "rollout_correction_low < rollout_correction",
-            "is {rollout_correction_low}, and weights are kept between it and "
-            "{path}.rollout_correction={rollout_correction}, which has to be above it.",
-            key="rollout_correction_low",
-        ),
     )
 
     guidance: Guidance = slot("none", "how a step's groups come about: hints, demonstrations")
@@ -130,24 +114,15 @@ class PolicyGradient:
     critic: Critic = slot("none", "what predicts the rewards to come, for advantages that ask")
     selection: Mapping[str, Selection] = slots(doc="rows and tokens taken out after advantages")
     policy_loss: PolicyLoss = slot("clipped", "what is minimised for every token")
+    mismatch: Mismatch = slot(
+        "none", "what undoes the difference between the engine's log-probs and the trainer's"
+    )
     modifier: Mapping[str, Modifier] = slots(doc="changes to single token losses")
     aggregation: Aggregation = slot("token_mean", "how token losses become one number")
     regularizer: Mapping[str, Regularizer] = slots(doc="terms added to the loss (kl, entropy)")
     auxiliary: Mapping[str, Auxiliary] = slots(doc="losses beside the policy loss")
     imitation: Imitation = slot("none", "demonstrations that join every update")
     extra_update: Mapping[str, ExtraUpdate] = slots(doc="updates after the main one of a step")
-    rollout_correction: float | None = option(
-        None,
-        "cap of the weights that undo differences between the rollout engine's log-probs and the "
-        "trainer's (2.0 is usual); null: no weights",
-        gt=0,
-    )
-    rollout_correction_low: float | None = option(
-        None,
-        "with it, tokens whose weight is not between it and the cap have weight 0 (ProRL v2: 0.5 "
-        "and a cap of 5.0); null: weights above the cap are the cap",
-        gt=0,
-    )
 
     def parts(self) -> dict[str, Part]:
         """Return every part by ``slot`` or ``slot.part``."""
@@ -315,27 +290,20 @@ class PolicyGradient:
         for key, part in self.parts().items():
             part.observe(metrics, state.of(key))
 
-    def rollout_weights(self, batch: RolloutBatch) -> Tensor | None:
-        """Return the constant weights of the token losses, ``[N, T]``, or None for no weights.
+    def correct(self, batch: LossBatch) -> LossBatch:
+        """Return the rows of a step with what undoes the mismatch between sampler and trainer.
 
-        Raises DataError when the engine's log-probs are missing.
+        Totals are not counted yet. Raises DataError when the engine's log-probs are missing.
         """
-        if self.rollout_correction is None:
-            return None
-        if batch.sampler_logprobs is None:
-            raise DataError(
-                "objective.rollout_correction needs the rollout engine's log-probs, and these rows "
-                "have none; type objective.rollout_correction=null"
-            )
-        weights = mismatch_weights(
-            batch.old_logprobs,
-            batch.sampler_logprobs,
-            self.rollout_correction,
-            self.rollout_correction_low,
-        )
-        if batch.off_policy is None:
-            return weights
-        return torch.where(batch.off_policy > 0, torch.ones_like(weights), weights)
+        return self.mismatch.correct(batch)
+
+    def measure(self, batch: RolloutBatch, *, corrected: bool) -> dict[str, float]:
+        """Return how far the sampler's log-probs lie from the trainer's, over a whole step."""
+        metrics = measured(batch)
+        if corrected:
+            outside = self.mismatch.outside(batch)
+            metrics["mismatch/outside"] = token_metric(outside, sampled_tokens(batch))
+        return {name: metric.value() for name, metric in metrics.items()}
 
     def loss(self, batch: LossBatch, forward: Forward, state: ObjectiveState | None = None) -> Loss:
         """Return the loss of a micro-batch; summed over the update batch it is the batch's loss."""
@@ -344,7 +312,10 @@ class PolicyGradient:
         forward = MaskedForward(forward, batch.mask)
         weights = self.aggregation.weights(batch.mask, batch.totals, batch.groups)
         policy = self.policy_loss.loss(batch, forward)
-        metrics = dict(policy.metrics)
+        if isinstance(policy, ScalarLoss) and batch.rollout_weights is not None:
+            weighted = WeightedForward(forward.forward, batch.mask, batch.rollout_weights)
+            policy = self.policy_loss.loss(batch, weighted)
+        metrics = dict(policy.metrics) | measured(batch)
         metrics["objective/approx_kl"] = token_metric(
             -log_ratio(forward.logprobs, batch.old_logprobs), batch.mask
         )
@@ -374,7 +345,7 @@ class PolicyGradient:
         metrics: dict[str, Any],
     ) -> Tensor:
         if isinstance(policy, ScalarLoss):
-            self._refuse_token_parts(batch)
+            self._refuse_token_parts()
             return policy.loss
         for key, modifier in self.modifier.items():
             policy = modifier.modify(policy, batch, forward, state.of(f"modifier.{key}"))
@@ -388,16 +359,12 @@ class PolicyGradient:
         metrics["objective/policy_loss"] = token_metric(tokens, batch.mask)
         return aggregate(tokens, weights)
 
-    def _refuse_token_parts(self, batch: LossBatch) -> None:
+    def _refuse_token_parts(self) -> None:
         loss = type(self.policy_loss).__name__
         faults = [
             Fault(f"objective/modifier={key}", f"changes token losses, and {loss} has none.")
             for key in self.modifier
         ]
-        if batch.rollout_weights is not None:
-            faults.append(
-                Fault("objective.rollout_correction", f"weighs token losses, and {loss} has none.")
-            )
         if faults:
             raise ConfigError(faults)
 

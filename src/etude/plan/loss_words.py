@@ -28,6 +28,7 @@ _PARTS = {
     "filter": ("filter {}", "none"),
     "critic": ("{}", "none"),
     "imitation": ("{}", "none"),
+    "mismatch": ("{}", "none"),
     "modifier": ("{}", ""),
     "auxiliary": ("{}", ""),
     "masking": ("{}", ""),

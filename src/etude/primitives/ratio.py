@@ -6,7 +6,6 @@ time (constants), both ``[N, T]`` at the sampling temperature and finite where `
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from etude.primitives.masked import row_mean
@@ -41,18 +40,3 @@ def sequence_ratio(logprobs: Tensor, old_logprobs: Tensor, mask: Tensor) -> Tens
     """Return ``exp(Σ_t (ℓ − ℓ°))``, the ratio of whole responses, ``[N]``; log clamped to ±20."""
     total = ((logprobs - old_logprobs) * mask).sum(-1)
     return total.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp()
-
-
-def mismatch_weights(
-    old_logprobs: Tensor, sampler_logprobs: Tensor, cap: float, low: float | None = None
-) -> Tensor:
-    """Return ``min(exp(ℓ° − ℓ_sampler), cap)``, constants that undo the engine's rounding.
-
-    ``old_logprobs`` come from the trainer and ``sampler_logprobs`` from the rollout engine, for
-    the same weights and tokens, ``[N, T]``. With ``low`` a token whose ratio is not within
-    [low, cap] has weight 0 instead.
-    """
-    ratio = log_ratio(old_logprobs, sampler_logprobs).exp()
-    if low is None:
-        return ratio.clamp(max=cap).detach()
-    return torch.where((ratio >= low) & (ratio <= cap), ratio, torch.zeros_like(ratio)).detach()

@@ -66,7 +66,11 @@ class Engine(Protocol):
 
 
 class EngineComponent(Protocol):
-    """A component of the group ``rollout``."""
+    """A component of the group ``rollout``.
+
+    One whose ``samples_as_trained`` is true computes log-probs as the trainer does, up to rounding:
+    ``objective.mismatch`` is off there.
+    """
 
     temperature: float
     max_new_tokens: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from etude.component import component, option, slot
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Transformers:
     """Samples with transformers in this process: prompts read once a group, finished rows leave."""
+
+    samples_as_trained: ClassVar[bool] = True
 
     temperature: float = option(
         1.0, "logits are divided by it; 0 takes the likeliest token", ge=0, le=1000

@@ -62,10 +62,10 @@ class Guide(Guidance):
     rules: ClassVar[tuple[Rule, ...]] = (
         TEMPLATE_RULE,
         Rule(
-            "denominator_context == 'hinted' or stage.objective.rollout_correction == null",
+            "denominator_context == 'hinted' or stage.objective.mismatch.name == 'none'",
             "is none, so old log-probs are not those of the context that was sampled in, and "
-            "objective.rollout_correction would take that for a difference between engines: "
-            "objective.rollout_correction=null",
+            "objective.mismatch would take that for a difference between engines: "
+            "objective/mismatch=none",
         ),
     )
 
