@@ -36,7 +36,7 @@ class ImportanceWeights(Mismatch):
     """Multiplies the gradient by the ratio of trainer to sampler, within bounds."""
 
     words: ClassVar[str] = (
-        "sampler corrected by {level} weights, {beyond} ≤ {high}[ ≥ {low}]"
+        "sampler corrected by {level} ratios, {beyond} beyond [{low} … ]{high}"
         "[built_in?|, off with the built-in engine]"
     )
     rules: ClassVar[tuple[Rule, ...]] = (
