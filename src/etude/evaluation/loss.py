@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from etude.component import component, option
+from etude.component import Rule, component, option
 from etude.errors import DataError
 from etude.evaluation.interface import Result
 from etude.evaluation.kind import Evaluation
@@ -28,7 +28,22 @@ class Loss(Evaluation):
     ``response_template``).
     """
 
+    example: ClassVar[str] = "evaluation=loss data_mix.response_template='\"{solution}\"'"
     reads: ClassVar[tuple[str, ...]] = ("data_mix", "sources", "verifier", "rollout")
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(  # a mix without templates says itself what it teaches
+            "stage.data_mix.prompt_template == null or stage.data_mix.response_template != null",
+            "is null, so no held-out row has a response whose loss could be measured.\n"
+            "  data_mix.response_template='\"{solution}\"'  takes the column solution",
+            "stage.data_mix.response_template",
+        ),
+        Rule(
+            "stage.data_mix.held_out_template == null",
+            "is set, and rows under it are measured without a response, which the evaluation loss"
+            " needs.\n  data_mix.held_out_template=null",
+            "stage.data_mix.held_out_template",
+        ),
+    )
 
     problems: int = option(1024, "most held-out demonstrations", ge=1, le=100_000_000)
     max_length: int = option(
