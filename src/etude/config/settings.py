@@ -29,6 +29,12 @@ class Execution:
     micro_batch_tokens: int = option(
         16384, "tokens, padding included, in one forward and backward pass", kind="execution", ge=1
     )
+    share_prompts: bool = option(
+        True,
+        "compute a prompt once for all answers to it in the passes of an update, wherever the "
+        "model reads each as if alone then (which is tried); false: once for each answer",
+        kind="execution",
+    )
     checkpoint_every: int = option(
         50,
         "steps between checkpoints; 0 keeps only those of an interruption",

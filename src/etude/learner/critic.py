@@ -6,7 +6,7 @@ The critic sees the rows, the masks, the update batches and the micro-batches of
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,16 @@ from torch import Tensor
 
 from etude.distributed.world import current
 from etude.errors import ModelError
-from etude.learner.dealing import cut, deal, merged
+from etude.learner.dealing import deal, merged
 from etude.learner.forward import ForwardPass, read, spread
 from etude.learner.interface import Tree
+from etude.learner.layout import Layout
 from etude.learner.microbatch import MicroBatch
 from etude.learner.part_heads import PartHeads
 from etude.learner.tensors import micro_batch
 from etude.learner.trainee import Trainee
 from etude.model.critic import ValueHead, hidden_states, value_head
+from etude.model.policy import Policy
 from etude.objective.batch import LossBatch, RolloutBatch
 from etude.objective.loss import Estimate, Metrics, ScalarLoss, add_metrics
 from etude.randomness import seed_of
@@ -39,6 +41,11 @@ class StageCritic:
 
     #: A head that the policy's optimizer moves, where the critic shares the policy's trunk.
     shared: ValueHead | None = None
+
+    @property
+    def models(self) -> tuple[Policy, ...]:
+        """Return the models, beside the policy, that read the micro-batches of an update."""
+        return ()
 
     def assess(self, batch: RolloutBatch, rows: Sequence[Row]) -> RolloutBatch:
         """Return the rows of a step with the value of every token before the update."""
@@ -62,8 +69,8 @@ class StageCritic:
 class ValueCritics(StageCritic):
     """A value head on the policy's trunk, or on a model and an optimizer of its own."""
 
-    def __init__(self, stage: OpenStage, lay_out: Callable[..., MicroBatch]) -> None:
-        self._lay_out = lay_out
+    def __init__(self, stage: OpenStage, layout: Layout) -> None:
+        self._layout = layout
         parts, policy, roles = stage.parts, stage.policy, stage.roles
         self._part = parts.objective.critic
         self._aggregation = parts.objective.aggregation
@@ -104,13 +111,17 @@ class ValueCritics(StageCritic):
             head=self._head,
         )
 
+    @property
+    def models(self) -> tuple[Policy, ...]:
+        """Return the critic's own model, if it has one."""
+        return () if self._own is None else (self._policy,)
+
     def assess(self, batch: RolloutBatch, rows: Sequence[Row]) -> RolloutBatch:
         """Return the rows of a step with the value of every token, ``[N, T]``, without gradient."""
-        lengths = [len(row.prompt) + len(row.tokens) for row in rows]
         mine: list[tuple[list[int], Tensor]] = []
         with torch.no_grad(), self._policy.measuring():
-            for part in deal(cut(lengths, self._budget)):
-                small = self._lay_out([rows[i] for i in part.rows], pad_id=self._policy.pad_id)
+            for part in deal(self._layout.cut(rows, self._budget, self._policy)):
+                small = self._laid_out([rows[i] for i in part.rows])
                 outputs = self._read(small).cpu()
                 if part.counts:
                     mine.append((part.rows, outputs))
@@ -120,6 +131,9 @@ class ValueCritics(StageCritic):
             found[members, : outputs.shape[1]] = outputs
         self._outputs = found
         return self._heads.assessed(batch, found)
+
+    def _laid_out(self, rows: Sequence[Row]) -> MicroBatch:
+        return self._layout(rows, self._budget, self._policy)
 
     def _read(self, batch: MicroBatch) -> Tensor:
         """Return the head's outputs at every trained token, ``[N, T, m]``."""
@@ -171,7 +185,7 @@ class ValueCritics(StageCritic):
                 chosen = [rows[i] for i in part.rows]
                 width = max(len(row.tokens) for row in chosen)
                 small = micro_batch(batch, part.rows, width, self._policy.device)
-                outputs = self._read(self._lay_out(chosen, pad_id=self._policy.pad_id))
+                outputs = self._read(self._laid_out(chosen))
                 found: Metrics = {}
                 yield part.loss(self._term(outputs, small, found), found, metrics)
 
@@ -202,10 +216,10 @@ class ValueCritics(StageCritic):
             self._head.save(folder)
 
 
-def open_critic(stage: OpenStage, lay_out: Callable[..., MicroBatch]) -> StageCritic:
+def open_critic(stage: OpenStage, layout: Layout) -> StageCritic:
     """Return the critic that the objective asks for; one that does nothing where it asks none.
 
-    ``lay_out`` is :func:`etude.learner.microbatch.collate`, or what remembers its micro-batches.
+    ``layout`` lays out the micro-batches that the policy reads, too.
     """
     part: Any = stage.parts.objective.critic
-    return ValueCritics(stage, lay_out) if part.active else StageCritic()
+    return ValueCritics(stage, layout) if part.active else StageCritic()

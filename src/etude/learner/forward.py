@@ -17,8 +17,9 @@ from torch.utils.checkpoint import checkpoint
 
 from etude.distributed.world import current
 from etude.errors import ModelError
-from etude.learner.dealing import cut, deal
-from etude.learner.microbatch import MicroBatch, Trainable, collate
+from etude.learner.dealing import deal
+from etude.learner.layout import Layout
+from etude.learner.microbatch import MicroBatch, Trainable
 from etude.model.policy import Policy
 from etude.model.reading import read_apart
 from etude.primitives.distribution import STATISTICS, entropy_of
@@ -51,6 +52,9 @@ def read(policy: Policy, batch: MicroBatch, run: Callable[..., Tensor]) -> Tenso
     Raises ModelError where ranks share a model that does not take rows of these lengths together.
     """
     reading = policy.reading
+    if batch.segments is not None:
+        beside = reading.shared(batch.positions, batch.segments)
+        return run(input_ids=batch.ids, use_cache=False, **beside)
     if batch.packed:
         return run(input_ids=batch.ids, use_cache=False, **reading.packed(batch.positions))
     if reading.pads(batch.lengths):
@@ -72,19 +76,20 @@ def measure(
     temperature: float = 1.0,
     token_budget: int,
     chunk: int = CHUNK,
-    lay_out: Callable[..., MicroBatch] = collate,
+    layout: Layout | None = None,
 ) -> dict[str, list[list[float]]]:
     """Return, without gradient, numbers of each row's tokens by name, 0 where it is not trained.
 
     A name is ``logprobs`` or one of ``primitives.distribution.STATISTICS``. Nothing is dropped out,
     so the numbers are those of the model that samples. All ranks ask together, for the same rows;
-    each measures some of them. ``lay_out`` is :func:`collate`, or what remembers its micro-batches.
+    each measures some of them. ``layout`` remembers its micro-batches; with None each row has a
+    line of its own.
     """
     mine: dict[str, dict[int, list[float]]] = {name: {} for name in names}
-    lengths = [len(row.prompt) + len(row.tokens) for row in rows]
+    layout = layout or Layout()
     with torch.no_grad(), policy.measuring():
-        for turn in deal(cut(lengths, token_budget)):
-            batch = lay_out([rows[i] for i in turn.rows], pad_id=policy.pad_id)
+        for turn in deal(layout.cut(rows, token_budget, policy)):
+            batch = layout([rows[i] for i in turn.rows], token_budget, policy)
             passed = forward(policy, batch, temperature, chunk=chunk)
             for name in names if turn.counts else ():
                 of = STATISTICS.get(name)
@@ -105,7 +110,7 @@ def score(
     temperature: float = 1.0,
     token_budget: int,
     chunk: int = CHUNK,
-    lay_out: Callable[..., MicroBatch] = collate,
+    layout: Layout | None = None,
 ) -> list[list[float]]:
     """Return, without gradient, the log-probs of each row's response, 0 where it is not trained."""
     found = measure(
@@ -115,7 +120,7 @@ def score(
         temperature=temperature,
         token_budget=token_budget,
         chunk=chunk,
-        lay_out=lay_out,
+        layout=layout,
     )
     return found["logprobs"]
 

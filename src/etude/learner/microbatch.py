@@ -37,7 +37,9 @@ class MicroBatch:
     tokens and ``mask [N, T]`` which are trained (True). Trained token m (of M, row by row) is
     ``targets.view(-1)[places[m]]`` and is predicted at ``ids.view(-1)[sources[m]]``. ``lengths``
     counts the tokens of each line, padding left out. ``packed`` says that a line of ``ids`` holds
-    several rows, each with positions from 0.
+    several rows, each with positions from 0. Where the rows of a line share their prompt, which
+    then stands once at its head, ``segments [B, S]`` are 0 at the prompt, 1 at the first row's
+    response, 2 at the next one's and so on, and positions go on from the prompt in each.
     """
 
     ids: Tensor
@@ -48,6 +50,7 @@ class MicroBatch:
     sources: Tensor
     lengths: tuple[int, ...]
     packed: bool = False
+    segments: Tensor | None = None
 
     def to(self, device: torch.device) -> MicroBatch:
         """Return the micro-batch on ``device``."""
@@ -60,6 +63,7 @@ class MicroBatch:
             sources=self.sources.to(device),
             lengths=self.lengths,
             packed=self.packed,
+            segments=None if self.segments is None else self.segments.to(device),
         )
 
 
@@ -69,11 +73,13 @@ def collate(
     pad_id: int = 0,
     lines: Sequence[Sequence[int]] | None = None,
     width: int = 0,
+    shared: bool = False,
 ) -> MicroBatch:
     """Return the micro-batch of ``rows``, on the CPU.
 
     ``lines`` says which rows, by number, share a line of tokens (packing); None gives each its
-    own. T is the longest response, or ``width`` if that is larger.
+    own. With ``shared`` the rows of a line have one prompt, which stands there once. T is the
+    longest response, or ``width`` if that is larger.
     Raises ValueError for a row without context or with a mask of another length.
     """
     lengths = [len(row.prompt) + len(row.tokens) for row in rows]
@@ -83,54 +89,57 @@ def collate(
                 f"row {number} has {len(row.prompt)} context tokens (at least 1 is needed), "
                 f"{len(row.tokens)} response tokens and a loss mask of {len(row.loss_mask)}"
             )
-    packed = lines is not None
+    packed = lines is not None and not shared
     lines = lines if lines is not None else [[row] for row in range(len(rows))]
-    filled = tuple(sum(lengths[row] for row in members) for members in lines)
+    filled = tuple(
+        sum(lengths[row] for row in members)
+        - (len(rows[members[0]].prompt) * (len(members) - 1) if shared else 0)
+        for members in lines
+    )
     long = max(filled)
     wide = max(width, max(len(row.tokens) for row in rows))
     ids = torch.full((len(lines), long), pad_id)
     # Padding goes on counting: a fall would look like the start of another packed row.
     positions = torch.arange(long).repeat(len(lines), 1)
+    segments = torch.zeros_like(ids) if shared else None
     targets = torch.zeros(len(rows), wide, dtype=torch.long)
     mask = torch.zeros(len(rows), wide, dtype=torch.bool)
-    first = torch.zeros(len(rows), dtype=torch.long)
+    # What predicts a row's first token, and the place before that token: behind a shared prompt the
+    # two are not the same.
+    head = torch.zeros(len(rows), dtype=torch.long)
+    before = torch.zeros(len(rows), dtype=torch.long)
     for number, members in enumerate(lines):
         column = 0
-        for i in members:
-            end = column + lengths[i]
-            ids[number, column:end] = torch.tensor([*rows[i].prompt, *rows[i].tokens])
-            positions[number, column:] = torch.arange(long - column)
-            first[i] = number * long + column + len(rows[i].prompt) - 1
+        for place, i in enumerate(members):
+            prompt = len(rows[i].prompt)
+            if segments is None or place == 0:
+                ids[number, column : column + prompt] = torch.tensor(rows[i].prompt)
+                positions[number, column:] = torch.arange(long - column)
+                column += prompt
+            end = column + len(rows[i].tokens)
+            ids[number, column:end] = torch.tensor(rows[i].tokens, dtype=torch.long)
+            before[i] = head[i] = number * long + column - 1
+            if segments is not None:
+                head[i] = number * long + prompt - 1
+                positions[number, column:end] = torch.arange(prompt, prompt + end - column)
+                segments[number, column:end] = place + 1
             column = end
+        if segments is not None:
+            # Padding is a response that nobody asks for; far positions may be more than there are.
+            segments[number, column:] = len(members) + 1
+            positions[number, column:] = 0
     for number, row in enumerate(rows):
         count = len(row.tokens)
         targets[number, :count] = torch.tensor(row.tokens, dtype=torch.long)
         mask[number, :count] = torch.tensor(row.loss_mask, dtype=torch.bool)
     places = mask.view(-1).nonzero().squeeze(-1)
-    sources = first[places // wide] + places % wide if wide else places
-    return MicroBatch(ids, positions, targets, mask, places, sources, filled, packed=packed)
-
-
-class Collated:
-    """Lays out each micro-batch of a step once, whichever passes read it (:func:`collate`).
-
-    Rows are told apart by identity and must not change meanwhile.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, ...], tuple[Sequence[Trainable], MicroBatch]] = {}
-
-    def __call__(self, rows: Sequence[Trainable], *, pad_id: int = 0) -> MicroBatch:
-        """Return the micro-batch of ``rows``, on the CPU, each with a line of its own."""
-        key = (pad_id, *map(id, rows))
-        if key not in self._known:
-            # With the rows themselves: the identity of one that is gone may come again.
-            self._known[key] = rows, collate(rows, pad_id=pad_id)
-        return self._known[key][1]
-
-    def clear(self) -> None:
-        """Forget what was laid out."""
-        self._known = {}
+    sources = places
+    if wide:
+        owners, tokens = places // wide, places % wide
+        sources = torch.where(tokens > 0, before[owners] + tokens, head[owners])
+    return MicroBatch(
+        ids, positions, targets, mask, places, sources, filled, packed=packed, segments=segments
+    )
 
 
 def split(

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from etude.learner.clock import Clock
 from etude.learner.critic import open_critic
-from etude.learner.dealing import cut, deal, merged
+from etude.learner.dealing import deal, merged
 from etude.learner.forward import forward, score
-from etude.learner.microbatch import Collated
+from etude.learner.layout import Layout
 from etude.learner.open_stage import OpenStage
 from etude.learner.recall import Recall
 from etude.learner.rollouts import Rollouts
@@ -55,13 +55,13 @@ class PolicyUpdate:
         self.training = stage.parts.training
         self.seed = stage.seed
         self.policy = stage.policy
-        self._collated = Collated()
-        self.critic = open_critic(stage, self._collated)
+        self._layout = Layout(share_prompts=stage.execution.share_prompts)
+        self.critic = open_critic(stage, self._layout)
         stage.open_trainee(head=self.critic.shared)
         self.temperature: float = stage.parts.rollout.temperature
         self.rollouts = Rollouts(stage)
         budget = stage.execution.micro_batch_tokens
-        self.recall = Recall(self.policy, self.objective, budget, self._collated)
+        self.recall = Recall(self.policy, self.objective, budget, self._layout)
         self._on_policy = self.rollouts.on_policy
         alike = getattr(stage.parts.rollout, "samples_as_trained", False)
         chosen = self.objective.mismatch
@@ -81,7 +81,7 @@ class PolicyUpdate:
         """
         if not groups:
             return Learned({"update/skipped": 1.0}, 0)
-        self._collated.clear()
+        self._layout.clear()
         with clock.phase("logprobs"):
             self._old_and_role_logprobs(groups)
         rows = [row for group in groups for row in group]
@@ -127,7 +127,7 @@ class PolicyUpdate:
                 rows,
                 temperature=self.temperature,
                 token_budget=budget,
-                lay_out=self._collated,
+                layout=self._layout,
             )
             for row, values in zip(rows, known, strict=True):
                 row.role_logprobs |= dict.fromkeys(roles, values)
@@ -161,7 +161,7 @@ class PolicyUpdate:
             update, micro, tokens = self._prepared(whole.select(chosen.rows), some, part)
             self.stage.counted["trained"] += tokens
             done = self._update(update, some, micro, step, part, chosen.share)
-            self._collated.clear()  # the next update batch has others
+            self._layout.clear()  # the next update batch has others
             if not done["update/skipped"]:
                 self.stage.after_update(step, part, done, update)
             logged.append(done)
@@ -182,7 +182,7 @@ class PolicyUpdate:
             micro, totals = self._cut(some, update)
             update = replace(update, totals=totals)
             logged.append(self.critic.update(update, some, micro, step, part))
-            self._collated.clear()  # the next update batch has others
+            self._layout.clear()  # the next update batch has others
         return {**_averaged(logged), "update/skipped": 1.0, "update/warm_start": 1.0}
 
     def _cut(self, rows: Sequence[Row], update: LossBatch) -> tuple[list[list[int]], Totals]:
@@ -317,11 +317,12 @@ class PolicyUpdate:
 
         ``alone`` leaves out the critic's.
         """
+        budget = self.parts.execution.micro_batch_tokens
         for part in deal(micro):
             chosen = [rows[i] for i in part.rows]
             width = max(len(row.tokens) for row in chosen)
             small = micro_batch(update, part.rows, width, self.policy.device)
-            laid_out = self._collated(chosen, pad_id=self.policy.pad_id)
+            laid_out = self._layout(chosen, budget, self.policy, *self.critic.models)
             passed = forward(self.policy, laid_out, self.temperature)
             if self._on_policy and not self.recall.filled:
                 small = replace(small, old_logprobs=passed.logprobs.detach())
@@ -341,9 +342,9 @@ class PolicyUpdate:
             yield part.loss(total, found, metrics)
 
     def _micro_batches(self, rows: Sequence[Row], groups: Tensor | None = None) -> list[list[int]]:
-        lengths = [len(row.prompt) + len(row.tokens) for row in rows]
         aligned = groups.tolist() if groups is not None and self.objective.whole_groups else None
-        return cut(lengths, self.parts.execution.micro_batch_tokens, aligned)
+        budget = self.parts.execution.micro_batch_tokens
+        return self._layout.cut(rows, budget, self.policy, *self.critic.models, groups=aligned)
 
 
 def _averaged(logged: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from etude.learner.forward import measure
-from etude.learner.microbatch import MicroBatch
+from etude.learner.layout import Layout
 from etude.learner.tensors import pad
 from etude.model.policy import Policy
 from etude.rows import Row
@@ -42,11 +42,9 @@ class Recall:
     in the context a row was sampled in; the present ones are in the context it is trained in.
     """
 
-    def __init__(
-        self, policy: Policy, objective: Any, token_budget: int, lay_out: Callable[..., MicroBatch]
-    ) -> None:
+    def __init__(self, policy: Policy, objective: Any, token_budget: int, layout: Layout) -> None:
         self._objective = objective
-        self._measure = partial(measure, policy, token_budget=token_budget, lay_out=lay_out)
+        self._measure = partial(measure, policy, token_budget=token_budget, layout=layout)
         self.filled = False
 
     def clear(self) -> None:

@@ -38,6 +38,7 @@ class Reading:
         self._points = turning_points(policy.causal_lm.config)
         self._padded: dict[int, bool] = {}
         self._packed: dict[tuple[str, int], bool] = {}
+        self._shared: dict[tuple[int, bool], bool] = {}
         self._how: str | None = None
         with torch.no_grad(), policy.measuring(), policy.precision():
             self._refuse()
@@ -45,8 +46,11 @@ class Reading:
 
     def settle(self) -> None:
         """Find out all there is to know now: later, ranks would have to ask together."""
+        self._shares_at(0, beyond=False)
         for point in self._points:
             self._pads_at(point)
+            for beyond in (False, True):
+                self._shares_at(point, beyond=beyond)
 
     def pads(self, lengths: Sequence[int]) -> bool:
         """Return whether rows of these lengths may be padded on the right and read together."""
@@ -80,6 +84,27 @@ class Reading:
         if self._how is None:
             self.allow_packing(int(positions.max()) + 1)
         return self._inputs(str(self._how), positions)
+
+    def shares(self, row: int, line: int) -> bool:
+        """Return whether rows may stand behind one copy of the prompt that they share.
+
+        Each has up to ``row`` tokens, prompt included, and together they take ``line`` at most. It
+        takes a mask of our own: attention that has none (flash, states that are carried on, biases
+        by distance) is found out by its numbers. Dropout draws for every copy of a prompt, so it is
+        never shared then.
+        """
+        if not self._shares_at(0, beyond=False):
+            return False
+        return all(self._shares_at(p, beyond=p < row) for p in self._points if p < line)
+
+    def shared(self, positions: Tensor, segments: Tensor) -> Mapping[str, Any]:
+        """Return the inputs beside its tokens for lines of a prompt and responses to it.
+
+        ``segments [B, S]`` are 0 at the prompt and tell the responses apart, of which each sees the
+        prompt and itself.
+        """
+        mine, other = segments.unsqueeze(-1), segments.unsqueeze(-2)
+        return self._masked(positions, ((mine == other) | (other == 0)).tril())
 
     # Trials --------------------------------------------------------------------------------
 
@@ -124,7 +149,8 @@ class Reading:
         texts = [sample_text(self._policy, length, 40 * i) for i, length in enumerate(lengths)]
         wide, pad = max(lengths), self._policy.pad_id
         ids = torch.tensor([[*t, *[pad] * (wide - len(t))] for t in texts])
-        return self._same([ids.to(self._policy.device), None], [[(text, 0)] for text in texts])
+        placed = [[(text, list(range(len(text))))] for text in texts]
+        return self._same(ids.to(self._policy.device), {}, placed)
 
     def _packs_at(self, how: str, point: int) -> bool:
         key = (how, point)
@@ -138,22 +164,71 @@ class Reading:
                 line += range(line[-1] + 1, line[-1] + 1 + wide - len(line))
             ids = [[token for text in row for token in text] for row in rows]
             ids = [[*line, *[self._policy.pad_id] * (wide - len(line))] for line in ids]
+            starts = [[sum(map(len, row[:i])) for i in range(len(row))] for row in rows]
             placed = [
-                [(text, sum(map(len, row[:i]))) for i, text in enumerate(row)] for row in rows
+                [(text, list(range(at, at + len(text)))) for text, at in zip(row, own, strict=True)]
+                for row, own in zip(rows, starts, strict=True)
             ]
-            inputs = [torch.tensor(x).to(self._policy.device) for x in (ids, positions)]
-            self._packed[key] = self._same(inputs, placed, how)
+            tokens, places = (torch.tensor(x).to(self._policy.device) for x in (ids, positions))
+            self._packed[key] = self._same(tokens, self._inputs(how, places), placed)
         return self._packed[key]
+
+    def _shares_at(self, point: int, *, beyond: bool) -> bool:
+        """Return whether prompts may be shared in lines longer than ``point``.
+
+        Rows are longer than it, too, or (not ``beyond``) shorter.
+        """
+        key = (point, beyond)
+        if key not in self._shared:
+            if self._policy.shards is not None:
+                return False  # whatever may be asked was settled before the weights were cut
+            with torch.no_grad(), self._policy.measuring(), self._policy.precision():
+                self._shared[key] = not self._drops_out() and self._shares(point, beyond)
+        return self._shared[key]
+
+    def _drops_out(self) -> bool:
+        found = (m for m in self._policy.model.modules() if isinstance(m, nn.Dropout))
+        return any(module.p > 0 for module in found)
+
+    def _shares(self, point: int, beyond: bool) -> bool:
+        if not point:
+            prompt, lengths = 6, (5, 7, 3)
+        elif beyond:
+            prompt, lengths = max(point - 2, 2), (5, 7, 4)
+        else:
+            prompt, lengths = max(point // 2, 2), (max(point // 3, 2),) * 3
+        device, policy = self._policy.device, self._policy
+        lines = []
+        for number, own in enumerate((lengths, lengths[1:])):
+            texts = [sample_text(policy, n, 40 * i + 7) for i, n in enumerate(own)]
+            lines.append((sample_text(policy, prompt, 150 * number), texts))
+        wide = prompt + sum(lengths)
+        ids = torch.full((2, wide), policy.pad_id)
+        positions, segments = torch.zeros_like(ids), torch.full_like(ids, len(lengths) + 1)
+        placed: list[list[tuple[list[int], list[int]]]] = []
+        for number, (head, texts) in enumerate(lines):
+            ids[number, :prompt] = torch.tensor(head)
+            positions[number, :prompt] = torch.arange(prompt)
+            segments[number, :prompt] = 0
+            column, found = prompt, []
+            for place, text in enumerate(texts):
+                end = column + len(text)
+                ids[number, column:end] = torch.tensor(text)
+                positions[number, column:end] = torch.arange(prompt, prompt + len(text))
+                segments[number, column:end] = place + 1
+                found.append(([*head, *text], [*range(prompt), *range(column, end)]))
+                column = end
+            placed.append(found)
+        beside = self.shared(positions.to(device), segments.to(device))
+        return self._same(ids.to(device), beside, placed)
 
     def _same(
         self,
-        inputs: Sequence[Tensor | None],
-        rows: Sequence[Sequence[tuple[list[int], int]]],
-        how: str = "",
+        ids: Tensor,
+        beside: Mapping[str, Any],
+        rows: Sequence[Sequence[tuple[list[int], list[int]]]],
     ) -> bool:
         """Return whether texts at columns of rows have the states they have alone."""
-        ids, positions = inputs
-        beside = {} if positions is None else self._inputs(how, positions)
         try:
             states = self._policy.states(input_ids=ids, use_cache=False, **beside)
         except torch.OutOfMemoryError:
@@ -162,9 +237,9 @@ class Reading:
             # A model that does not take such inputs does not keep the rows apart by them.
             return False
         return all(
-            self._agree(states[row, start : start + len(text)], alone(self._policy, text))
+            self._agree(states[row, columns], alone(self._policy, text))
             for row, texts in enumerate(rows)
-            for text, start in texts
+            for text, columns in texts
         )
 
     def _agree(self, mine: Tensor, expected: Tensor) -> bool:
@@ -177,7 +252,10 @@ class Reading:
         if how == "positions":
             return {"position_ids": positions}
         row = (positions == 0).cumsum(-1)
-        seen = (row.unsqueeze(-1) == row.unsqueeze(-2)).tril()
+        return self._masked(positions, (row.unsqueeze(-1) == row.unsqueeze(-2)).tril())
+
+    def _masked(self, positions: Tensor, seen: Tensor) -> dict[str, Any]:
+        """Return positions, and what each sees ``[B, S, S]`` (True) as a mask that is added."""
         dtype = self._policy.compute_dtype
         mask = torch.zeros(seen.shape, dtype=dtype, device=positions.device)
         mask = mask.masked_fill(~seen, torch.finfo(dtype).min).unsqueeze(1)
