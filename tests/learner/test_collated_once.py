@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etude.learner import microbatch
+from etude.learner import layout
 
 
 def test_every_micro_batch_of_a_step_is_laid_out_once(
@@ -22,14 +22,17 @@ def test_every_micro_batch_of_a_step_is_laid_out_once(
         "execution.micro_batch_tokens=256",
     )
     laid: list[tuple[int, ...]] = []
-    collate = microbatch.collate
+    shared: list[bool] = []
+    collate = layout.collate
 
     def counted(rows: Any, **how: Any) -> Any:
         laid.append(tuple(map(id, rows)))
+        shared.append(how["shared"])
         return collate(rows, **how)
 
-    monkeypatch.setattr(microbatch, "collate", counted)
+    monkeypatch.setattr(layout, "collate", counted)
     stage.step(0)
     rows = [row for part in laid for row in part]
     assert len(laid) > 2
     assert len(set(rows)) == len(rows) == 32
+    assert any(shared)  # answers stand behind one copy of their prompt

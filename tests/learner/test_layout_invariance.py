@@ -84,7 +84,8 @@ def test_policy_gradients_do_not_depend_on_layout(learner: Any, objective: str, 
         row.verdict = replace(row.verdict, parts={"accuracy": row.reward, "format": 1.0})
     expected = measured(whole, groups)
     assert expected.gradient.norm() > 0
-    small = measured(learner(*overrides, "execution.micro_batch_tokens=60"), groups)
+    apart = ("execution.micro_batch_tokens=60", "execution.share_prompts=false")
+    small = measured(learner(*overrides, *apart), groups)
     assert_same(expected, small, LIMITS[dtype])
     placed = groups if objective in BUNDLED else list(reversed(groups))
     turned = [list(reversed(group)) for group in placed]

@@ -23,6 +23,10 @@ from etude.model.tried import Tried
 
 _SHORT = (9, 6, 4)
 
+#: Prompts are not shared beyond a length at which a model may change and that is longer than this,
+#: where it is not known beforehand how long rows will be: the trial would take too much.
+_FAR = 4096
+
 #: What models raise at inputs that they do not take.
 _REFUSED = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -49,8 +53,9 @@ class Reading:
         self._shares_at(0, beyond=False)
         for point in self._points:
             self._pads_at(point)
-            for beyond in (False, True):
-                self._shares_at(point, beyond=beyond)
+            if point <= _FAR:
+                for beyond in (False, True):
+                    self._shares_at(point, beyond=beyond)
 
     def pads(self, lengths: Sequence[int]) -> bool:
         """Return whether rows of these lengths may be padded on the right and read together."""
