@@ -41,7 +41,7 @@ FAMILIES = (
         "Policy",
         (
             "policy/entropy",
-            r"(?P<kl>[^ ]*(?:^|[/_])kl(?:$|[/_])[^ ]*)",
+            r"(?P<kl>(?!mismatch/)[^ ]*(?:^|[/_])kl(?:$|[/_])[^ ]*)",
             r"objective/(?:dual_)?clip_fraction.*",
             "gradient_norm",
             "learning_rate",
@@ -57,6 +57,7 @@ FAMILIES = (
             r"(?P<own>(?:guidance|demonstrations|hints)/.+)",
         ),
     ),
+    Family("Sampler and trainer", (r"(?P<own>mismatch/.+)", "objective/rollout_weight")),
     Family("Verifier", ("verifier/(?!tokens|asked|correct).*", "timing/seconds/verifier_.*")),
     Family("Time and memory", ("timing/seconds(?:/(?!verifier).*)?", r"timing/(?P<own>.+)")),
     Family("Everything else", (r"(?P<own>.+)",), folded=True),
