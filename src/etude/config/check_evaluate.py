@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.config import (
+    check_asked,
     check_data,
     check_evaluations,
     check_machine,
@@ -97,6 +98,7 @@ def check_evaluation(member: MemberLike, installation: Installation) -> dict[str
     found += [Fault(path, message) for path, message in check_verifier.misfits(tree)]
     has = needs.provided(config, tree, "")
     roles = [key for key in config.get("models") or {} if key != "name"]
+    found += [Fault(*fault) for fault in check_asked.no_room(tree, config, check_model.BASE)]
     for used in tree:
         found += [Fault(*fault) for fault in check_rules.broken(used, config)]
         for need in needs.active(used.info.requires, used):

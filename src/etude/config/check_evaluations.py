@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etude.config import (
+    check_asked,
     check_data,
     check_needs,
     check_rules,
@@ -123,4 +124,6 @@ def _of_view(
                 roles = [key for key in view.get("models") or {} if key != "name"]
                 message = check_needs.missing(each, need.what, need.why, used, schema, roles)
                 yield each.path, message
-    yield from check_verifier.misfits([each for each in used if each.path.startswith(own)])
+    itself = [each for each in used if each.path.startswith(own)]
+    yield from check_verifier.misfits(itself)
+    yield from check_asked.no_room(itself, view, origin=None)

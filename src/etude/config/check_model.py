@@ -75,11 +75,11 @@ def path_of(node: Mapping[str, Any], key: str, *, needed: bool) -> Iterator[tupl
     if path == "" and needed:
         example = f"{key}.path=Qwen/Qwen3-0.6B"
         yield f"{key}.path", f"needs a value: a folder, or a hub name: {example}"
-    elif isinstance(path, str) and _is_here(path) and not Path(path).expanduser().is_dir():
+    elif isinstance(path, str) and is_here(path) and not Path(path).expanduser().is_dir():
         yield f"{key}.path", f"is {path}, and there is no such folder."
 
 
-def _is_here(name: str) -> bool:
+def is_here(name: str) -> bool:
     """Tell whether a name can only be a place here: the hub's are OWNER/NAME."""
     return name.startswith((".", "/", "~"))
 

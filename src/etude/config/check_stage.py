@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from etude.config import (
+    check_asked,
     check_data,
     check_evaluations,
     check_gate,
@@ -84,4 +85,5 @@ def _unmet(
     yield from check_machine.devices(config)
     yield from check_roles.misfits(config, schema)
     yield from check_model.model(config, schema.learner(stage.learner), origin)
+    yield from check_asked.no_room(used, config, origin)
     yield from check_needs.unmet(used, has, config, trained, installation)
