@@ -67,6 +67,8 @@ def _is_a_need(message: str) -> bool:
             "names the part",
             "there is nothing to teach",
             "it would never be",
+            "cannot read the right answer of",
+            "no held-out row has a response",
         )
     )
 
