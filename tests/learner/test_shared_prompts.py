@@ -157,6 +157,14 @@ def test_a_state_that_is_carried_on_is_not_shared() -> None:
     assert not shares(made(config, "float32", "eager"), groups())
 
 
+def test_flash_attention_is_never_given_a_mask_of_ours() -> None:
+    policy = made(mistral())
+    assert policy.reading.pads([3, 5])
+    policy.causal_lm.config._attn_implementation = "flash_attention_2"
+    policy.states = lambda **_: pytest.fail("the model was run")  # type: ignore[method-assign]
+    assert not shares(policy, groups())
+
+
 def test_dropout_draws_for_every_copy_of_a_prompt() -> None:
     policy = made(mistral())
     policy.model.add_module("drops", nn.Dropout(0.1))

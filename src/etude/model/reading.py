@@ -94,9 +94,9 @@ class Reading:
         """Return whether rows may stand behind one copy of the prompt that they share.
 
         Each has up to ``row`` tokens, prompt included, and together they take ``line`` at most. It
-        takes a mask of our own: attention that has none (flash, states that are carried on, biases
-        by distance) is found out by its numbers. Dropout draws for every copy of a prompt, so it is
-        never shared then.
+        takes a mask of our own: flash attention has none, and what does not go by it (states that
+        are carried on, biases by distance) is found out by its numbers. Dropout draws for every
+        copy of a prompt, so it is never shared then.
         """
         if not self._shares_at(0, beyond=False):
             return False
@@ -188,8 +188,16 @@ class Reading:
             if self._policy.shards is not None:
                 return False  # whatever may be asked was settled before the weights were cut
             with torch.no_grad(), self._policy.measuring(), self._policy.precision():
-                self._shared[key] = not self._drops_out() and self._shares(point, beyond)
+                never = self._takes_no_mask() or self._drops_out()
+                self._shared[key] = not never and self._shares(point, beyond)
         return self._shared[key]
+
+    def _takes_no_mask(self) -> bool:
+        """Return whether attention is a kernel that would read places out of a mask of ours.
+
+        On a GPU that is no error that could be caught.
+        """
+        return "flash" in str(self._policy.causal_lm.config._attn_implementation)
 
     def _drops_out(self) -> bool:
         found = (m for m in self._policy.model.modules() if isinstance(m, nn.Dropout))
