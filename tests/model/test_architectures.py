@@ -14,6 +14,7 @@ from transformers import Phi3Config, Phi3ForCausalLM
 
 from etude.errors import ModelError
 from etude.learner.forward import forward
+from etude.learner.layout import Layout
 from etude.learner.microbatch import collate
 from etude.model.loading import Settings, policy_of
 from etude.model.policy import Policy
@@ -103,15 +104,18 @@ def test_rows_that_share_a_pass_are_read_as_if_alone(name: str) -> None:
     except ModelError as refused:
         assert policy.name in str(refused)
         return
-    batches = [collate(rows, pad_id=policy.pad_id)]
+    batches = [(rows, collate(rows, pad_id=policy.pad_id))]
     try:
         policy.reading.allow_packing(32)
-        batches.append(collate(rows, pad_id=policy.pad_id, lines=[[0, 2, 4], [3, 1]]))
+        batches.append((rows, collate(rows, pad_id=policy.pad_id, lines=[[0, 2, 4], [3, 1]])))
     except ModelError as refused:
         assert "training.packing=none" in str(refused)
-    for batch in batches:
+    for prompt in (rows[0].prompt, rows[2].prompt * 4):  # within windows, and beyond
+        group = [Line(prompt, row.tokens) for row in rows]
+        batches.append((group, Layout(share_prompts=True)(group, 1000, policy)))
+    for given, batch in batches:
         found = forward(policy, batch).logprobs.detach()
-        for row, line in zip(rows, found, strict=True):
+        for row, line in zip(given, found, strict=True):
             expected = alone(policy, row.prompt, row.tokens)
             assert torch.allclose(line[: len(row.tokens)].float(), expected, atol=1e-3)
 
