@@ -36,7 +36,9 @@ class FlawedPositives(OpenedVerifier):
     are those of the rule.
     """
 
-    example: ClassVar[str] = "recipe=rl verifier=fapo models.judge=base"
+    example: ClassVar[str] = (
+        "recipe=rl verifier=fapo models.judge=base verifier.process.max_new_tokens=512"
+    )
 
     rule: Readable = slot("math", "what judges the answer itself", group="verifier")
     process: Readable = slot(

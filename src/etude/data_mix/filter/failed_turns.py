@@ -59,7 +59,9 @@ class FailedTurns(RowFilter):
     turn: the columns that sources of conversations give.
     """
 
-    example: ClassVar[str] = "recipe=sft objective=tl_training data_mix=arithmetic_tools"
+    example: ClassVar[str] = (
+        "recipe=sft objective=tl_training data_mix=arithmetic_tools verifier=tool_call"
+    )
 
     markers: list[str] = option(list(MARKERS), "signs of failure in a reply")
     reply_roles: list[str] = option(
