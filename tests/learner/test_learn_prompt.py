@@ -24,6 +24,7 @@ def test_every_token_but_the_first_is_taught(learner: Any) -> None:
 
 
 def test_weights_of_a_responses_tokens_are_refused_beside_it() -> None:
-    chosen = ["recipe=sft", "objective=tl_training", "data_mix=arithmetic_tools"]
+    rows = ["data_mix=arithmetic_tools", "verifier=tool_call"]
+    chosen = ["recipe=sft", "objective=tl_training", *rows]
     with pytest.raises(ConfigError, match="token_weights=uniform because others weigh"):
         prepare([*chosen, "objective.learn_prompt=true"])

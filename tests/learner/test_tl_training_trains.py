@@ -9,7 +9,7 @@ import pytest
 from supervised_runs import short_teaching
 
 ROWS = ("data_mix=arithmetic_tools", "sources.arithmetic_tools.train_size=40")
-CALLS = ("objective=tl_training", *ROWS)
+CALLS = ("objective=tl_training", "verifier=tool_call", *ROWS)
 REWARDED = (
     *ROWS,
     "verifier=tool_call",

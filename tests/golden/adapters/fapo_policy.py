@@ -47,7 +47,8 @@ def rewards_of(right: list[int], flagged: list[int], penalty: float) -> torch.Te
     verdicts = judge.verify(rows)
     assert [("flawed" in each.parts) for each in verdicts] == [bool(each) for each in right]
     parts = torch.tensor([each.parts["accuracy"] for each in verdicts], dtype=torch.float64)
-    command = ["recipe=rl", "verifier=fapo", "models.judge=start", "reward_weighting=fapo"]
+    judged = ["verifier=fapo", "verifier.process.max_new_tokens=512", "models.judge=start"]
+    command = ["recipe=rl", *judged, "reward_weighting=fapo"]
     ((_, stages),) = prepare(command).runs
     weighting = build(stages[-1].config["reward_weighting"], "reward_weighting")
     return weighting.combine({"accuracy": parts, "format": torch.zeros_like(parts)})
