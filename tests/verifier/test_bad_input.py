@@ -90,6 +90,8 @@ SOUND: dict[str, Any] = {
     "first_wrong": -1,
     "total_steps": 3,
     "actions": [1],
+    "numbers": [4, 6],
+    "text": "4",
     "space": "base",
     "task": "chain_sum",
     "entry": {"question": "2 + 2 = ?", "answer": "4", "metadata": {}},

@@ -58,7 +58,8 @@ class Safety(Evaluation):
 
     example: ClassVar[str] = (
         "recipe=rl models.judge=base evaluations.harm.evaluation=safety "
-        "evaluations.harm.verifier=rubric"
+        "evaluations.harm.verifier=rubric evaluations.harm.data_mix=rubrics "
+        "sources.rubrics.hub=OWNER/NAME"
     )
 
     problems: int = option(512, "most held-out rows that are measured", ge=1, le=100_000_000)

@@ -59,7 +59,10 @@ def refuses(response: str, within: int = 120) -> bool:
 
 @component(
     source="FORTRESS (arXiv 2506.14922)",
-    requires=[Need("model:{role}", why="to answer the questions of rubrics")],
+    requires=[
+        Need("model:{role}", why="to answer the questions of rubrics"),
+        Need("column:rubric", why="to know what to ask about a response"),
+    ],
     provides=[
         f"part:{name}"
         for name in ("accuracy", "risk", "over_refusal", "refused", "unread", "judge_tokens")
@@ -78,7 +81,8 @@ class Rubric(OpenedVerifier):
 
     example: ClassVar[str] = (
         "recipe=rl models.judge=base evaluations.harm.verifier=rubric "
-        "evaluations.harm.evaluation=safety"
+        "evaluations.harm.evaluation=safety evaluations.harm.data_mix=rubrics "
+        "sources.rubrics.hub=OWNER/NAME"
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
