@@ -42,6 +42,11 @@ def letters(override: Override, functions: Any) -> Any:
     return read.list if isinstance(read, ChoiceSweep) else read
 
 
+def may_want_text(kind: Any) -> bool:
+    """Tell whether a type takes text anywhere, so that letters may count."""
+    return "str" in str(kind)
+
+
 def as_text(value: Any, written: Any, kind: Any) -> Any:
     """Return a value with its numbers in the letters of ``written`` where a type wants text."""
     if isinstance(value, list) and isinstance(written, list) and len(value) == len(written):

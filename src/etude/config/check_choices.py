@@ -34,6 +34,7 @@ class ChoiceChecker:
     def __init__(self, installation: Installation, roots: Roots) -> None:
         self._installation = installation
         self._roots = roots
+        self._signs: dict[tuple[tuple[str, ...], bool], tuple[list[str], list[Fault]]] = {}
 
     def unknown(self, given: Given) -> Fault | None:
         """Return the fault of a choice that no file gives, or None."""
@@ -113,9 +114,17 @@ class ChoiceChecker:
         A choice of a part whose component has no such slot is a fault and left out, and so is what
         is chosen for a place of its own (:mod:`etude.config.fill_slots`).
         """
-        faults: list[Fault] = []
         kinds = ("choice", "remove_choice")
         chosen = [each for each in given if each.kind in kinds and not is_placed(each)]
+        key = (tuple(each.typed for each in chosen), evaluate)
+        if key not in self._signs:  # the members of a sweep choose alike
+            self._signs[key] = self._signed(chosen, evaluate=evaluate)
+        texts, faults = self._signs[key]
+        return list(texts), list(faults)
+
+    def _signed(self, chosen: Sequence[Given], *, evaluate: bool) -> tuple[list[str], list[Fault]]:
+        """Return chosen files as Hydra composes them, and the faults."""
+        faults: list[Fault] = []
         whole = [each for each in chosen if "/" not in each.group]
         texts: list[str] = []
         if evaluate and not any(each.group == "recipe" for each in whole):

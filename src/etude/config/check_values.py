@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from hydra.core.override_parser.types import Override
 
 from etude.config import values
-from etude.config.as_typed import as_text
+from etude.config.as_typed import as_text, may_want_text
 from etude.config.compose import Composed
 from etude.config.given import Given
 from etude.config.keys import at, choosing
 from etude.config.locate import Key, Locator, NameOf, Node, Unknown
 from etude.config.overlay import Overlays, overlays_of
 from etude.config.quoting import pasted
-from etude.config.sharing import Trees, put, remove
+from etude.config.sharing import ByIdentity, Trees, put, remove
 from etude.config.spelling import did_you_mean, listed
 from etude.config.values import Misfit, shown
 from etude.errors import Fault
@@ -38,6 +39,7 @@ class ValueChecker:
         self._plain = plain
         self._trees = trees
         self._letters = letters
+        self._located: ByIdentity[Locator] = ByIdentity()
         self._with_entries = {
             group
             for group, known in schema.components.items()
@@ -51,8 +53,9 @@ class ValueChecker:
         root = composed.root
         laid: list[tuple[Given, Key, str]] = []
         faults: list[Fault] = []
+        where = partial(self.locator, root, composed.choices)
+        located, locator = root, self._located.of(where, root, composed.choices)
         for each in given:
-            locator = self.locator(root, composed.choices)
             if each.kind == "remove_value":
                 left = self._remove(each, root)
                 if isinstance(left, Fault):
@@ -61,6 +64,8 @@ class ValueChecker:
                     root = left
                 continue
             for path, value in self._leaves(each, root, composed):
+                if located is not root:
+                    located, locator = root, self.locator(root, composed.choices)
                 value = self._as_typed(each, path, value, locator)
                 outcome = self._one(each, path, value, locator)
                 if isinstance(outcome, Fault):
@@ -71,26 +76,30 @@ class ValueChecker:
                 root = self._trees.keep(put(root, path, value))
                 if outcome is not None:
                     laid.append((each, outcome, shown(value)))
-                locator = self.locator(root, composed.choices)
         return root, laid, faults
 
     def _as_typed(self, each: Given, path: str, value: Any, locator: Locator) -> Any:
         """Return a value with numbers in the letters they were typed in where a key is text."""
         if not values.any_number(value):
             return value
-        inner = path.removeprefix(each.path).removeprefix(".")
-        written = at(self._letters(each.override), inner)
         for place in (path, path.rpartition(".")[0]):  # a new source lies in the node of all
             try:
                 target = locator.find(place)
             except Unknown:
                 continue
             if isinstance(target, Key) and place == path:
-                return as_text(value, written, target.field.type)
+                kind = target.field.type
+                if not may_want_text(kind):  # a sweep over seeds is not read twice
+                    return value
+                return as_text(value, self._written(each, path), kind)
             if isinstance(target, Node) and target.group and (place == path or target.many):
-                return self._node_as_typed(value, written, target.group)
+                return self._node_as_typed(value, self._written(each, path), target.group)
             return value
         return value
+
+    def _written(self, each: Given, path: str) -> Any:
+        """Return what was typed for a path in its letters."""
+        return at(self._letters(each.override), path.removeprefix(each.path).removeprefix("."))
 
     def _node_as_typed(self, value: Any, written: Any, group: str) -> Any:
         """Return a whole component with the numbers of its text keys as they were typed."""

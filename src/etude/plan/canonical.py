@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,15 @@ def to_json(value: Any) -> str:
     if isinstance(value, Fragment):
         return value.text
     if isinstance(value, dict):
-        inner = (f"{_text(key)}:{to_json(item)}" for key, item in sorted(value.items()))
-        return "{" + ",".join(inner) + "}"
+        return "{" + ",".join([f"{_key(key)}:{to_json(value[key])}" for key in sorted(value)]) + "}"
     return _text(value)
 
 
 #: The encoder of plain values; `json.dumps` would make a new one for each of them.
 _text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+#: The same for keys, which documents have in common.
+_key = lru_cache(maxsize=4096, typed=True)(_text)
 
 
 @dataclass(frozen=True)

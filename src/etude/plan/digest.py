@@ -5,7 +5,6 @@ Nothing is imported to find or hash it, so planning stays light.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import glob
 import hashlib
@@ -17,7 +16,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from etude.plan.syntax import syntax_hash
+from etude.plan.scanned import Scans
 
 _CHUNK = 1 << 20
 
@@ -157,6 +156,8 @@ def module_file(module: str) -> Path | None:
     return None
 
 
+_SCANS = Scans()
+
 #: Of etude, what can change no result: how commands are read, judged, planned, run, shown and told.
 _NEVER_COUNTS = frozenset(
     {
@@ -213,22 +214,6 @@ def _counts(module: str, owner: str, *, evaluation: bool) -> bool:
     return bool(part) and part not in _NEVER_COUNTS and (evaluation or part != _EVALUATION)
 
 
-def _imports(tree: ast.Module, file: Path, module: str) -> set[str]:
-    found: set[str] = set()
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*parent, base]).rstrip(".")
-            found.add(base)
-            found.update(f"{base}.{alias.name}" for alias in node.names)
-    return found
-
-
 def counted_modules(imports: Iterable[Iterable[str]]) -> set[str]:
     """Return the modules of etude among what files outside of it import, as far as they count."""
     return {
@@ -258,20 +243,7 @@ def code_hashes(modules: set[str], *, evaluation: bool = False) -> dict[str, str
             if module in modules:
                 found[module] = None
             continue
-        digest, imports = _scan(file, module)
-        found[module] = digest
+        found[module], imports = _SCANS.of(file, module)
         waiting.extend(name for name in imports if _counts(name, module, evaluation=evaluation))
+    _SCANS.save()
     return found
-
-
-_SCANNED: dict[tuple[Path, int, int], tuple[str, frozenset[str]]] = {}
-
-
-def _scan(file: Path, module: str) -> tuple[str, frozenset[str]]:
-    """Return what a source file says as a hash, and its imports; read once for each state of it."""
-    stat = file.stat()
-    key = (file, stat.st_size, stat.st_mtime_ns)
-    if key not in _SCANNED:
-        tree = ast.parse(file.read_bytes(), filename=str(file))
-        _SCANNED[key] = syntax_hash(tree), frozenset(_imports(tree, file, module))
-    return _SCANNED[key]

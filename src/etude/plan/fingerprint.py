@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from etude.component import GROUPS
 from etude.config.asked_evaluations import Asked as AskedFor
 from etude.config.asked_evaluations import AskedEvaluations
 from etude.config.evaluations import MAIN, view
@@ -30,6 +31,12 @@ from etude.schema import ComponentInfo, Schema
 #: Groups that never change what a stage computes (evaluation counts where it chooses the model).
 _NEVER = frozenset(
     {"tracker", "launcher", "execution", "evaluation", "evaluations", "recipe", "sources", "seed"}
+)
+
+#: Keys of a resolved config that may count in a fingerprint, beside the seed.
+_READ = (
+    *(group for group in GROUPS if group not in ("tracker", "launcher", "recipe")),
+    "execution",
 )
 
 #: Keys of a data mix: the form every row is given, and what a demonstration says, which only adds a
@@ -96,6 +103,8 @@ class Fingerprints:
         self._evaluations = AskedEvaluations(schema)
         self._models: ByIdentity[Any] = ByIdentity()
         self.sources = SourcesRead()
+        self._stages: ByIdentity[_Counted] = ByIdentity()
+        self._views: ByIdentity[_Counted] = ByIdentity()
         self._code: dict[Hashable, Fragment] = {}
 
     def stage(
@@ -110,33 +119,40 @@ class Fingerprints:
         ``inputs`` maps the places of its references to their :func:`identity`, ``plains`` the
         fingerprints in them to the same without code.
         """
+        counts = partial(self._stage, config, learner)
+        read = self._stages.of(counts, *_nodes(config), also=learner)
+        document = {**read.document, "seed": int(config.get("seed", 0)), "inputs": dict(inputs)}
+        return Identity(
+            digest(document),
+            digest({**document, "groups": read.without_steps}),
+            read.components,
+            _plain(document, {**read.says, **(plains or {})}),
+            read.code.value,
+            read.code_digest,
+        )
+
+    def _stage(self, config: Mapping[str, Any], learner: str) -> _Counted:
+        """Return what counts of a stage beside its seed and inputs."""
         read = _Reading(self, learner)
-        groups = trained_groups(config, self.schema)
+        wanted = trained_groups(config, self.schema)
         nodes = {
             **config,
             "data_mix": self.sources.training_mix(config),
             "models": self._models_asked(config, tuple(self._asking.of(config))),
         }
-        document: dict[str, Any] = {
-            "layout": layout.LAYOUT,
-            "learner": learner,
-            "seed": int(config.get("seed", 0)),
-            "inputs": dict(inputs),
-            "groups": {
-                group: read.node(nodes.get(group), group) for group in groups if group not in _NEVER
-            },
+        groups = {
+            group: read.node(nodes.get(group), group) for group in wanted if group not in _NEVER
         }
-        used = self.sources.training(config) if "data_mix" in document["groups"] else []
+        document: dict[str, Any] = {"layout": layout.LAYOUT, "learner": learner}
+        used = self.sources.training(config) if "data_mix" in groups else []
         document["sources"] = read.sources(config, used)
-        training = document["groups"]["training"]
+        training = groups["training"]
         if "hand_on" in (training.value or {}) and (chosen := chosen_by(config)) is not None:
             every = int((config.get("execution") or {}).get("evaluate_every", 0))
             by = view(config, chosen.evaluation)
             document["chosen_by"] = {"measured": self._measured(read, by), "every": every}
             if (plain := plainly(chosen)) != chosen.written:  # the same choice, written at length
-                chooses = partial(_with, training, {"hand_on": plain})
-                training = self._fragments.of(chooses, training, also=plain)
-                document["groups"]["training"] = training
+                training = _with(training, {"hand_on": plain})
         if asked := self.asked(config):  # what components hear of evaluations moves them
             heard = {name: self._measured(read, view(config, name)) for name in asked}
             document["asked"] = {"every": asked}
@@ -145,18 +161,11 @@ class Fingerprints:
             if heard:
                 document["asked"]["others"] = heard
         counts = "chosen_by" in document or bool(asked)
-        document["code"] = self._code_of(read.components, learner, evaluation=counts)
-        without = self._fragments.of(lambda: _without_steps(training), training)
-        lineage = {**document, "groups": {**document["groups"], "training": without}}
-        plain = _plain(document, {**read.says(), **(plains or {})})
-        return Identity(
-            digest(document),
-            digest(lineage),
-            tuple(read.components.values()),
-            plain,
-            document["code"].value,
-            digest(document["code"]),
-        )
+        code = self._code_of(read.components, learner, evaluation=counts)
+        without = {**groups, "training": _without_steps(training)}
+        document["groups"] = {**groups, "training": training}
+        document["code"] = code
+        return _Counted.of(document, read, code, _joined(without))
 
     def evaluation(
         self,
@@ -169,16 +178,20 @@ class Fingerprints:
         ``inputs`` and ``plains`` are as in :meth:`stage`; the model that is measured is among the
         inputs. With ``plains`` it is the fingerprint without code.
         """
+        read = self._views.of(partial(self._evaluation, config), *_nodes(config))
+        document = {**read.document, "inputs": dict(inputs), "seed": int(config.get("seed", 0))}
+        return digest(document) if plains is None else _plain(document, {**read.says, **plains})
+
+    def _evaluation(self, config: Mapping[str, Any]) -> _Counted:
+        """Return what counts of an evaluation beside its seed and inputs."""
         read = _Reading(self, None)
         document = {
             "layout": layout.LAYOUT,
-            "inputs": dict(inputs),
             "loaded_as": read.node(config.get("model"), "model"),
-            "seed": int(config.get("seed", 0)),
             "measured": self._measured(read, config),
         }
-        document["code"] = self._code_of(read.components, None, evaluation=True)
-        return digest(document) if plains is None else _plain(document, {**read.says(), **plains})
+        code = document["code"] = self._code_of(read.components, None, evaluation=True)
+        return _Counted.of(document, read, code)
 
     def asked(self, config: Mapping[str, Any]) -> AskedFor:
         """Return the evaluations that components of a stage ask for while it trains."""
@@ -283,6 +296,35 @@ class Fingerprints:
         }
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """What a stage or an evaluation is identified by beside its seed and inputs, as JSON.
+
+    ``says`` is what stands in the nodes for the code of components by path; ``without_steps`` are
+    the groups of a stage without ``training.steps``.
+    """
+
+    document: Mapping[str, Any]
+    components: tuple[ComponentInfo, ...]
+    says: Mapping[str, str]
+    code: Fragment
+    code_digest: str
+    without_steps: Fragment | None = None
+
+    @classmethod
+    def of(
+        cls,
+        document: Mapping[str, Any],
+        read: _Reading,
+        code: Fragment,
+        without_steps: Fragment | None = None,
+    ) -> _Counted:
+        """Return what a document counts, every part of it written down once."""
+        written = {key: _joined(part) for key, part in document.items()}
+        components = tuple(read.components.values())
+        return cls(written, components, read.says(), code, digest(code), without_steps)
+
+
 class _Reading:
     """The nodes that one stage or evaluation reads, and the components met in them."""
 
@@ -312,6 +354,16 @@ class _Reading:
         found = self._prints.fragment(node, make, self._learner, form)
         self.components.update(found.components)
         return found
+
+
+def _nodes(config: Mapping[str, Any]) -> list[Any]:
+    """Return the nodes of a resolved config that may count."""
+    return [config.get(key) for key in _READ]
+
+
+def _joined(parts: Any) -> Fragment:
+    """Return canonical values as one, written down."""
+    return parts if isinstance(parts, Fragment) else Fragment(parts, to_json(parts), {})
 
 
 def _plain(document: Mapping[str, Any], plains: Mapping[str, str]) -> str:
