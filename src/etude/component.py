@@ -50,6 +50,8 @@ GROUPS: dict[str, str] = {
     "reward_weighting": "how named parts become one reward",
     "curriculum": "what changes from step to step",
     "rollout": "how answers are sampled",
+    "environment": "what episodes are played with: tools, turns that are answered, rewards",
+    "environments": "environments that rows name, each under a name of its own",
     "optimizer": "how parameters move",
     "training": "how long, and on how many rows",
     "evaluation": "how a model is measured",
@@ -75,6 +77,7 @@ class Need:
     ``evaluation:main@start`` (before the first step),
     ``written:chosen`` (a column of the rows that a stage writes, provided by its objective),
     ``package:reasoning_gym`` (a package that the extra of that name brings),
+    ``rows:episodes`` (rows made for an environment that is its own source),
     ``characters:400`` (the most that a row of a source has, provided by one that makes its rows),
     or ``component:<group>=<name>``. A field in braces stands for its value: ``model:{role}`` is the
     model whose role the field ``role`` names.

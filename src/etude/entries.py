@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 from etude.config.conditions import holds
 from etude.fields import FieldInfo, is_own, slot_names
 from etude.learner.traits import Traits
+
+#: Groups that are read by whoever reads how answers are sampled.
+ENVIRONMENTS = ("environment", "environments")
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class ComponentInfo:
             conflicts=tuple(NeedInfo(**need) for need in entry["conflicts"]),
             rules=tuple(RuleInfo(**rule) for rule in entry.get("rules", ())),
             learner=entry.get("learner"),
-            reads=tuple(reads) if reads is not None else None,
+            reads=_with_environments(reads) if reads is not None else None,
             words=entry.get("words", ""),
             # A schedule that does not say is taken to end where the stage ends.
             depends_on_steps=entry.get("depends_on_steps", group == "optimizer/schedule"),
@@ -115,6 +118,12 @@ class ComponentInfo:
             for key in node:
                 if key not in self.fields and (field := self.field_of(key)) is not None:
                     yield field
+
+
+def _with_environments(reads: Sequence[str]) -> tuple[str, ...]:
+    """Return the groups that a component reads: where it samples, what it plays with as well."""
+    own = ENVIRONMENTS if "rollout" in reads else ()
+    return tuple(dict.fromkeys((*reads, *own)))
 
 
 @dataclass(frozen=True)

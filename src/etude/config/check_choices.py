@@ -21,6 +21,8 @@ EVALUATE_READS = (
     "sources",
     "verifier",
     "rollout",
+    "environment",
+    "environments",
     "evaluation",
     "evaluations",
     "tracker",

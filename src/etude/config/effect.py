@@ -14,12 +14,13 @@ from etude.config.quoting import pasted
 from etude.config.roles import Asking
 from etude.config.sharing import put
 from etude.config.spelling import did_you_mean, listed
+from etude.entries import ENVIRONMENTS
 from etude.schema import FieldInfo, Schema
 
 _MARK = "\0marked"
 
 #: What an evaluation reads when its component does not say.
-_EVALUATION_READS = ("verifier", "rollout", "data_mix", "model")
+_EVALUATION_READS = ("verifier", "rollout", *ENVIRONMENTS, "data_mix", "model")
 
 #: What the run reads whatever its learners are.
 _ALWAYS = frozenset(

@@ -14,7 +14,7 @@ from typing import Any
 MAIN = "main"
 
 #: The nodes that a named evaluation may have of its own.
-OWN = ("evaluation", "data_mix", "verifier", "rollout")
+OWN = ("evaluation", "data_mix", "verifier", "rollout", "environment")
 
 #: The group of the evaluations beside main.
 GROUP = "evaluations"

@@ -13,6 +13,7 @@ from etude.config.conditions import holds, names_in
 from etude.config.overlay import STAGE_GROUPS
 from etude.config.role_stages import mixes_of, with_objective
 from etude.data_mix.template import names
+from etude.entries import ENVIRONMENTS
 from etude.schema import ComponentInfo, FieldInfo, LearnerInfo, NeedInfo, Schema
 from etude.sources.interface import PARAMETRIC
 
@@ -26,6 +27,7 @@ LEARNER_GROUPS = (
     "reward_weighting",
     "curriculum",
     "rollout",
+    *ENVIRONMENTS,
     "optimizer",
 )
 
@@ -37,7 +39,7 @@ _OF_RUN = frozenset({"tracker", "evaluation"})
 _OF_STAGE = tuple(group for group in STAGE_GROUPS if group != evaluations.GROUP)
 
 #: What an evaluation reads when its component does not say.
-EVALUATION_READS = ("verifier", "rollout")
+EVALUATION_READS = ("verifier", "rollout", *ENVIRONMENTS)
 
 #: Columns that every row has.
 EVERY_ROW = frozenset({"id", "prompt"})

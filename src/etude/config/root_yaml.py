@@ -16,6 +16,8 @@ DEFAULTS: dict[str, str] = {
     "reward_weighting": "weighted_sum",
     "curriculum": "constant",
     "rollout": "transformers",
+    "environment": "none",
+    "environments": "default",
     "optimizer": "adamw",
     "training": "standard",
     "evaluation": "pass_at_k",

@@ -27,3 +27,9 @@ class Named:
     rollout: Any = slot(
         "", "how its answers are sampled; null: the stage's", group="rollout", follows=True
     )
+    environment: Any = slot(
+        "",
+        "what its episodes are played with; null: the stage's",
+        group="environment",
+        follows=True,
+    )

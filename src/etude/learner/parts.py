@@ -29,6 +29,8 @@ class StageParts:
     reward_weighting: Any
     curriculum: Any
     rollout: Any
+    environment: Any
+    environments: Any
     optimizer: Any
     training: Any
     sources: Mapping[str, Any]
