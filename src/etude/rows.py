@@ -31,7 +31,8 @@ class Example:
     finished user text (templates applied); ``response`` is the text a demonstration teaches, or
     None. ``columns`` holds every mapped column (``answer``, ``solution``, ``level``, …).
     ``messages`` is the conversation that is gone on with, oldest message first; the model then
-    reads it in the place of ``prompt``.
+    reads it in the place of ``prompt``. ``turns`` are what a demonstration of several turns
+    teaches in the place of ``response``: messages of the assistant and what it is told between.
     """
 
     id: str
@@ -41,6 +42,12 @@ class Example:
     system: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     messages: tuple[Message, ...] = ()
+    turns: tuple[Message, ...] = ()
+
+    @property
+    def taught(self) -> str:
+        """Return all text of a demonstration, what is told between its turns included."""
+        return "".join(each.content for each in self.turns) or self.response or ""
 
 
 class StopReason(StrEnum):

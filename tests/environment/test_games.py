@@ -31,7 +31,7 @@ HOSTILE = ["", "\x00", "9" * 100_000, "Up" * 50_000, "٣*٤", "1/0", "0*0", "-" 
 
 def begun(name: str, seed: int = 1, level: int = 1) -> tuple[Game, list[dict[str, str]]]:
     game = GAMES[name]()
-    columns = {"problem": "12*34-5"} if name == "calculator" else {"level": level}
+    columns = {"prompt": "12*34-5="} if name == "calculator" else {"level": level}
     return game, game.reset(seed, **columns)
 
 
@@ -146,12 +146,12 @@ def test_the_calculator_is_exact_and_takes_no_giants() -> None:
     assert game.step("A:403") == ([], True)
     assert game.parts() == {"accuracy": 1.0, "legal": 1.0, "calls": 0.5}
     with pytest.raises(ValueError, match="whole number"):
-        game.reset(1, problem="1/2")
+        game.reset(1, prompt="1/2=")
 
 
 def test_a_calculator_that_is_not_offered_answers_nothing() -> None:
     game = Calculator(offered=False)
-    game.reset(1, problem="2*3")
+    game.reset(1, prompt="2*3=")
     assert game.calculate("2*3") == "error"
     assert game.worked() == "A:6"
 
@@ -175,6 +175,14 @@ def test_rooms_are_as_hard_as_their_level_says() -> None:
         assert game.most <= 2 * longest + 2
 
 
+def test_what_is_held_out_is_never_trained_on() -> None:
+    def problems(game: Game, split: str, level: int) -> set[str]:
+        return {game.reset(seed, level=level, split=split)[0]["content"] for seed in range(40)}
+
+    for game, level in ((SokobanMoves(), 1), (PointsMoves(target=None), 2)):
+        assert not problems(game, "train", level) & problems(game, "test", level)
+
+
 def test_a_move_joins_two_of_the_numbers_left_exactly() -> None:
     game = PointsMoves()
     assert game.reset(1, cards=[3, 3, 8, 8], target=24)[0]["content"] == "24: 3 3 8 8\n"
@@ -194,19 +202,19 @@ def test_another_target_a_room_a_question_a_problem_that_was_reached_is_a_goal()
     points = PointsMoves()
     points.reset(1, cards=[3, 8], target=24)
     points.step("3+8")
-    assert points.goal() == {"target": 11}
+    assert points.goal_of("") == {"target": 11}
     again = PointsMoves()
-    again.reset(1, cards=[3, 8], **points.goal())
+    again.reset(1, cards=[3, 8], **points.goal_of(""))
     again.step("3+8")
     assert again.solved
-    assert again.goal() is None
+    assert again.goal_of("") is None
 
     facts, _ = begun("facts", 2, 2)
     steps = facts.question.split(" of ")
     friend = facts.search(f"friend of {steps[-1]}")
     found = facts.search(f"{'pet' if steps[0] != 'pet' else 'town'} of {friend}")
     facts.step(f"A:{found}")
-    goal = facts.goal()
+    goal = facts.goal_of("")
     assert goal is not None
     facts.reset(2, level=2, **goal)
     facts.step(f"A:{found}")
@@ -215,7 +223,7 @@ def test_another_target_a_room_a_question_a_problem_that_was_reached_is_a_goal()
     problem, _ = begun("calculator")
     problem.calculate("12*34")
     problem.step("A:408")
-    assert problem.goal() == {"problem": "12*34", "answer": "408"}
+    assert problem.goal_of("") == {"prompt": "12*34=", "answer": "408"}
 
 
 def test_a_room_whose_boxes_were_pushed_elsewhere_is_solved_there() -> None:
@@ -225,7 +233,7 @@ def test_a_room_whose_boxes_were_pushed_elsewhere_is_solved_there() -> None:
     game.reset(1, room=room)
     for way in ways:
         game.step(way)
-    goal = game.goal()
+    goal = game.goal_of("")
     assert goal is not None
     game.reset(1, **goal)
     for way in ways:
@@ -233,4 +241,4 @@ def test_a_room_whose_boxes_were_pushed_elsewhere_is_solved_there() -> None:
     assert game.solved
     game.reset(1, room=room)
     game.step("Down")
-    assert game.goal() is None
+    assert game.goal_of("") is None

@@ -165,7 +165,7 @@ def _none(example: Example) -> Sequence[str]:
 
 
 def _response(example: Example) -> Sequence[str]:
-    return (example.response or "",)
+    return (example.taught,)
 
 
 def _pair(example: Example) -> Sequence[str]:

@@ -17,7 +17,8 @@ class Form:
     """How a row becomes an example: the templates of prompt, response and system text.
 
     A row with a column ``messages`` is a conversation to go on with: the model reads its messages,
-    and the prompt's text only serves people and comparisons. ``key`` names the prompt's template.
+    and the prompt's text only serves people and comparisons. Where responses are taught, one with a
+    column ``turns`` teaches those messages. ``key`` names the prompt's template.
     """
 
     prompt: str
@@ -49,6 +50,7 @@ class Form:
             system=None if system is None else fill(system, row, "data_mix.system"),
             columns=row,
             messages=messages,
+            turns=() if self.response is None else _messages(row, "turns"),
         )
 
     def prompt_alone(self, row: Mapping[str, Any]) -> bool:
@@ -61,13 +63,13 @@ class Form:
         )
 
 
-def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
-    """Return the messages of a row, none where it is no conversation."""
-    given = row.get("messages") or ()
+def _messages(row: Mapping[str, Any], column: str = "messages") -> tuple[Message, ...]:
+    """Return the messages in a column of a row, none where it has no such conversation."""
+    given = row.get(column) or ()
     try:
         return tuple(Message(str(each["role"]), str(each["content"])) for each in given)
     except (TypeError, KeyError) as error:
         raise DataError(
-            f"row {row.get('id')}: the column messages is a list of mappings with role and content,"
-            f" not {str(given)[:80]!r}"
+            f"row {row.get('id')}: the column {column} is a list of mappings with role and"
+            f" content, not {str(given)[:80]!r}"
         ) from error

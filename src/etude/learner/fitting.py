@@ -12,6 +12,7 @@ from etude.data_mix.form import Form
 from etude.data_mix.share import OpenShare
 from etude.errors import DataError
 from etude.model.policy import Policy
+from etude.model.taught_text import taught_tokens
 from etude.rollout.fitting import Bound, oversized, share
 from etude.rows import Example
 
@@ -59,14 +60,17 @@ class DemonstrationLimit:
 
     def _texts(self, example: Example) -> list[str]:
         if not self._columns:
-            return [example.response or ""]
+            return [example.taught]
         return [str(example.columns.get(name) or "") for name in self._columns]
 
     def _most(self, example: Example) -> int:
         texts = [self._bound.text(text) for text in self._texts(example)]
-        return self._bound.of_prompt(example) + max(texts) + 16
+        around = self._bound.around * len(example.turns)
+        return self._bound.of_prompt(example) + max(texts) + around + 16
 
     def _tokens(self, example: Example) -> int:
         prompt = len(self._policy.encode_example(example))
+        if example.turns and not self._columns:
+            return prompt + len(taught_tokens(self._policy, example)[0])
         texts = [len(self._policy.encode_response(text)) for text in self._texts(example)]
         return prompt + max(texts)

@@ -21,9 +21,9 @@ from etude.learner.packing import Piece, TokenRow, bins
 from etude.learner.sample_weights import samples_of, scales_of
 from etude.learner.traits import learner
 from etude.model.policy import Policy
+from etude.model.taught_text import taught_tokens
 from etude.objective.batch import SupervisedBatch, Totals
 from etude.objective.loss import Metrics
-from etude.objective.supervised import loss_mask_of
 from etude.rows import POLICY, Example, Row
 
 
@@ -152,7 +152,7 @@ class SupervisedLearner(StageLearner):
                 "data_mix.response_template='{solution}' (or another column)"
             )
         prompt = self.policy.encode_example(example)
-        response = self.policy.encode_response(example.response, example)
+        response, mask = taught_tokens(self.policy, example)
         room = self.training.max_length - len(prompt)
         if len(response) > room:
             if self.training.too_long == "drop" or (self.training.too_long == "cut" and room < 1):
@@ -163,15 +163,16 @@ class SupervisedLearner(StageLearner):
                     f"training.max_length={self.training.max_length}; raise it, or type "
                     "training.too_long=drop or training.too_long=cut"
                 )
-            response = response[:room]
+            response, mask = response[:room], mask[:room]
         if self.objective.learn_prompt:
+            mask = [*[1] * (len(prompt) - 1), *mask]
             prompt, response = prompt[:1], (*prompt[1:], *response)
         return Row(
             prompt_id=example.id,
             index=0,
             prompt=prompt,
             tokens=response,
-            loss_mask=[1] * len(response),
+            loss_mask=mask,
             example=example,
         )
 
@@ -186,7 +187,7 @@ class SupervisedLearner(StageLearner):
         whole = [
             TokenRow(
                 (*row.prompt, *row.tokens),
-                loss_mask_of(len(row.prompt), len(row.tokens)),
+                _predicting(row),
                 (*[1.0] * (len(row.prompt) - 1), *own, 1.0) if own else (),
                 number,
             )
@@ -266,6 +267,11 @@ class SupervisedLearner(StageLearner):
         """Restore what :meth:`state_dict` returned, to the bit."""
         self.dropped = state["dropped"]
         self.anchor = self.policy.unmark(state["anchor"])
+
+
+def _predicting(row: Row) -> list[int]:
+    """Return a row's mask by position: 1 where what is predicted there, the next, is trained."""
+    return [*[0] * (len(row.prompt) - 1), *row.loss_mask, 0]
 
 
 def _placed(pieces: Sequence[Piece], batch: MicroBatch) -> Tensor | None:

@@ -137,7 +137,7 @@ class Bound:
         core = getattr(policy.tokenizer, "backend_tokenizer", None)
         rewrites = core is None or core.normalizer is not None
         self._factor = _REWRITTEN if rewrites else 1
-        self._around = len(policy.encode_prompt("")) + 16
+        self.around = len(policy.encode_prompt("")) + 16
 
     def text(self, text: str) -> int:
         """Return more tokens than a text has."""
@@ -147,7 +147,7 @@ class Bound:
         """Return more tokens than an example's prompt has."""
         texts = [message.content for message in example.messages] or [example.prompt]
         texts += [example.system] if example.system else []
-        return sum(self.text(text) + self._around for text in texts)
+        return sum(self.text(text) + self.around for text in texts)
 
 
 def oversized(

@@ -17,10 +17,7 @@ from etude.sources.interface import PARAMETRIC, StageRows
 from etude.sources.made import of_split, wholes, within
 from etude.tasks import sokoban_labels as labels
 from etude.tasks.sokoban import Room, shortest_path
-from etude.tasks.sokoban_rooms import displaced, fixed_layer
-
-#: One room in five is held out, by a hash of its walls, floor and targets.
-_HELD_OUT_SHARE = 5
+from etude.tasks.sokoban_rooms import displaced, fixed_layer, is_held_out
 
 #: Rooms that are tried for one: of each some are of the other side, and some cannot be displaced.
 _ATTEMPTS = 200
@@ -249,7 +246,7 @@ def _solved_room(
     """Return a room of one side and its shortest solution, None where none came of many tries."""
     for _ in range(_ATTEMPTS):
         layer = fixed_layer(random, size, boxes)
-        if layer is None or (seed_of("fixed layer", layer[0]) % _HELD_OUT_SHARE == 0) != held_out:
+        if layer is None or is_held_out(layer[0]) != held_out:
             continue
         room = displaced(random, *layer, size, depth)
         way = None if room is None else shortest_path(room)

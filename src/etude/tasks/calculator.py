@@ -27,18 +27,11 @@ class Calculator(Game):
     tool answers nothing: that is what a player without it is measured by.
     """
 
-    levels = 9
-    kept_out = frozenset({"offered", "prompt_format", "answer_format"})
+    kept_out = frozenset({"offered", "answer_format"})
 
-    def __init__(
-        self,
-        offered: bool = True,
-        prompt_format: str = "{problem}=",
-        answer_format: str = "A:{answer}",
-    ) -> None:
+    def __init__(self, offered: bool = True, answer_format: str = "A:{answer}") -> None:
         super().__init__()
         self.offered = offered
-        self.prompt_format = prompt_format
         self.answer_format = answer_format
         self.problem = ""
         self.answer = ""
@@ -46,16 +39,20 @@ class Calculator(Game):
         self.failed = 0
         self.last: list[str] = []
 
-    def reset(self, seed: int, problem: str = "", **columns: object) -> Messages:
-        """Begin with a problem (``12*34``); raises ValueError where it has no whole value."""
-        self.begin(seed, 1)
-        value = calculated(problem)
-        if value is None or "/" in value:
-            raise ValueError(f"the problem {problem[:READ]!r} has no whole number as its value")
-        self.problem, self.answer = problem, value
+    def reset(self, seed: int, prompt: str, answer: str | None = None) -> Messages:
+        """Begin with a problem (``12*34=``), and the answer where it cannot be calculated.
+
+        Raises ValueError where the answer is no whole number.
+        """
+        self._begin(seed, 1)
+        self.problem = prompt.strip().rstrip("=? ")
+        value = calculated(self.problem) if answer is None else str(answer).strip()
+        if value is None or not _NUMBER.fullmatch(value):
+            raise ValueError(f"the problem {prompt[:READ]!r} has no whole number as its answer")
+        self.answer = value
         self.calls = self.failed = 0
         self.last = []
-        return told(self.prompt_format.replace("{problem}", problem))
+        return told(prompt)
 
     def calculate(self, expression: str) -> str:
         """Return the value of an arithmetic expression.
@@ -77,7 +74,7 @@ class Calculator(Game):
         found = _NUMBER.findall(text[-READ:])
         self.solved = bool(found) and int(found[-1]) == int(self.answer)
         if not found:
-            self.refuse(NO_ANSWER)
+            self._refuse(NO_ANSWER)
         self.done = True
         return [], True
 
@@ -93,11 +90,11 @@ class Calculator(Game):
         value = self.last[1] if self.last else self.answer
         return self.answer_format.replace("{answer}", value)
 
-    def goal(self) -> Mapping[str, Any] | None:
+    def goal_of(self, text: str) -> Mapping[str, Any] | None:
         """Return the problem that was solved in the place of the one asked, None where none was."""
         if self.solved or not self.last or "/" in self.last[1]:
             return None
-        return {"problem": self.last[0], "answer": self.last[1]}
+        return {"prompt": f"{self.last[0]}=", "answer": self.last[1]}
 
 
 def calculated(expression: str) -> str | None:

@@ -51,12 +51,12 @@ class Facts(Game):
         self.looked: list[list[str]] = []
         self.calls = 0
 
-    def reset(self, seed: int, level: int = 1, question: str = "", **columns: object) -> Messages:
+    def reset(self, seed: int, level: int = 1, question: str = "") -> Messages:
         """Draw people and a question of a level; ``question`` takes the place of that question.
 
         Raises ValueError for a question that the people drawn have no answer to.
         """
-        random = self.begin(seed, level)
+        random = self._begin(seed, level)
         people = _people(random)
         self.facts = _facts(random, people)
         drawn = f"{_one(random, tuple(VALUES))} of " + f"{LINK} of " * (level - 1)
@@ -87,7 +87,7 @@ class Facts(Game):
         words = re.findall(r"[a-z]+", text[-READ:].lower())
         self.solved = bool(words) and words[-1] == self.answer
         if not words:
-            self.refuse("no answer")
+            self._refuse("no answer")
         self.done = True
         return [], True
 
@@ -105,7 +105,7 @@ class Facts(Game):
             return Call(TOOL, {ARGUMENT: f"{steps[-2 - known]} of {who}"})
         return self.answer_format.replace("{answer}", who)
 
-    def goal(self) -> Mapping[str, Any] | None:
+    def goal_of(self, text: str) -> Mapping[str, Any] | None:
         """Return the question whose answer was found in the place of the one asked, or None.
 
         It is the chain of look-ups that ends with the last one.

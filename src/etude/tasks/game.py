@@ -38,7 +38,7 @@ class Game:
         self.solved = False
         self.done = False
 
-    def begin(self, seed: int, level: int) -> Random:
+    def _begin(self, seed: int, level: int) -> Random:
         """Set everything back and return the random numbers of an episode.
 
         Raises ValueError for a level that there is not.
@@ -50,7 +50,7 @@ class Game:
         self.solved = self.done = False
         return Random(seed_of(type(self).__name__, int(seed), level))
 
-    def refuse(self, why: str) -> str:
+    def _refuse(self, why: str) -> str:
         """Count a turn that was no legal move, and return what its player is told."""
         self.illegal += 1
         return why

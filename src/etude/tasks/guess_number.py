@@ -41,9 +41,9 @@ class GuessNumber(Game):
         """Return how many guesses there are."""
         return self.level + 1 + self.spare
 
-    def reset(self, seed: int, level: int = 1, **columns: object) -> Messages:
+    def reset(self, seed: int, level: int = 1) -> Messages:
         """Think of a number of a level, and say between what."""
-        random = self.begin(seed, level)
+        random = self._begin(seed, level)
         self.low, self.high = 1, self.largest
         self.number = 1 + int(random.random() * self.largest)
         return told(self.prompt.replace("{largest}", str(self.largest)))
@@ -52,7 +52,7 @@ class GuessNumber(Game):
         """Hear a guess: higher, lower, right, or that it was no number."""
         self.turns += 1
         found = _NUMBER.findall(text[:READ])
-        reply = self._heard(int(found[0])) if len(found) == 1 else self.refuse(NO_NUMBER)
+        reply = self._heard(int(found[0])) if len(found) == 1 else self._refuse(NO_NUMBER)
         self.done = self.solved or self.turns >= self.guesses
         return told(f"{reply}\n"), self.done
 

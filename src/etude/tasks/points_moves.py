@@ -13,6 +13,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
+from etude.tasks.cards import is_held_out
 from etude.tasks.game import READ, Game, Messages, told
 
 #: Cards of a hand by level, ranks from 1 to 10.
@@ -51,18 +52,19 @@ class PointsMoves(Game):
         self,
         seed: int,
         level: int = 1,
+        split: str = "train",
         cards: Sequence[int] | None = None,
         target: int | None = None,
-        **columns: object,
     ) -> Messages:
         """Deal a hand of a level with a target it can make, or begin with ``cards`` and ``target``.
 
+        A hash of the cards decides whether the split ``test`` has a hand, of three cards or more.
         Raises ValueError where the target cannot be made.
         """
-        random = self.begin(seed, level)
+        random = self._begin(seed, level)
         wanted = target if target is not None else self.target
         if cards is None:
-            cards, wanted = dealt(random, CARDS[level - 1], wanted)
+            cards, wanted = dealt(random, CARDS[level - 1], wanted, split == "test")
         elif wanted is None:
             raise ValueError("cards without a target")
         if way(tuple(Fraction(card) for card in cards), wanted) is None:
@@ -76,7 +78,7 @@ class PointsMoves(Game):
         self.turns += 1
         joined = self._joined(text[:READ])
         if joined is None:
-            reply = self.refuse(NO_MOVE)
+            reply = self._refuse(NO_MOVE)
         else:
             self.left = joined
             reply = " ".join(joined)
@@ -103,7 +105,7 @@ class PointsMoves(Game):
         found = way(tuple(map(_read, self.left)), self.wanted)
         return found[0] if found else None
 
-    def goal(self) -> Mapping[str, Any] | None:
+    def goal_of(self, text: str) -> Mapping[str, Any] | None:
         """Return the target that was made in the place of the one asked, None where none was.
 
         A target is a whole number from 1 to 999.
@@ -112,13 +114,15 @@ class PointsMoves(Game):
         return {"target": int(made)} if re.fullmatch(r"[1-9]\d{0,2}", made, re.ASCII) else None
 
 
-def dealt(random: Random, count: int, wanted: int | None) -> tuple[list[int], int]:
+def dealt(random: Random, count: int, wanted: int | None, held_out: bool) -> tuple[list[int], int]:
     """Return cards and a target that they make: ``wanted``, or one of random moves (1 to 99).
 
     Raises ValueError where hardly any hand makes it.
     """
     for _ in range(_TRIES):
         cards = [1 + int(random.random() * LARGEST) for _ in range(count)]
+        if count > 2 and is_held_out(cards) != held_out:
+            continue
         target = wanted
         if target is None:
             values = [Fraction(card) for card in cards]

@@ -9,7 +9,7 @@ from typing import Any
 
 from etude.tasks.game import READ, Game, Messages, told
 from etude.tasks.sokoban import BOX_ON_TARGET, DIRECTIONS, TARGET, Room, shortest_path
-from etude.tasks.sokoban_rooms import displaced, fixed_layer
+from etude.tasks.sokoban_rooms import displaced, fixed_layer, is_held_out
 
 #: By level: the side of a room, its boxes, and the most actions that its shortest solution takes.
 SIZES = ((5, 1, 3), (6, 1, 8), (6, 2, 16), (8, 2, 30))
@@ -44,12 +44,19 @@ class SokobanMoves(Game):
         self.most = 0
 
     def reset(
-        self, seed: int, level: int = 1, room: Sequence[str] | None = None, **columns: object
+        self,
+        seed: int,
+        level: int = 1,
+        split: str = "train",
+        room: Sequence[str] | None = None,
     ) -> Messages:
-        """Begin in a room of a level, or in ``room``; raises ValueError where it is unsolvable."""
-        random = self.begin(seed, level)
+        """Begin in a room of a level, or in ``room``; raises ValueError where it is unsolvable.
+
+        Rooms of the split ``test`` have walls, floor and targets that no other's have.
+        """
+        random = self._begin(seed, level)
         begun = Room.read([line.replace(DONE, BOX_ON_TARGET) for line in room]) if room else None
-        begun = begun or made(random, level)
+        begun = begun or made(random, level, split == "test")
         way = shortest_path(begun)
         if not way:
             raise ValueError("the room has no solution, or is solved")
@@ -64,7 +71,7 @@ class SokobanMoves(Game):
         names = [name.lower() for name in DIRECTIONS]
         room = Room.read(self.lines)
         if not 1 <= len(words) <= self.at_once or not set(words) <= set(names):
-            reply = self.refuse(NO_MOVE) + "\n"
+            reply = self._refuse(NO_MOVE) + "\n"
         else:
             for word in words:
                 room = room if room.solved else room.after(names.index(word) + 1)
@@ -85,7 +92,7 @@ class SokobanMoves(Game):
         way = shortest_path(Room.read(self.lines))
         return DIRECTIONS[way[0] - 1] if way else None
 
-    def goal(self) -> Mapping[str, Any] | None:
+    def goal_of(self, text: str) -> Mapping[str, Any] | None:
         """Return the room whose targets lie where the boxes came to, None where none was moved."""
         begun, ended = Room.read(self.first), Room.read(self.lines)
         if self.solved or begun.boxes == ended.boxes:
@@ -95,12 +102,17 @@ class SokobanMoves(Game):
         return {"room": Room(begun.width, fixed, begun.boxes, begun.player).lines}
 
 
-def made(random: Random, level: int) -> Room:
-    """Return a room of a level, to be solved in at most as many actions as the level says."""
+def made(random: Random, level: int, held_out: bool) -> Room:
+    """Return a room of a level, to be solved in at most as many actions as the level says.
+
+    A hash of its walls, floor and targets decides whether it is one that is held out.
+    """
     size, boxes, longest = SIZES[level - 1]
     for _ in range(_TRIES):
         layer = fixed_layer(random, size, boxes)
-        room = None if layer is None else displaced(random, *layer, size, longest)
+        if layer is None or is_held_out(layer[0]) != held_out:
+            continue
+        room = displaced(random, *layer, size, longest)
         if room is not None and shortest_path(room, longest):
             return room
     raise ValueError(f"no room of level {level} was found in {_TRIES} tries")

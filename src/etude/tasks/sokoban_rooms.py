@@ -11,7 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from etude.randomness import seed_of
 from etude.tasks.sokoban import ACTIONS, FLOOR, TARGET, WALL, Room
+
+#: One room in five is held out.
+_HELD_OUT_SHARE = 5
+
 
 #: Steps of the walk, and how often it turns.
 _WALK, _TURN = 25, 0.35
@@ -46,6 +51,11 @@ def fixed_layer(random: Random, size: int, boxes: int) -> tuple[str, int] | None
     for place in targets:
         cells[place] = TARGET
     return "".join(cells), player
+
+
+def is_held_out(fixed: str) -> bool:
+    """Tell whether rooms with these walls, floor and targets are only measured on, one in five."""
+    return seed_of("fixed layer", fixed) % _HELD_OUT_SHARE == 0
 
 
 def displaced(random: Random, fixed: str, player: int, size: int, depth: int) -> Room | None:

@@ -73,9 +73,9 @@ class Wordle(Game):
         self.best = 0.0
         self.heard: list[tuple[str, str]] = []
 
-    def reset(self, seed: int, level: int = 1, **columns: object) -> Messages:
+    def reset(self, seed: int, level: int = 1) -> Messages:
         """Think of a word of a level, and say how long it is."""
-        random = self.begin(seed, level)
+        random = self._begin(seed, level)
         words = vocabulary(level, self.seed)
         self.word = words[int(random.random() * len(words))]
         self.best, self.heard = 0.0, []
@@ -91,7 +91,7 @@ class Wordle(Game):
             self.best = max(self.best, reply.count("g") / len(reply))
             self.solved = guess == self.word
         else:
-            reply = self.refuse(NO_WORD)
+            reply = self._refuse(NO_WORD)
         self.done = self.solved or self.turns >= self.guesses
         return told(f"{reply}\n"), self.done
 
