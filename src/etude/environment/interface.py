@@ -30,7 +30,7 @@ from etude.component import Declaration
 
 #: The names of an environment's object that are no tools.
 PROTOCOL = frozenset(
-    {"reset", "step", "parts", "turn_parts", "done", "close", "goal_of"}
+    {"reset", "step", "parts", "turn_parts", "done", "close", "goal_of", "worked"}
     | {"state_dict", "load_state_dict"}
 )
 
