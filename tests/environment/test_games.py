@@ -202,19 +202,19 @@ def test_another_target_a_room_a_question_a_problem_that_was_reached_is_a_goal()
     points = PointsMoves()
     points.reset(1, cards=[3, 8], target=24)
     points.step("3+8")
-    assert points.goal_of("") == {"target": 11}
+    assert points.goal_of([]) == {"target": 11}
     again = PointsMoves()
-    again.reset(1, cards=[3, 8], **points.goal_of(""))
+    again.reset(1, cards=[3, 8], **points.goal_of([]))
     again.step("3+8")
     assert again.solved
-    assert again.goal_of("") is None
+    assert again.goal_of([]) is None
 
     facts, _ = begun("facts", 2, 2)
     steps = facts.question.split(" of ")
     friend = facts.search(f"friend of {steps[-1]}")
     found = facts.search(f"{'pet' if steps[0] != 'pet' else 'town'} of {friend}")
     facts.step(f"A:{found}")
-    goal = facts.goal_of("")
+    goal = facts.goal_of([])
     assert goal is not None
     facts.reset(2, level=2, **goal)
     facts.step(f"A:{found}")
@@ -223,7 +223,7 @@ def test_another_target_a_room_a_question_a_problem_that_was_reached_is_a_goal()
     problem, _ = begun("calculator")
     problem.calculate("12*34")
     problem.step("A:408")
-    assert problem.goal_of("") == {"prompt": "12*34=", "answer": "408"}
+    assert problem.goal_of([]) == {"prompt": "12*34=", "answer": "408"}
 
 
 def test_a_room_whose_boxes_were_pushed_elsewhere_is_solved_there() -> None:
@@ -233,7 +233,7 @@ def test_a_room_whose_boxes_were_pushed_elsewhere_is_solved_there() -> None:
     game.reset(1, room=room)
     for way in ways:
         game.step(way)
-    goal = game.goal_of("")
+    goal = game.goal_of([])
     assert goal is not None
     game.reset(1, **goal)
     for way in ways:
@@ -241,4 +241,4 @@ def test_a_room_whose_boxes_were_pushed_elsewhere_is_solved_there() -> None:
     assert game.solved
     game.reset(1, room=room)
     game.step("Down")
-    assert game.goal_of("") is None
+    assert game.goal_of([]) is None

@@ -90,7 +90,7 @@ class Calculator(Game):
         value = self.last[1] if self.last else self.answer
         return self.answer_format.replace("{answer}", value)
 
-    def goal_of(self, text: str) -> Mapping[str, Any] | None:
+    def goal_of(self, messages: Messages) -> Mapping[str, Any] | None:
         """Return the problem that was solved in the place of the one asked, None where none was."""
         if self.solved or not self.last or "/" in self.last[1]:
             return None

@@ -105,7 +105,7 @@ class Facts(Game):
             return Call(TOOL, {ARGUMENT: f"{steps[-2 - known]} of {who}"})
         return self.answer_format.replace("{answer}", who)
 
-    def goal_of(self, text: str) -> Mapping[str, Any] | None:
+    def goal_of(self, messages: Messages) -> Mapping[str, Any] | None:
         """Return the question whose answer was found in the place of the one asked, or None.
 
         It is the chain of look-ups that ends with the last one.

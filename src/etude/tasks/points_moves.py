@@ -105,7 +105,7 @@ class PointsMoves(Game):
         found = way(tuple(map(_read, self.left)), self.wanted)
         return found[0] if found else None
 
-    def goal_of(self, text: str) -> Mapping[str, Any] | None:
+    def goal_of(self, messages: Messages) -> Mapping[str, Any] | None:
         """Return the target that was made in the place of the one asked, None where none was.
 
         A target is a whole number from 1 to 999.

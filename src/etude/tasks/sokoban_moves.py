@@ -92,7 +92,7 @@ class SokobanMoves(Game):
         way = shortest_path(Room.read(self.lines))
         return DIRECTIONS[way[0] - 1] if way else None
 
-    def goal_of(self, text: str) -> Mapping[str, Any] | None:
+    def goal_of(self, messages: Messages) -> Mapping[str, Any] | None:
         """Return the room whose targets lie where the boxes came to, None where none was moved."""
         begun, ended = Room.read(self.first), Room.read(self.lines)
         if self.solved or begun.boxes == ended.boxes:
