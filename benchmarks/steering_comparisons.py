@@ -85,8 +85,10 @@ def main() -> None:
         args.page.write_text(between(args.page.read_text(), args.study, found))
 
 
-def plain(args: argparse.Namespace, start: Path, seed: int) -> list[str]:
-    """Return the overrides that all runs of a seed have."""
+def plain(
+    args: argparse.Namespace, start: Path, seed: int, *, prompts: int = 16, rows: int = 20
+) -> list[str]:
+    """Return the overrides that all runs of a seed have: prompts a step, rows of each level."""
     return [
         "recipe=rl",
         *COMMON,
@@ -94,15 +96,15 @@ def plain(args: argparse.Namespace, start: Path, seed: int) -> list[str]:
         f"outputs={args.outputs}",
         f"seed={seed}",
         f"optimizer.lr={args.lr}",
-        "training.prompts_per_step=16",
-        "sources.arithmetic.train_size=20",
+        f"training.prompts_per_step={prompts}",
+        f"sources.arithmetic.train_size={rows}",
         "verifier.timeout=120",  # a verdict must not depend on what else the machine does,
     ]
 
 
 def draws(args: argparse.Namespace, start: Path) -> str:
     """Compare what decides which prompts are drawn, and how often each is answered."""
-    steps = args.steps or 20
+    steps = args.steps or 80
     arms: dict[str, list[str]] = {
         "uniform": [],
         "difficulty_band": ["curriculum=difficulty_band"],
@@ -111,7 +113,11 @@ def draws(args: argparse.Namespace, start: Path) -> str:
     }
     found: dict[str, list[Trained]] = {name: [] for name in arms}
     for seed in args.seeds:
-        given = [*plain(args, start, seed), "rollout.max_new_tokens=40"]
+        given = [
+            *plain(args, start, seed, prompts=32, rows=200),
+            "rollout.max_new_tokens=40",
+            "optimizer.schedule.warmup_steps=10",  # without it the plain run learns nothing
+        ]
         first, *others = arms
         found[first].append(trained([*given, f"training.steps={steps}"]))
         budget = found[first][-1].tokens[-1]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from etude.build import build
 from etude.config.check import check
 from etude.config.front_check import FrontCheck
 from etude.config.installation import installed, make
@@ -37,9 +39,15 @@ def command(group: str, choice: str) -> list[str]:
     raise AssertionError(f"no component takes a part of {group}")
 
 
+#: Recipes are checked as they are typed, below, and sources lie in every root.
 CHOICES = [
-    (group, choice) for group in HERE.groups for choice in HERE.choices(group) if group != "sources"
+    (group, choice)
+    for group in HERE.groups
+    for choice in HERE.choices(group)
+    if group not in ("recipe", "sources")
 ]
+#: Groups whose nodes are components whatever else is chosen.
+BUILT = ("data_mix", "evaluation", "verifier")
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=lambda value: value)
@@ -48,6 +56,9 @@ def test_every_choice_composes_and_every_value_fits(group: str, choice: str) -> 
     mending = [fault for fault in report.faults if "changes no stage" not in fault.message]
     assert not mending
     (member,) = report.members
+    if group in BUILT:
+        root = OmegaConf.to_container(OmegaConf.create(member.root), resolve=True)
+        build(root[group], group, HERE.schema)
     try:
         check(member, HERE)
     except ConfigError as error:
@@ -85,8 +96,6 @@ def test_every_source_is_in_every_root_under_its_own_name() -> None:
 
 
 def test_composing_hands_the_components_what_they_are_built_from() -> None:
-    from etude.build import build
-
     (run,) = prepare(["training.gradient_clip=2"], installation=HERE).runs
     config = run[1][-1].config
     for group in ("training", "optimizer", "curriculum"):

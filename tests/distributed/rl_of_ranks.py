@@ -363,7 +363,7 @@ MORE: dict[str, tuple[str, ...]] = {
     ),
 }
 
-#: Cases that are saved after their first step and gone on with.
+#: Cases whose first step leaves a state that matters.
 SAVED = (
     "a role that reads what the policy wrote",
     "a mean that moves once a step",
@@ -398,6 +398,32 @@ SAVED = (
 )
 
 
+#: What goes through the same exchange between ranks as another case: left to the long suite. Every
+#: preset's loss and gradient on two ranks is held by tests/objective/test_ranks.py in any case.
+LIKE_ANOTHER = {
+    "a look at gradients": "weights by gradients",
+    "adaptive": "budget in rounds",
+    "broad": "brorl",
+    "campo": "dapo",
+    "drawn by rank": "rows that count several times",
+    "drawn shares": "chances by share",
+    "from easy to hard": "a band of shares",
+    "grpo": "reference",
+    "kl_cov": "clip_cov",
+    "normalised parts": "advantages of parts",
+    "parts by what they were": "a mean that moves once a step",
+    "parts whose gradients agree": "weights by gradients",
+    "refill from few": "dapo",
+    "regions of tasks": "learning progress",
+    "rewards as constraints": "constraints by values of their own",
+    "rft": "d3s",
+    "rows drawn twice": "growing hints",
+    "the worst part": "a mean that moves once a step",
+    "tw_grpo": "bnpo",
+    "two turns": "another role answers in between",
+}
+
+
 def cases() -> dict[str, tuple[str, ...]]:
     """Return what is tried: the presets with means of their own, and more; name → overrides."""
     known = sorted(schema.load().choices("objective").items())
@@ -405,7 +431,16 @@ def cases() -> dict[str, tuple[str, ...]]:
     assert presets_of >= PLAIN
     names = sorted(presets_of - PLAIN)
     presets = {name: (f"objective={name}", *SUITED.get(name, ())) for name in names}
-    return presets | MORE
+    every = presets | MORE
+    assert every.keys() >= LIKE_ANOTHER.keys() | set(LIKE_ANOTHER.values())
+    assert not LIKE_ANOTHER.keys() & set(LIKE_ANOTHER.values())
+    left = () if os.environ.get("ETUDE_LONG") else LIKE_ANOTHER
+    return {name: overrides for name, overrides in every.items() if name not in left}
+
+
+def saved_cases() -> list[str]:
+    """Return the cases that are saved after their first step and gone on with."""
+    return [name for name in SAVED if name in cases()]
 
 
 def judge(rows: Sequence[Row]) -> None:
@@ -548,7 +583,7 @@ def run_all(known: dict[str, dict[str, Any]], folder: Path, *, save: bool) -> di
     torch.set_num_threads(1)
     found = {"generated": generate(known.pop("generated"), folder)}
     for name, config in known.items():
-        saved = folder / name if save and name in SAVED else None
+        saved = folder / name if save and name in saved_cases() else None
         found[name] = run(config, folder, saved)
         if saved is not None:
             found[name]["gone on"] = go_on(config, folder, saved)

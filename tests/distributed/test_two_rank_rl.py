@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from rl_of_ranks import SAVED, WARM, cases, configs, go_on, run_all, start
+from rl_of_ranks import WARM, cases, configs, go_on, run_all, saved_cases, start
 
 pytestmark = pytest.mark.slow
 
@@ -137,7 +137,7 @@ def test_two_ranks_generate_the_rows_of_one_process(found: Any) -> None:
         assert 0 < rank["asked"] < alone["asked"]
 
 
-@pytest.mark.parametrize("name", SAVED)
+@pytest.mark.parametrize("name", saved_cases())
 def test_a_stage_saved_by_two_ranks_goes_on_in_two_and_in_one(
     name: str, found: Any, tmp_path: Path
 ) -> None:

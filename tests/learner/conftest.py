@@ -69,22 +69,31 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def learner(tmp_path: Path) -> Iterator[Build]:
-    """Return a function that builds the learner of one stage from overrides."""
-    opened: list[Any] = []
+@pytest.fixture(scope="session")
+def open_learner() -> Build:
+    """Return a function that opens the learner of one stage in a folder; who asks closes it."""
 
-    def build(*overrides: str, stage: str = "rl", **given: Any) -> Any:
+    def build(folder: Path, *overrides: str, stage: str = "rl", **given: Any) -> Any:
         recipe = "sft" if stage == "sft" else "rl"
         kind = "generate" if "objective=generate" in overrides else recipe
         few = () if any(word.startswith("data_mix=") for word in overrides) else FEW_PROBLEMS
         runs = prepare([f"recipe={recipe}", *SMALL, *SIZES[kind], *few, *overrides]).runs
         config = runs[0][1][0].config
         inputs = {PLACES.get(name, name): folder for name, folder in given.items()}
-        context = StageContext(config["seed"], tmp_path, {"start": None, **inputs})
-        made = make_learner(config, context)
-        opened.append(made)
-        return made
+        context = StageContext(config["seed"], folder, {"start": None, **inputs})
+        return make_learner(config, context)
+
+    return build
+
+
+@pytest.fixture
+def learner(open_learner: Build, tmp_path: Path) -> Iterator[Build]:
+    """Return a function that builds the learner of one stage from overrides."""
+    opened: list[Any] = []
+
+    def build(*overrides: str, stage: str = "rl", **given: Any) -> Any:
+        opened.append(open_learner(tmp_path, *overrides, stage=stage, **given))
+        return opened[-1]
 
     yield build
     for made in opened:
