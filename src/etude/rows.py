@@ -33,6 +33,7 @@ class Example:
     ``messages`` is the conversation that is gone on with, oldest message first; the model then
     reads it in the place of ``prompt``. ``turns`` are what a demonstration of several turns
     teaches in the place of ``response``: messages of the assistant and what it is told between.
+    ``tools`` are JSON schemas of functions that the chat template is told of.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Example:
     columns: Mapping[str, Any] = field(default_factory=dict)
     messages: tuple[Message, ...] = ()
     turns: tuple[Message, ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def taught(self) -> str:
@@ -56,6 +58,9 @@ class StopReason(StrEnum):
     STOP = "stop"  # end-of-text token or a stop token
     STRING = "string"  # a stop string
     LENGTH = "length"  # the token limit
+    ENVIRONMENT = "environment"  # the environment says that the episode is over
+    TURNS = "turns"  # the limit of turns
+    BROKEN = "broken"  # the environment failed
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,30 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class Ended:
+    """How an episode with an environment ended.
+
+    ``parts`` are the rewards that the environment gave and ``turn_parts`` those of them that it
+    gave turn by turn. ``turns`` the model had, with ``calls`` of tools, of which ``malformed`` ones
+    fitted no tool and ``failed`` ones raised; ``cut`` texts were too long to be told whole.
+    ``broken`` says how the environment failed, and ``goal`` what the episode was right for, where
+    that is known. ``seconds`` is how long the environment worked.
+    """
+
+    environment: str
+    parts: Mapping[str, float] = field(default_factory=dict)
+    turn_parts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    turns: int = 0
+    calls: int = 0
+    malformed: int = 0
+    failed: int = 0
+    cut: int = 0
+    broken: str = ""
+    goal: Any = None
+    seconds: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One answer to judge: the response text, the row it answers, and how it ended.
 
@@ -120,7 +149,7 @@ class Candidate:
     template applied and hints given, special tokens as text. ``response`` spells special tokens,
     too (``<think>``), but for the one that ended it. ``evaluation`` tells that it is judged to
     measure a model, and not to train it. ``seed`` belongs to the answer: what is random in judging
-    it is keyed by it.
+    it is keyed by it. ``ended`` says how its episode ended, where there is an environment.
     """
 
     id: str
@@ -133,6 +162,7 @@ class Candidate:
     evaluation: bool = False
     seed: int = 0
     rendered: str = ""
+    ended: Ended | None = None
 
     @classmethod
     def of(
@@ -146,6 +176,7 @@ class Candidate:
         evaluation: bool = False,
         seed: int = 0,
         rendered: str = "",
+        ended: Ended | None = None,
     ) -> Candidate:
         """Return an answer to an example, of ``length`` tokens, as a verifier sees it."""
         return cls(
@@ -159,6 +190,7 @@ class Candidate:
             evaluation,
             seed,
             rendered,
+            ended,
         )
 
 
@@ -256,7 +288,8 @@ class Row:
     goes on from or answers, and ``spans`` say who wrote what; a single answer has none.
     ``tensors`` are numbers of each token under names, that losses read. ``behaviour`` tells that
     tokens were drawn from another distribution than that of the model alone, of which
-    ``sampler_logprobs`` are the log-probs. A row that nobody rewarded has no ``reward`` (nan).
+    ``sampler_logprobs`` are the log-probs. ``ended`` says how the episode with its environment
+    ended. A row that nobody rewarded has no ``reward`` (nan).
     """
 
     prompt_id: str
@@ -283,6 +316,7 @@ class Row:
     tensors: dict[str, PerToken] = field(default_factory=dict)
     behaviour: bool = False
     drawn: int = 0
+    ended: Ended | None = None
 
     @property
     def key(self) -> tuple[str, int]:

@@ -31,6 +31,7 @@ _PARTS = "etude.objective.parts"
 #: Classes of etude that say in which place a component stands.
 _GROUP_OF = {
     "etude.curriculum.interface:Curriculum": "curriculum",
+    "etude.environment.interface:Environment": "environment",
     "etude.evaluation.kind:Evaluation": "evaluation",
     "etude.rollout.budget.kind:Budget": "rollout/budget",
     "etude.rollout.gate.kind:Gate": "rollout/gate",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
-from etude.by_path import classes, files, returned, signature
+from etude.by_path import classes, environment, files, returned, signature
 from etude.by_path.files import Bundle
 from etude.by_path.kinds import KINDS, Kind
 from etude.by_path.literals import constants
@@ -79,12 +79,15 @@ class ByPath:
             said = f"'{shown}' has no function or class '{reference.attribute}'.{some}"
             return Described(None, (said,))
         if isinstance(node, ast.ClassDef):
+            if group == "environment" and environment.is_plain(node, bundle.tree):
+                return self._plain_class(group, reference, bundle, node)
             return self._class(group, reference, bundle, node)
         kind = KINDS.get(group)
-        if kind is None:
+        if kind is None or not kind.given:
             said = (
                 f"{reference.attribute} is a function ({_at(reference, node)}), and in the place of"
-                f" {group} stands a class; functions can be {listed(KINDS)}."
+                f" {group} stands a class; functions can be"
+                f" {listed(name for name, each in KINDS.items() if each.given)}."
             )
             return Described(None, (said,))
         return self._function(group, kind, reference, bundle, node)
@@ -140,6 +143,24 @@ class ByPath:
                 requires=tuple(requires),
                 provides=tuple(provides),
                 conflicts=tuple(conflicts),
+            )
+        )
+
+    def _plain_class(
+        self, group: str, reference: Reference, bundle: Bundle, node: ast.ClassDef
+    ) -> Described:
+        at = _at(reference, node)
+        found = environment.read(node, bundle.tree, constants(bundle.tree), at.rpartition(":")[0])
+        if found.problems:
+            return Described(None, tuple(f"{at}: {said}" for said in found.problems))
+        # It is called with its options, as a function is.
+        place = replace(_place(reference, bundle, node, options=found.options), is_function=True)
+        return Described(
+            replace(
+                self._info(group, reference, node, place, found.options),
+                cls=KINDS[group].adapter,
+                requires=tuple(found.requires),
+                provides=tuple(found.provides),
             )
         )
 

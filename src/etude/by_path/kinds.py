@@ -164,6 +164,11 @@ KINDS: dict[str, Kind] = {
         given={"logits": "[n, V], of the model that writes"},
         of_roles=ROLE_LOGITS,
     ),
+    "environment": Kind(
+        adapter="etude.by_path.environment:ClassEnvironment",
+        gives="an object with reset, tools or step, and parts",
+        given={},
+    ),
     "sources": Kind(
         adapter="etude.by_path.rows:FunctionSource",
         gives="rows: an iterable of dicts that have a prompt",

@@ -1,4 +1,4 @@
-"""How the parts of a verifier by path are weighed where nobody says: each counts once.
+"""How the parts of a verifier by path, or of environments, are weighed where nobody says: once.
 
 The weights that a reward weighting has by default are those of etude's own verifiers. A function
 whose parts are others would be refused for them, or would lose parts without a word.
@@ -11,6 +11,7 @@ from typing import Any
 from etude.config.declared_parts import declared
 from etude.config.needs import walk
 from etude.entries import Schema
+from etude.environment.interface import PARTS
 
 
 def fitting(weighting: Any, verifier: Any, schema: Schema) -> Any:
@@ -26,9 +27,13 @@ def fitting(weighting: Any, verifier: Any, schema: Schema) -> Any:
     field = info.fields.get("weights") if info is not None else None
     given = schema.find("verifier", str(verifier.get("name")))
     place = given.place if given is not None else None
-    if field is None or not field.optional or place is None:
+    if field is None or not field.optional or given is None:
         return weighting
     default: Any = field.default
+    if any(need.what == PARTS for need in given.provides):
+        return {**weighting, "weights": None} if weighting.get("weights") == default else weighting
+    if place is None:
+        return weighting
     weights, parts = weighting.get("weights"), set(place.parts or ())
     if not isinstance(weights, dict) or parts == set(default):
         return weighting

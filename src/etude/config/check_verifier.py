@@ -8,6 +8,7 @@ from etude.config.declared_parts import declared
 from etude.config.needs import Used, active
 from etude.config.spelling import listed
 from etude.config.values import is_interpolation
+from etude.environment.interface import PARTS
 from etude.errors import DataError
 from etude.verifying.rates import read_rates
 
@@ -21,7 +22,8 @@ def misfits(used: Sequence[Used]) -> Iterator[tuple[str, str]]:
         yield from _unread_rates(each)
         inside = [other for other in verifiers if other.path.startswith(f"{each.path}.")]
         if each.info.in_stage:
-            if not inside and declared([each], each.path) is None:
+            of_others = any(need.what == PARTS for need in each.info.provides)
+            if not inside and not of_others and declared([each], each.path) is None:
                 yield (
                     each.path,
                     f"{each.title} is not called before training and declares no parts:"

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Any
 
 from etude.config.needs import Used, active, walk
+from etude.environment.interface import PARTS
 from etude.schema import Schema
 
 KIND = "part:"
@@ -30,6 +31,7 @@ def declared(used: Iterable[Used], path: str = "verifier") -> frozenset[str] | N
     None stands for unknown: neither it nor what it wraps declares any, or something inside does
     not say.
     """
+    used = list(used)
     found = {
         each.path: each
         for each in used
@@ -37,15 +39,26 @@ def declared(used: Iterable[Used], path: str = "verifier") -> frozenset[str] | N
     }
     given: set[str] = set()
     for each in found.values():
-        own = {
-            need.what.removeprefix(KIND)
-            for need in active(each.info.provides, each)
-            if need.what.startswith(KIND)
-        }
+        own = _own(each)
+        if any(need.what == PARTS for need in active(each.info.provides, each)):
+            theirs = [_own(one) for one in environments(used)]
+            if not all(theirs):
+                return None
+            own = own.union(*theirs)
         if each.info.group == "verifier" and not _is_told(each.path, own, found):
             return None
         given |= own
     return frozenset(given) or None
+
+
+def environments(used: Iterable[Used]) -> list[Used]:
+    """Return the environments among the components that a stage uses."""
+    return [each for each in used if each.info.group == "environment" and each.info.requires]
+
+
+def _own(used: Used) -> set[str]:
+    needs = active(used.info.provides, used)
+    return {need.what.removeprefix(KIND) for need in needs if need.what.startswith(KIND)}
 
 
 def _is_told(path: str, own: Set[str], others: Collection[str]) -> bool:

@@ -15,6 +15,7 @@ from etude.config.compose import Composed, Member, roots_of
 from etude.config.effect import Effects
 from etude.config.fill_slots import SlotFiller
 from etude.config.given import MOST_MEMBERS, Given, parse
+from etude.config.implied import implied
 from etude.config.installation import Installation
 from etude.config.locate import Key, Locator
 from etude.config.overlay import Overlays
@@ -155,6 +156,12 @@ class FrontCheck:
         given = [each for each in parsed if isinstance(each, Given)]
         chosen, faults = self._choices.hydra_overrides(given, evaluate=self._evaluate)
         composed = self._composed(chosen, faults)
+        if composed is not None and not faults:
+            brought = implied(given, composed.choices, self._installation.schema)
+            if brought:
+                given += [each for each in map(self._parse, brought) if isinstance(each, Given)]
+                chosen, faults = self._choices.hydra_overrides(given, evaluate=self._evaluate)
+                composed = self._composed(chosen, faults)
         if composed is None:
             for fault in faults:
                 report.add(fault)

@@ -233,6 +233,8 @@ def provided(config: Mapping[str, Any], used: list[Used], learner: str) -> dict[
     trained = {f"sources.{key}" for key in sources_of(config, held_out=False)}
     for each in used:
         found[f"component:{each.info.group}={each.info.name}"] = each.title
+        if each.info.group == "environment" and each.info.requires:
+            found["environment:any"] = each.title
         for need in active(each.info.provides, each):
             if each.info.group == "sources" and (
                 need.what.startswith("column:") or each.path not in trained

@@ -19,6 +19,7 @@ from etude.config.settings import STAGE_ROOT_KEYS
 from etude.config.sharing import ByIdentity, put
 from etude.config.spelling import root_fields, stage_fields
 from etude.config.values import is_interpolation
+from etude.environment.interface import PARTS
 from etude.errors import ConfigError, Fault
 from etude.schema import Schema
 
@@ -165,7 +166,7 @@ class Resolver:
         return _Fitted(value, tuple(conformer.faults))
 
     def _weigh(self, config: dict[str, Any]) -> None:
-        """Let every part count once where nobody weighed those of a verifier by path."""
+        """Let every part count once where nobody weighed those of a person's own."""
         weighting, verifier = config.get("reward_weighting"), config.get("verifier")
         config["reward_weighting"] = self._fitting(weighting, verifier)
         for role in with_objective(config):
@@ -179,10 +180,17 @@ class Resolver:
                 config["models"] = self._weighted.of(make, config["models"], fitting)["models"]
 
     def _fitting(self, weighting: Any, verifier: Any) -> Any:
-        if not isinstance(verifier, dict) or not is_reference(verifier.get("name")):
+        if not isinstance(verifier, dict) or not self._has_own_parts(verifier.get("name")):
             return weighting
         make = partial(weights.fitting, weighting, verifier, self._schema)
         return self._weighted.of(make, weighting, verifier)
+
+    def _has_own_parts(self, name: Any) -> bool:
+        """Tell whether a verifier's parts are those of a person's file, or of environments."""
+        if is_reference(name):
+            return True
+        info = self._schema.find("verifier", str(name))
+        return info is not None and any(need.what == PARTS for need in info.provides)
 
     def _own(self, over: Mapping[str, Any], key: str) -> Any:
         """Return a setting that only a stage has; whether it fits is judged with the root."""

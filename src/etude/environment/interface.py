@@ -10,13 +10,17 @@ has
   parameter is (``transformers.utils.get_json_schema`` reads both). What one returns is a text, or
   becomes one as JSON; what it raises is told to the model as its answer;
 - or ``step(text) -> (messages, done)``, which hears every turn of the model that calls no tool;
-  where there is none, such a turn ends the episode;
+  where there is none, such a turn ends the episode. What it raises is the environment's failure;
 - ``parts() -> {name: number}``: the rewards, asked once at the end;
 - where wanted: ``turn_parts``, a tuple of the names of those parts that are asked after every turn
   and are earned by it (the part of the episode is their sum); ``done``, an attribute that ends the
-  episode after a turn; ``close()``; ``goal_of(text)``, what an episode that ended with this text
-  would have been right for; ``state_dict()`` and ``load_state_dict(state)``, JSON, with which an
-  episode is gone on with in another process where it would be played again from its seed otherwise.
+  episode after a turn; ``close()``; ``goal_of(messages)``, what an episode that went this way would
+  have been right for, as JSON; ``state_dict()`` and ``load_state_dict(state)``, JSON, with which an
+  episode goes on in another process (after ``load_state_dict`` on a fresh object), where it would
+  be played again from its seed otherwise.
+
+The random states of ``random`` and numpy are set before each of these calls by the seed and how
+often the object was asked, so that what draws from them is the same again.
 
 This module imports nothing heavy.
 """
@@ -26,7 +30,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from etude.component import Declaration
+from etude.component import Declaration, Need
 
 #: The names of an environment's object that are no tools.
 PROTOCOL = frozenset(
@@ -36,6 +40,12 @@ PROTOCOL = frozenset(
 
 #: What an environment requires that is its own source of rows; the source of such provides it.
 OWN_ROWS = "rows:episodes"
+
+#: What every environment requires: an episode that plays with it.
+PLAYED = {"what": "plays:environments", "why": "to be played with"}
+
+#: What a verifier provides whose parts are those of the environments.
+PARTS = "parts:environments"
 
 
 class Environment(ABC):
@@ -48,6 +58,7 @@ class Environment(ABC):
     """
 
     declaration: ClassVar[Declaration]
+    base_requires: ClassVar[tuple[Need, ...]] = (Need(**PLAYED),)
 
     @abstractmethod
     def make(self) -> Any:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from etude.component import component
-from etude.environment.interface import Environment
 
 
 @component()
 @dataclass(frozen=True)
-class NoEnvironment(Environment):
+class NoEnvironment:
     """There is no environment: answers are given alone."""
-
-    def make(self) -> Any:
-        """Return nothing; it is never asked."""
-        return None

@@ -12,6 +12,7 @@ import torch
 from etude.build import build
 from etude.config.roles import measured
 from etude.config.settings import Execution
+from etude.environment.opened import Environments, OpenEnvironments
 from etude.learner.context import StageContext
 from etude.learner.live_parts import Openings
 from etude.learner.roles import Roles
@@ -56,6 +57,7 @@ class EvaluationHost:
         self.workers: int = self.execution.verifier_workers
         self._openings = Openings({"verifier": self.verifier}, self, self.live)
         self._engines: dict[str, Any] = {}
+        self._environments: OpenEnvironments | None = None
         self._roles: Roles | None = None
         asked = measured(self.config, load())
         if asked:
@@ -77,6 +79,14 @@ class EvaluationHost:
         judge: Judge = self.open(self.verifier)
         return judge
 
+    def environments_of(self, environments: Environments) -> OpenEnvironments | None:
+        """Return environments opened, None where there is none."""
+        if not environments.by_name:
+            return None
+        if self._environments is None:
+            self._environments = OpenEnvironments(environments, self.workers)
+        return self._environments
+
     def model(self, name: str) -> Policy:
         """Return the frozen model of a role that the evaluation asks for."""
         assert self._roles is not None  # the plan knows no role that is not asked for
@@ -94,5 +104,7 @@ class EvaluationHost:
         """End the verifier's workers and the engines."""
         with ExitStack() as stack:
             engines = [engine.close for engine in self._engines.values()]
+            if self._environments is not None:
+                stack.callback(self._environments.close)
             for close in (*engines, *all_of(self.live, "close")):
                 stack.callback(close)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from etude.rows import Example, Sampled, Verdict
+from etude.rows import Ended, Example, Sampled, Verdict
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Answers:
     """Answers sampled for an evaluation and judged: those to the first problem, then to the next.
 
     ``rendered`` are the prompts of the problems as the model read them, template applied.
+    ``ended`` says how the episodes ended that were played with an environment.
     """
 
     examples: Sequence[Example]
@@ -23,6 +24,7 @@ class Answers:
     verdicts: Sequence[Verdict]
     max_new_tokens: int
     rendered: Sequence[str] = ()
+    ended: Sequence[Ended | None] = ()
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from etude.environment.opened import Environments, OpenEnvironments
 from etude.errors import StageError
 from etude.randomness import judging_seed, seed_of
 from etude.rollout.episode.interface import Context, Episode
 from etude.rollout.finished import Expected
 from etude.rollout.playing import Keys, Playing, play
-from etude.rows import POLICY, Candidate, Example, Row, Sampled, Verdict
+from etude.rows import POLICY, Candidate, Ended, Example, Row, Sampled, Verdict
 from etude.verifier.interface import Ahead, Judge, sound
 
-#: What was sampled as an answer, its text, and what the verifier says of it.
-Answered = tuple[Sampled, str, Verdict]
+#: What was sampled as an answer, its text, what the verifier says of it, and how its episode ended
+#: where there is an environment.
+Answered = tuple[Sampled, str, Verdict, Ended | None]
 
 
 class Host(Protocol):
@@ -26,6 +28,9 @@ class Host(Protocol):
 
     def engine(self, name: str, sampling: Any = None) -> Any:
         """Return what samples from it by a component of ``rollout``, opened by all ranks."""
+
+    def environments_of(self, environments: Environments) -> OpenEnvironments | None:
+        """Return environments opened, None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class EvaluationPlayers:
     host: Host
     judge: Judge
     seed: int
+    environments: OpenEnvironments | None = None
     logits: None = None
     expected: Expected = field(default_factory=Expected)
 
@@ -114,6 +120,7 @@ class EvaluationPlayers:
                 evaluation=True,
                 seed=judging_seed(self.row_seed(row.prompt_id, row.index), row.turn),
                 rendered=self.expected.rendered(self.policy, row.sampled_prompt or row.prompt),
+                ended=row.ended,
             )
             for row in rows
         ]
@@ -165,4 +172,4 @@ def _answered(row: Row) -> Answered:
     own = [at for at in range(len(row.tokens)) if at not in told]
     logprobs = tuple(row.sampler_logprobs[at] for at in own)
     sampled = Sampled(tuple(row.tokens[at] for at in own), logprobs, row.stop_reason)
-    return sampled, row.text, row.verdict
+    return sampled, row.text, row.verdict, row.ended

@@ -12,6 +12,8 @@ from typing import Any
 
 from etude.build import build, build_struct
 from etude.config.settings import Execution
+from etude.entries import ENVIRONMENTS
+from etude.environment.opened import Environments
 from etude.errors import DataError, VerifierError
 from etude.evaluation.host import EvaluationHost
 from etude.evaluation.interface import Result
@@ -51,6 +53,7 @@ class Parts:
                 verifier=build(config["verifier"], "verifier"),
                 stream=held_out.stream(sources, int(config["seed"]), stage_data),
                 execution=build_struct(Execution, config["execution"], "execution"),
+                environments=environments_of(config),
             ),
         )
 
@@ -93,6 +96,16 @@ class Measurement:
         returned = self._parts.evaluation.measure(view)
         result = returned if isinstance(returned, Result) else result_of(returned)
         return result.evaluation, result.samples
+
+
+def environments_of(config: Mapping[str, Any]) -> Environments:
+    """Return the environments of a resolved config, built."""
+    nodes = [config.get(group) for group in ENVIRONMENTS]
+    main, others = (
+        build(node, group) if node else None
+        for group, node in zip(ENVIRONMENTS, nodes, strict=True)
+    )
+    return Environments.of(main, others)
 
 
 def evaluate_policy(

@@ -14,6 +14,7 @@ from etude.config.settings import Execution
 from etude.data_mix.stream import Stream
 from etude.distributed.together import apart
 from etude.distributed.world import current
+from etude.environment.opened import Environments
 from etude.evaluation.interface import Answers
 from etude.evaluation.played import Answered, Asked, EvaluationPlayers, Host, answers_of
 from etude.rollout.episode.single import Single
@@ -40,6 +41,7 @@ class Around:
     verifier: Any
     stream: Stream
     execution: Execution
+    environments: Environments
     name: str = MAIN
 
     @property
@@ -105,17 +107,18 @@ class View:
         played = Asked(list(problems), prompts, tries, temperature, seed, limit)
         answered = self._answered(played)
         every = [answer for answers in answered for answer in answers]
-        verdicts = [verdict for _, _, verdict in every]
+        verdicts = [verdict for _, _, verdict, _ in every]
         name = self._around.name
         where = "the evaluation" if name == MAIN else f"the evaluation {name}"
         refuse_failures(verdicts, self._around.verifier.most_failed, where)
         return Answers(
             problems,
-            [sampled for sampled, _, _ in every],
-            [text for _, text, _ in every],
+            [sampled for sampled, _, _, _ in every],
+            [text for _, text, _, _ in every],
             verdicts,
             limit,
             [self._sharded.rendered(prompt) for prompt in prompts],
+            [ended for _, _, _, ended in every],
         )
 
     def loss(self, problems: Sequence[Example], max_length: int) -> Demonstrated | None:
@@ -207,7 +210,13 @@ class View:
                 return []
             with engine() as opened, self._judge() as judge:
                 players = EvaluationPlayers(
-                    self._sharded, opened, rollout, self._host, judge, asked.seed
+                    self._sharded,
+                    opened,
+                    rollout,
+                    self._host,
+                    judge,
+                    asked.seed,
+                    self._host.environments_of(self._around.environments),
                 )
                 return answers_of(episode, asked.some(mine), players)
 

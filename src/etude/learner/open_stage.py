@@ -18,6 +18,7 @@ from torch import nn
 
 from etude.config.evaluations import GROUP
 from etude.config.needs import trained_groups
+from etude.environment.opened import Environments, OpenEnvironments
 from etude.evaluation.interface import numbers
 from etude.feedback import StepFeedback, Told, UpdateFeedback
 from etude.learner import live_states
@@ -123,6 +124,7 @@ class OpenStage(StageModels, StageEvaluations):
         self.steps: int = parts.training.steps
         self.counted = {"sampled": 0, "trained": 0}
         self.live: dict[str, Any] = {}
+        self._environments: dict[int, tuple[Environments, OpenEnvironments]] = {}
         self._begin_models()
         self._begin_evaluations()
         judges = {f"evaluations.{name}.verifier": one for name, one in self._judges.items()}
@@ -181,6 +183,20 @@ class OpenStage(StageModels, StageEvaluations):
     def workers(self) -> int:
         """Return how many worker processes a verifier may have."""
         return self.execution.verifier_workers
+
+    def environments_of(self, environments: Environments) -> OpenEnvironments | None:
+        """Return environments of the stage or of its evaluations opened, None where none is."""
+        if not environments.by_name:
+            return None
+        if id(environments) not in self._environments:
+            opened = OpenEnvironments(environments, self.workers)
+            self._environments[id(environments)] = (environments, opened)
+        return self._environments[id(environments)][1]
+
+    @property
+    def environment_seconds(self) -> float:
+        """Return how long environments were waited for since the stage was opened."""
+        return sum(opened.seconds for _, opened in self._environments.values())
 
     def open_trainee(self, head: nn.Module | None = None) -> Trainee:
         """Open the optimizer of the policy, and of a ``head`` on its states that moves with it."""
@@ -280,7 +296,8 @@ class OpenStage(StageModels, StageEvaluations):
     def close(self) -> None:
         """End the engines, the verifier's workers and all else that is alive."""
         engines = [engine.close for engine in self._engines.values()]
-        self._engines = {}
+        engines += [opened.close for _, opened in self._environments.values()]
+        self._engines, self._environments = {}, {}
         with ExitStack() as stack:
             for close in reversed([*all_of(self.live, "close"), *engines]):
                 stack.callback(close)

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from etude.data_mix.draw import Draw
+from etude.environment.opened import OpenEnvironments
 from etude.errors import DataError
 from etude.learner.open_stage import OpenStage
 from etude.learner.spans import token_spans
@@ -74,6 +75,11 @@ class Opened:
     def engine(self, role: str) -> Engine:
         """Return what samples from the model of a role."""
         return self._stage.engine(self._stage.sampler if role == POLICY else role)
+
+    @property
+    def environments(self) -> OpenEnvironments | None:
+        """Return the open environments of the stage, None where it has none."""
+        return self._stage.environments_of(self._parts.environments_there)
 
     def learned_at(self, role: str) -> float | None:
         """Return the temperature of the config that a role is trained at; None: it is not."""
@@ -190,6 +196,7 @@ class Opened:
             length=row.length,
             seed=judging_seed(row_seed(self.seed, self.step, row.prompt_id, row.index), row.turn),
             rendered=rendered(row.sampled_prompt or row.prompt),
+            ended=row.ended,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from etude.build import build, build_struct
 from etude.config.needs import LEARNER_GROUPS
 from etude.config.settings import Execution
+from etude.environment.opened import Environments
 from etude.model.critic import leave_head
 from etude.model.device import device_of
 
@@ -52,6 +54,11 @@ class StageParts:
         """Return the components that a learner may read, by group."""
         found = {group: getattr(self, group) for group in LEARNER_GROUPS}
         return {group: root for group, root in found.items() if root is not None}
+
+    @cached_property
+    def environments_there(self) -> Environments:
+        """Return the environments that episodes are played with."""
+        return Environments.of(self.environment, self.environments)
 
     def device(self) -> torch.device:
         """Return the device the stage trains on."""

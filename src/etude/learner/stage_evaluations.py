@@ -12,8 +12,9 @@ from etude.build import build
 from etude.config.asked_evaluations import AskedEvaluations, due, measures
 from etude.config.evaluations import MAIN, measuring, named, view
 from etude.config.settings import Execution
+from etude.environment.opened import Environments, OpenEnvironments
 from etude.evaluation.interface import numbers
-from etude.evaluation.run import Measurement, Parts
+from etude.evaluation.run import Measurement, Parts, environments_of
 from etude.evaluation.view import Around
 from etude.learner.context import Measured, StageContext
 from etude.learner.parts import StageParts
@@ -44,6 +45,10 @@ class StageEvaluations(ABC):
     @abstractmethod
     def engine(self, name: str, sampling: Any = None) -> Engine:
         """Return what samples from a model of the stage."""
+
+    @abstractmethod
+    def environments_of(self, environments: Environments) -> OpenEnvironments | None:
+        """Return environments opened, None where there is none."""
 
     @abstractmethod
     def open(self, component: Any) -> Any:
@@ -117,6 +122,9 @@ class StageEvaluations(ABC):
             verifier=self._judges.get(name, parts.verifier),
             stream=self.stream,
             execution=self.execution,
+            environments=environments_of(seen)
+            if own.get("environment")
+            else parts.environments_there,
             name=name,
         )
         return Parts(build(seen["evaluation"], "evaluation"), around)

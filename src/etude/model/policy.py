@@ -97,20 +97,25 @@ class Policy:
 
     def encode_example(self, example: Example) -> tuple[int, ...]:
         """Return the tokens that a response to an example follows."""
-        return self.encode_prompt(example.prompt, example.system, example.messages)
+        return self.encode_prompt(example.prompt, example.system, example.messages, example.tools)
 
     def encode_prompt(
-        self, prompt: str, system: str | None = None, messages: Sequence[Message] = ()
+        self,
+        prompt: str,
+        system: str | None = None,
+        messages: Sequence[Message] = (),
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> tuple[int, ...]:
         """Return the tokens a response follows: the chat template's, or plain text without one.
 
-        ``messages`` are a conversation that is gone on with, in the place of ``prompt``. There is
+        ``messages`` are a conversation that is gone on with, in the place of ``prompt``, and
+        ``tools`` the JSON schemas of functions that the template is told of. There is
         always at least one token, and no end-of-text token after plain text. A control token that
         the texts spell is text (``control_tokens_in_text``). Raises ModelError when a system prompt
         or a conversation is given and the tokenizer has no chat template, or the template refuses
         the messages.
         """
-        return self.wording.encode_prompt(prompt, system, messages)
+        return self.wording.encode_prompt(prompt, system, messages, tools)
 
     def encode_response(self, text: str, example: Example | None = None) -> tuple[int, ...]:
         """Return the tokens of ``text`` and the token that ends a turn in the chat template.

@@ -10,7 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from etude.errors import ModelError
+from etude.model.calls import CallReader
 from etude.model.control import ControlTokens
+from etude.model.histories import rewritten
 from etude.model.turns import FAILURES, Turns, prefilled, without_prefill
 from etude.notices import notice
 from etude.rows import Example, Message
@@ -143,7 +145,11 @@ class Wording:
     # Text to tokens ------------------------------------------------------------------------
 
     def encode_prompt(
-        self, prompt: str, system: str | None = None, messages: Sequence[Message] = ()
+        self,
+        prompt: str,
+        system: str | None = None,
+        messages: Sequence[Message] = (),
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> tuple[int, ...]:
         """Return the tokens an answer follows; :class:`etude.model.policy.Policy` says more."""
         if self._tokenizer.chat_template is None:
@@ -153,10 +159,12 @@ class Wording:
         said = _conversation(prompt, system, messages)
         control = self._template.control
         if self._in_text or not self._spelled(control, *_texts(said)):
-            return tuple(self._applied(said, tokenize=True))
+            return tuple(self._applied(said, tokenize=True, tools=tools))
         base = control.base_of(*_texts(said), str(self._tokenizer.chat_template))
         return tuple(
-            control.encode_rendered(self._applied(control.hidden(said, base), tokenize=False), base)
+            control.encode_rendered(
+                self._applied(control.hidden(said, base), tokenize=False, tools=tools), base
+            )
         )
 
     def rendered(self, example: Example) -> str:
@@ -164,7 +172,7 @@ class Wording:
         if self._tokenizer.chat_template is None:
             return example.prompt
         said = _conversation(example.prompt, example.system, example.messages)
-        text: str = self._applied(said, tokenize=False)
+        text: str = self._applied(said, tokenize=False, tools=example.tools)
         return text
 
     def encode_text(self, text: str, example: Example | None = None) -> tuple[int, ...]:
@@ -186,26 +194,30 @@ class Wording:
     def encode_message(
         self, text: str, role: str, example: Example, *, after: Sequence[int]
     ) -> tuple[int, ...]:
-        """Return the tokens that follow an answer when its model is told a message and goes on.
+        """Return the tokens of one message as :meth:`encode_messages` does of several."""
+        return self.encode_messages([Message(role, text)], example, after=after)
+
+    def encode_messages(
+        self, told: Sequence[Message], example: Example, *, after: Sequence[int]
+    ) -> tuple[int, ...]:
+        """Return the tokens that follow an answer when its model is told messages and goes on.
 
         They are what the chat template writes between the answer, whose tokens are ``after``, and
-        the next one: the end of its turn where the answer has none, the message, the beginning of a
-        new turn. Without a template they are those of ``text``. Raises ModelError where the
+        the next one: the end of its turn where the answer has none, the messages, the beginning of
+        a new turn. Without a template they are those of the texts. Raises ModelError where the
         template refuses the message, or leaves out what was answered before.
         """
         if self._tokenizer.chat_template is None:
-            return tuple(self._encode(text))
+            return tuple(self._encode("".join(message.content for message in told)))
         template = self._template
         said = _conversation(example.prompt, example.system, example.messages)
-        said += [
-            {"role": "assistant", "content": _ANSWER},
-            {"role": role, "content": text},
-        ]
+        said += [{"role": "assistant", "content": _ANSWER}, *map(asdict, told)]
         base = None
         if not self._in_text and self._spelled(template.control, *_texts(said)):
             base = template.control.base_of(*_texts(said), str(self._tokenizer.chat_template))
             said = template.control.hidden(said, base)
-        _, found, rest = self._applied(said, tokenize=False).partition(_ANSWER)
+        whole = self._applied(said, tokenize=False, tools=example.tools)
+        _, found, rest = whole.partition(_ANSWER)
         if not found:
             raise ModelError(
                 f"the chat template of {self._name} leaves out an earlier answer, so a "
@@ -227,6 +239,40 @@ class Wording:
             tokens = template.control.encode_rendered(before + rest, base)
         start = len(self._tokenizer(before, add_special_tokens=False)["input_ids"])
         return (*lead, *tokens[start:])
+
+    @property
+    def converses(self) -> bool:
+        """Return whether there is a chat template, which tells messages apart."""
+        return self._tokenizer.chat_template is not None
+
+    def calls(self, written: str) -> CallReader:
+        """Return what reads the calls of tools in answers; ``written`` is their format."""
+        return CallReader(self._tokenizer, lambda said: self._render(said, False), written)
+
+    def refuse_other_histories(self, accept: bool) -> None:
+        """Raise ModelError where the template writes earlier answers otherwise than given.
+
+        Where that is to be accepted, it is told instead.
+        """
+        if not self.converses:
+            return
+        from jinja2 import TemplateError
+
+        try:
+            other = rewritten(self._render, "user", self.prefill())
+        except (TemplateError, *FAILURES):
+            return  # what it refuses is told with a real conversation
+        said = (
+            f"the chat template of {self._name} writes {other} otherwise once the conversation has "
+            "gone on, so the model would later read another text than it is trained on"
+        )
+        if other and not accept:
+            raise ModelError(
+                f"{said}; give a template that keeps it (model.chat_template=FILE), or train on "
+                "the conversation as it went (rollout.episode.history=append)"
+            )
+        if other:
+            notice(f"{said} (rollout.episode.history=append)")
 
     def prefill(self, example: Example | None = None) -> str:
         """Return the thought that a prompt's end begins for the model (``<think>``), or nothing."""
@@ -339,13 +385,20 @@ class Wording:
         )
         return text
 
-    def _applied(self, messages: Sequence[dict[str, Any]], *, tokenize: bool) -> Any:
+    def _applied(
+        self,
+        messages: Sequence[dict[str, Any]],
+        *,
+        tokenize: bool,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> Any:
         try:
             return self._tokenizer.apply_chat_template(
                 messages,
                 add_generation_prompt=True,
                 tokenize=tokenize,
                 return_dict=False,
+                tools=[dict(each) for each in tools] or None,
                 **self._options,
             )
         except Exception as error:  # a template may fail in any way; it is told as what it is

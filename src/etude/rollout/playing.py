@@ -28,6 +28,8 @@ from etude.rows import (
 )
 
 if TYPE_CHECKING:
+    from etude.environment.opened import OpenEnvironments
+    from etude.model.calls import CallReader
     from etude.model.policy import Policy
 
 
@@ -43,6 +45,10 @@ class Players(Expecting, Protocol):
 
     def engine(self, role: str) -> Engine:
         """Return what samples from the model of a role."""
+
+    @property
+    def environments(self) -> OpenEnvironments | None:
+        """Return the open environments, None where there is none."""
 
     def learned_at(self, role: str) -> float | None:
         """Return the temperature that a role is trained at; None: not by rows played here."""
@@ -155,10 +161,45 @@ class Playing:
         prompt = self._players.model(POLICY).encode_example(example)
         return Context(example, self._index(example.id), prompt)
 
-    def tell(self, row: Row, text: str, *, role: str = "user") -> Context:
-        """Return the row to go on with once its model is told a message of ``role``."""
+    @property
+    def environments(self) -> OpenEnvironments:
+        """Return the open environments; raises StageError where the stage has none."""
+        found = self._players.environments
+        if found is None:
+            raise StageError(
+                "the episode plays with environments, and the stage has none: environment=CHOICE"
+            )
+        return found
+
+    def converse(
+        self, context: Context, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> Context:
+        """Return a context that begins with a conversation in the place of its prompt."""
+        policy = self._players.model(POLICY)
+        if policy.wording.converses:
+            example = dataclasses.replace(
+                context.example, system=None, messages=tuple(messages), tools=tuple(tools)
+            )
+        else:
+            text = "\n".join(message.content for message in messages)
+            example = dataclasses.replace(context.example, prompt=text, system=None, messages=())
+        tokens = policy.encode_example(example)
+        return dataclasses.replace(context, example=example, prompt=tokens, asked=True)
+
+    def calls(self, written: str = "auto") -> CallReader:
+        """Return what reads the calls of tools in the policy's answers."""
+        return self._players.model(POLICY).wording.calls(written)
+
+    def refuse_other_histories(self, accept: bool) -> None:
+        """Raise StageError where the chat template writes earlier answers otherwise than given."""
+        self._players.model(POLICY).wording.refuse_other_histories(accept)
+
+    def tell(self, row: Row, text: str | Sequence[Message], *, role: str = "user") -> Context:
+        """Return the row to go on with once its model is told messages."""
         wording = self._players.model(row.role).wording
-        told = wording.encode_message(text, role, row.example, after=row.tokens)
+        said = [Message(role, text)] if isinstance(text, str) else list(text)
+        role = said[-1].role if said else role
+        told = wording.encode_messages(said, row.example, after=row.tokens)
         return Context(
             row.example,
             row.index,

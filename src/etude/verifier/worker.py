@@ -55,7 +55,7 @@ def limit_memory(mebibytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (allowed, hard))
 
 
-def _read_jobs(source: Connection, jobs: queue.SimpleQueue[bytes]) -> None:
+def read_jobs(source: Connection, jobs: queue.SimpleQueue[bytes]) -> None:
     """Hand on what the parent sends; when the pipe closes the parent is gone, and so are we."""
     while True:
         try:
@@ -69,7 +69,7 @@ def _crash(error: BaseException, count: int) -> list[dict[str, Any]]:
         "outcome": "crashed",
         "parts": {},
         "extracted": None,
-        "detail": _told(error)[:500],
+        "detail": told(error)[:500],
     }
     for kind in (MemoryError, RecursionError):
         if isinstance(error, kind):  # whose doing that is the parent knows
@@ -82,7 +82,7 @@ def _refused(error: DataError, candidate: Candidate) -> dict[str, Any]:
     return {"outcome": "refused", "parts": {}, "extracted": None, "detail": told[:500]}
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """Return an error in one line with its place, unless it says the place itself."""
     if getattr(error, "says_where", False):
         return str(error)
@@ -129,7 +129,7 @@ def main(jobs_fd: int, replies_fd: int, parent: int) -> None:
     replies = Connection(replies_fd, readable=False)
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     source = Connection(jobs_fd, writable=False)
-    threading.Thread(target=_read_jobs, args=(source, jobs), daemon=True).start()
+    threading.Thread(target=read_jobs, args=(source, jobs), daemon=True).start()
 
     def reply(message: dict[str, Any]) -> None:
         replies.send_bytes(json.dumps(message).encode())

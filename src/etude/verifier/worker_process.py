@@ -21,7 +21,10 @@ from etude.rows import Candidate, Verdict
 #: Seconds a worker may take to start; far more than any machine needs, so that it is never a race.
 START_LIMIT = 180.0
 
-_PROGRAM = "import sys; from etude.verifier.worker import main; main(*map(int, sys.argv[1:]))"
+_PROGRAM = "import sys; from {module} import main; main(*map(int, sys.argv[1:]))"
+
+#: The module whose ``main`` a worker runs where nobody says otherwise: it judges.
+_JUDGES = "etude.verifier.worker"
 
 #: Libraries of a verifier gain nothing from threads here, and each thread reserves address space.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -52,11 +55,15 @@ class Worker:
     busy: float = 0.0
     deadline: float = field(default_factory=lambda: time.monotonic() + START_LIMIT)
     started: float = field(default_factory=time.monotonic)
-    units: deque[Unit] = field(default_factory=deque)
+    units: deque[Any] = field(default_factory=deque)
 
     @classmethod
-    def start(cls, verifier: Any) -> Worker:
-        """Start a process and send it the verifier; its replies are waited for later."""
+    def start(cls, verifier: Any, module: str = _JUDGES) -> Worker:
+        """Start a process and send it the verifier; its replies are waited for later.
+
+        Another ``module`` is another kind of worker, which is sent something else with a limit of
+        ``memory``.
+        """
         job_read, job_write = os.pipe()
         reply_read, reply_write = os.pipe()
         log = tempfile.TemporaryFile(mode="a+b")  # noqa: SIM115 (closed with the worker)
@@ -66,7 +73,7 @@ class Worker:
                     sys.executable,
                     "-P",
                     "-c",
-                    _PROGRAM,
+                    _PROGRAM.format(module=module),
                     str(job_read),
                     str(reply_write),
                     str(os.getpid()),
@@ -92,7 +99,7 @@ class Worker:
             "memory": verifier.memory,
             "verifier": pickle.dumps(verifier),
         }
-        worker._send(start)
+        worker.send(start)
         return worker
 
     def give(self, units: list[Unit], seconds: float) -> None:
@@ -100,7 +107,7 @@ class Worker:
         self.units = deque(units)
         self.taken = False
         self.deadline = time.monotonic() + seconds
-        self._send([unit.candidates for unit in units])
+        self.send([unit.candidates for unit in units])
 
     def end(self) -> None:
         """Kill the process, if it still lives, and close everything."""
@@ -131,8 +138,9 @@ class Worker:
         lines = self.log.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else ""
 
-    def _send(self, message: Any) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it died: told by its exit code when collecting
+    def send(self, message: Any) -> None:
+        """Send a message; a process that died is told by its exit code when it is heard."""
+        with contextlib.suppress(BrokenPipeError):
             self.jobs.send_bytes(pickle.dumps(message))
 
 

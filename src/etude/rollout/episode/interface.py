@@ -7,7 +7,7 @@ them go on. What a model sampled stays the tokens that it sampled; a row is an a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -16,6 +16,8 @@ from etude.rows import Example, Message, Row, RowName
 
 if TYPE_CHECKING:
     from etude.component import Declaration
+    from etude.environment.opened import OpenEnvironments
+    from etude.model.calls import CallReader
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,30 @@ class EpisodeStage(Protocol):
     def context(self, example: Example) -> Context:
         """Return one more answer to begin to an example, with an index of its own."""
 
-    def tell(self, row: Row, text: str, *, role: str = "user") -> Context:
-        """Return the row to go on with once its model is told a message of ``role``.
+    @property
+    def environments(self) -> OpenEnvironments:
+        """Return the open environments; raises StageError where the stage has none."""
+
+    def converse(
+        self, context: Context, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> Context:
+        """Return a context that begins with a conversation in the place of its example's prompt.
+
+        ``tools`` are JSON schemas that the chat template is told of. A model without a chat
+        template reads the texts, a line each.
+        """
+
+    def calls(self, written: str = "auto") -> CallReader:
+        """Return what reads the calls of tools in the policy's answers."""
+
+    def refuse_other_histories(self, accept: bool) -> None:
+        """Raise StageError where the chat template writes earlier answers otherwise than given.
+
+        Where that is to be accepted, it is told once.
+        """
+
+    def tell(self, row: Row, text: str | Sequence[Message], *, role: str = "user") -> Context:
+        """Return the row to go on with once its model is told a message of ``role``, or several.
 
         The tokens told are those that the chat template writes between the answer and the next
         one; without a template those of ``text`` alone. They are not trained.
