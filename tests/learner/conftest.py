@@ -13,6 +13,7 @@ import torch
 from etude.config.prepare import prepare
 from etude.learner.context import StageContext
 from etude.learner.make import make_learner
+from outpost_site import shared
 
 SMALL = (
     "model=scratch",
@@ -107,8 +108,19 @@ def _build(overrides: tuple[str, ...], folder: Path, start: Path | None) -> Any:
 
 @pytest.fixture(scope="session")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a small model that was taught some arithmetic."""
-    folder = tmp_path_factory.mktemp("taught")
+    """Return the folder of a small model that was taught some arithmetic.
+
+    Workers of one run share it; the first to want it trains it.
+    """
+    with shared(tmp_path_factory, "taught-arithmetic") as folder:
+        if not (folder / "done").exists():
+            _teach(folder)
+            (folder / "done").touch()
+    return folder / "model"
+
+
+def _teach(folder: Path) -> None:
+    folder.mkdir()
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     made = _build(
@@ -127,7 +139,6 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made.step(step)
     made.export(folder)
     torch.set_num_threads(before)
-    return folder / "model"
 
 
 @pytest.fixture
@@ -148,7 +159,8 @@ def stage_from(taught: Path, tmp_path: Path) -> Iterator[Build]:
 def short_run(taught: Path, tmp_path: Path) -> Callable[..., list[dict[str, float]]]:
     """Return a function that trains a few steps of a stage and returns each step's metrics.
 
-    The stage is also saved and rebuilt after its first step; what follows must be equal to the bit.
+    Its state after the first step is loaded by a stage that is built anew; what both do from there
+    on must be equal to the bit.
     """
 
     def run(*overrides: str, steps: int = 3) -> list[dict[str, float]]:
@@ -156,16 +168,14 @@ def short_run(taught: Path, tmp_path: Path) -> Callable[..., list[dict[str, floa
 
         chosen = ("recipe=rl", *TAUGHT, *TAUGHT_RL, f"training.steps={steps}", *overrides)
         whole = _build(chosen, tmp_path, taught)
-        results = [whole.step(step) for step in range(steps)]
-        interrupted = _build(chosen, tmp_path, taught)
-        again = [interrupted.step(0)]
+        results = [whole.step(0)]
         saved = Path(tempfile.mkdtemp(dir=tmp_path))
-        tree.save(interrupted.state_dict(), saved)
-        interrupted.close()
+        tree.save(whole.state_dict(), saved)
+        results += [whole.step(step) for step in range(1, steps)]
         resumed = _build(chosen, tmp_path, taught)
         resumed.load_state_dict(tree.load(saved))
-        again += [resumed.step(step) for step in range(1, steps)]
-        for one, other in zip(results, again, strict=True):
+        again = [resumed.step(step) for step in range(1, steps)]
+        for one, other in zip(results[1:], again, strict=True):
             assert one.metrics == other.metrics
             assert one.samples == other.samples
         for a, b in zip(
