@@ -125,7 +125,8 @@ class Ended:
     gave turn by turn. ``turns`` the model had, with ``calls`` of tools, of which ``malformed`` ones
     fitted no tool and ``failed`` ones raised; ``cut`` texts were too long to be told whole.
     ``broken`` says how the environment failed, and ``goal`` what the episode was right for, where
-    that is known. ``seconds`` is how long the environment worked.
+    that is known. ``said`` are all messages, those of the model as ``assistant``. ``seconds`` is
+    how long the environment worked.
     """
 
     environment: str
@@ -138,7 +139,26 @@ class Ended:
     cut: int = 0
     broken: str = ""
     goal: Any = None
+    said: tuple[Message, ...] = ()
     seconds: float = field(default=0.0, compare=False)
+
+    def counts(self) -> dict[str, float]:
+        """Return its numbers by name: turns, calls, and what of these went wrong."""
+        wrong = {"malformed": self.malformed, "failed": self.failed}
+        shares = {
+            f"calls_{name}": n / self.calls if self.calls else 0.0 for name, n in wrong.items()
+        }
+        found = {"turns": self.turns, "calls": self.calls, **shares, "broken": bool(self.broken)}
+        return {name: float(value) for name, value in found.items()}
+
+    def record(self) -> dict[str, Any]:
+        """Return what a record of its row keeps, without what was said."""
+        kept = {name: list(values) for name, values in self.turn_parts.items()}
+        found: dict[str, Any] = {"name": self.environment, "turns": self.turns}
+        found |= {"calls": self.calls, "malformed": self.malformed, "failed": self.failed}
+        found |= {"turn_parts": kept} if kept else {}
+        found |= {"goal": self.goal} if self.goal is not None else {}
+        return found | ({"broken": self.broken} if self.broken else {})
 
 
 @dataclass(frozen=True)

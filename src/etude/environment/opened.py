@@ -11,7 +11,7 @@ from typing import Any
 
 from etude.environment.interface import Environment
 from etude.environment.pool import Begun, EnvironmentPool, Sent
-from etude.errors import DataError, StageError
+from etude.errors import DataError
 from etude.randomness import seed_of
 from etude.rows import Example
 
@@ -20,9 +20,6 @@ OWN = "environment"
 
 #: The column by which a row names one of ``environments``.
 COLUMN = "environment"
-
-#: Characters that a description of tools may have, and seconds that making it may take.
-_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -75,13 +72,7 @@ class OpenEnvironments:
         """Return the JSON schemas of an environment's tools; raises StageError where it has none
         that can be described."""
         if name not in self._tools:
-            pool = self.pool(memory)
-            one = pool.begin(name, 0, {}, 0)
-            found = pool.ask([(one, one.head("describe"))], _SECONDS)[0]
-            if found is None:
-                title = self._environments.by_name[name].declaration.name
-                raise StageError(f"environment={title} cannot be used: {one.broken}")
-            self._tools[name] = found["tools"]
+            self._tools[name] = self.pool(memory).describe(name)
         return self._tools[name]
 
     def begin(self, examples: Sequence[Example], memory: int, most: int) -> list[Begun]:
@@ -90,14 +81,16 @@ class OpenEnvironments:
         ``most`` are the characters of a text that an environment may say.
         """
         pool = self.pool(memory)
+        names = [self.named_by(example) for example in examples]
         return [
             pool.begin(
-                self.named_by(example),
+                name,
                 seed_of("environment", example.id) % 2**63,
                 example.columns,
                 most,
+                self.tools(name, memory),
             )
-            for example in examples
+            for name, example in zip(names, examples, strict=True)
         ]
 
     def pool(self, memory: int) -> EnvironmentPool:

@@ -24,6 +24,9 @@ from etude.verifier.worker_process import START_LIMIT, Worker, ending
 
 _MODULE = "etude.environment.worker"
 
+#: Seconds that describing tools may take: transformers is imported for it.
+_DESCRIBED = 120.0
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -46,6 +49,7 @@ class Begun:
     seed: int
     columns: Mapping[str, Any]
     most: int
+    tools: list[dict[str, Any]] | None = None
     home: int = -1
     told: list[tuple[dict[str, Any], str]] = field(default_factory=list)
     state: Any = None
@@ -56,7 +60,8 @@ class Begun:
     def head(self, what: str, **more: Any) -> dict[str, Any]:
         """Return a command that makes its object anew."""
         own = {"environment": self.environment, "seed": self.seed, "columns": dict(self.columns)}
-        return {"what": what, "key": self.key, "most": self.most, **own, **more}
+        own |= {"most": self.most, "tools": self.tools}
+        return {"what": what, "key": self.key, **own, **more}
 
 
 @dataclass(eq=False)
@@ -82,10 +87,26 @@ class EnvironmentPool:
         self.seconds = 0.0
         self.broken = 0
 
-    def begin(self, environment: str, seed: int, columns: Mapping[str, Any], most: int) -> Begun:
-        """Return an episode that is not reset yet."""
+    def begin(
+        self,
+        environment: str,
+        seed: int,
+        columns: Mapping[str, Any],
+        most: int,
+        tools: list[dict[str, Any]] | None = None,
+    ) -> Begun:
+        """Return an episode that is not reset yet; ``tools`` are those it has, as described."""
         self._next += 1
-        return Begun(self._next, environment, seed, columns, most)
+        return Begun(self._next, environment, seed, columns, most, tools)
+
+    def describe(self, environment: str) -> list[dict[str, Any]]:
+        """Return the descriptions of an environment's tools; raises StageError for none it has."""
+        one = self.begin(environment, 0, {}, 0)
+        found = self.ask([(one, one.head("describe"))], _DESCRIBED)[0]
+        if found is None:
+            raise StageError(f"the environment {environment} cannot be used: {one.broken}")
+        tools: list[dict[str, Any]] = found["tools"]
+        return tools
 
     def ask(
         self, asked: Sequence[tuple[Begun, dict[str, Any]]], seconds: float

@@ -34,11 +34,15 @@ class Broken(Exception):
 
 @dataclass
 class Running:
-    """The object of one episode; ``most`` are the characters of a text that it may say."""
+    """The object of one episode; ``most`` are the characters of a text that it may say.
+
+    ``known`` are the descriptions of its tools, None where they are to be found.
+    """
 
     thing: Any
     seed: int
     most: int
+    known: list[dict[str, Any]] | None = None
     asked: int = field(default=0, init=False)
     cut: int = field(default=0, init=False)
 
@@ -50,7 +54,7 @@ class Running:
     @cached_property
     def schemas(self) -> list[dict[str, Any]]:
         """Return the descriptions of its tools."""
-        return schemas_of(self.tools)
+        return schemas_of(self.tools) if self.known is None else self.known
 
     def reset(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Return the messages that the conversation begins with."""

@@ -68,7 +68,7 @@ def _done(
     try:
         if what in ("describe", "reset", "restore"):
             made = environments[command["environment"]].make()
-            running[key] = Running(made, command["seed"], command["most"])
+            running[key] = Running(made, command["seed"], command["most"], command["tools"])
         one = running[key]
         match what:
             case "describe":

@@ -165,6 +165,7 @@ class PassAtK(Evaluation):
             columns["out_of_reach"] = unreached(correct).astype(np.float64)
         columns["length"] = lengths.reshape(shape).mean(axis=1)
         columns["truncated"] = cut.reshape(shape).mean(axis=1)
+        columns |= _of_episodes(answers, shape)
         random = generator("bootstrap", self.seed)
         estimates = bootstrap(np.stack(list(columns.values()), axis=1), self.bootstrap, random)
         metrics = {
@@ -237,6 +238,17 @@ class PassAtK(Evaluation):
             settings["demonstrations"] = len(loss.losses)
             settings["demonstrations_left_out"] = loss.left_out
         return settings
+
+
+def _of_episodes(answers: Answers, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Return the numbers of episodes with an environment, a mean for each problem."""
+    counts = [each.counts() for each in answers.ended if each is not None]
+    if not counts or len(counts) < len(answers.sampled):
+        return {}
+    return {
+        f"environment/{name}": np.array([each[name] for each in counts]).reshape(shape).mean(axis=1)
+        for name in counts[0]
+    }
 
 
 def _votes(verdicts: Sequence[Verdict], tries: int) -> np.ndarray:

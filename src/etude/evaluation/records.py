@@ -26,6 +26,10 @@ def records(answers: Answers, tries: int) -> list[dict[str, Any]]:
             "stop_reason": str(sampled.stop_reason),
             "length": len(sampled.tokens),
         }
+        ended = answers.ended[place] if answers.ended else None
+        if ended is not None:
+            record["environment"] = ended.record()
+            record["turns"] = [{"role": each.role, "text": each.content} for each in ended.said]
         if verdict.detail is not None:
             record["detail"] = verdict.detail
         if verdict.outcome is Outcome.PARTIAL:

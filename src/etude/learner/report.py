@@ -29,7 +29,7 @@ def row_metrics(rows: Sequence[Row], weights: Mapping[str, float] | None) -> dic
         "rollout/rows": float(len(rows)),
     }
     metrics |= {f"verifier/{o.value}": outcomes[o] / max(1, len(rows)) for o in Outcome}
-    metrics |= _credits(rows)
+    metrics |= _credits(rows) | _episodes(rows)
     names = sorted({name for row in rows if row.verdict for name in row.verdict.parts})
     for name in names:
         given = [row.verdict.parts for row in rows if row.verdict and name in row.verdict.parts]
@@ -49,6 +49,19 @@ def _credits(rows: Sequence[Row]) -> dict[str, float]:
     if asked:
         found |= {"verifier/tokens": sum(asked), "verifier/asked": len(asked) / len(rows)}
     return found
+
+
+def _episodes(rows: Sequence[Row]) -> dict[str, float]:
+    """Return the numbers of episodes with an environment, and the shares of why they ended."""
+    counts = [row.ended.counts() for row in rows if row.ended is not None]
+    if not counts:
+        return {}
+    found = {f"environment/{name}": _mean([each[name] for each in counts]) for name in counts[0]}
+    called = [each for each in counts if each["calls"]]  # of the others no call went wrong
+    for name in ("calls_malformed", "calls_failed"):
+        found[f"environment/{name}"] = _mean([each[name] for each in called])
+    stops = Counter(row.stop_reason for row in rows if row.ended is not None)
+    return found | {f"environment/stop_{r.value}": stops[r] / len(counts) for r in StopReason}
 
 
 def judging_seconds(rows: Sequence[Row]) -> dict[str, float]:
@@ -180,6 +193,8 @@ def sample_record(row: Row, policy: Policy) -> dict[str, Any]:
         found["share"] = verdict.credit
     if verdict is not None and verdict.tokens is not None:
         found["judging_tokens"] = verdict.tokens
+    if row.ended is not None:
+        found["environment"] = row.ended.record()
     if row.spans:
         found["turns"] = [
             {"role": span.role, "text": _said(row, span, policy)} for span in row.spans

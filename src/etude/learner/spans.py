@@ -23,8 +23,9 @@ def token_spans(row: Row, policy: Policy) -> dict[str, list[Placed]]:
     is that of its last turn.
     """
     verdict, first = row.verdict, row.answer_start
+    earned = turn_spans(row)
     if verdict is None or not verdict.spans or first == len(row.tokens):
-        return {}
+        return earned
 
     @cache
     def end_of(token: int) -> int:
@@ -37,9 +38,25 @@ def token_spans(row: Row, policy: Policy) -> dict[str, list[Placed]]:
         found = first + bisect_left(tokens, character + 1, key=end_of)
         return min(found, len(row.tokens) - 1)
 
-    return {
+    return earned | {
         name: [(token_of(start), token_of(end - 1) + 1, value) for start, end, value in spans]
         for name, spans in verdict.spans.items()
+    }
+
+
+def turn_spans(row: Row) -> dict[str, list[Placed]]:
+    """Return the parts that an environment gave turn by turn, each on the tokens of its turn.
+
+    They are those that are parts of the row's verdict as well.
+    """
+    if row.ended is None or row.verdict is None or not row.tokens:
+        return {}
+    turns = [(span.start, span.end) for span in row.spans if not span.told]
+    turns = turns or [(0, len(row.tokens))]
+    return {
+        name: [(start, end, value) for (start, end), value in zip(turns, values, strict=False)]
+        for name, values in row.ended.turn_parts.items()
+        if name in row.verdict.parts
     }
 
 

@@ -62,12 +62,15 @@ class AnswerTurns(PolicyUpdate):
         sampled and rewarded each group by itself, and nothing is learned from them.
         """
         self.temperature = self._temperature(step, plan)
+        before = self.stage.environment_seconds
         with clock.phase("rollout"):
             if written is None:
                 gathered = self.rollouts.gather(step, plan, self.state.of("guidance"))
             else:
                 gathered = self.rollouts.received(written, step, plan)
         clock.note(judging_seconds(gathered.sampled))
+        if (waited := self.stage.environment_seconds - before) > 0:
+            clock.note({"seconds/environments": waited})
         if learns:
             trained = self.learn(gathered.groups, step, clock)
             collected, extra = self._extra(gathered, step, clock)

@@ -211,6 +211,7 @@ class _Played:
             turn_parts,
             broken=one.begun.broken,
             goal=None if found is None else found.get("goal"),
+            said=tuple(Message(each["role"], each["content"]) for each in one.said),
             seconds=one.begun.seconds,
             **{name: one.counts.get(name, 0) for name in _COUNTED},
         )
