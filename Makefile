@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # Byte code is written at the first import, not at installation; without it each import takes long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup quickstart check test test-long lint types docs written unit slurm schema clean
+.PHONY: setup quickstart check test test-long test-vllm lint types docs written unit slurm schema clean
 
 # Without --no-compile most of the time goes into byte code of modules that nobody imports.
 $(READY): pyproject.toml constraints.txt
@@ -54,8 +54,14 @@ test: lint types docs unit
 test-long: lint types docs slurm
 	ETUDE_LONG=1 ETUDE_HOSTILE=all $(PYTEST) $(ARGS)
 
+# With a real vLLM on a CPU, in an environment of its own; where it cannot be had it is said why.
+VLLM ?= .venv-vllm
+test-vllm:
+	@if PYTHON=$(PYTHON) tests/with_vllm/install.sh $(VLLM); then \
+	  OMP_NUM_THREADS=2 $(VLLM)/bin/python -m pytest tests/with_vllm --durations=10 $(ARGS); fi
+
 schema: $(READY)
 	$(BIN)/python -m etude.schema
 
 clean:
-	rm -rf $(VENV) build dist site .cache src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM) build dist site .cache src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -114,6 +114,11 @@ SCALE_FREE = "advantage:scale_free"
 #: What advantages provide that are the reward itself, with no baseline and nothing that divides it.
 AS_GIVEN = "advantage:as_given"
 
+#: What an engine provides that shows the logits of every token, and why a part asks for it that
+#: combines those of several models.
+SHOWS_LOGITS = "engine:logits"
+TO_COMBINE = "to combine those of several models at every token"
+
 #: What a curriculum provides that leaves every step as the config has it.
 STEPS_ALIKE = "steps:alike"
 

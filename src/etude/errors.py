@@ -61,6 +61,10 @@ class MeetingError(StageError):
     exit_code = 69
 
 
+class EngineError(StageError):
+    """An engine that samples and cannot go on; names how it ended and its last words."""
+
+
 class CheckpointError(EtudeError):
     """A checkpoint that is missing a part or does not match its recorded hashes."""
 

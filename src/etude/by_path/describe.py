@@ -118,7 +118,8 @@ class ByPath:
         if found.problems:
             return Described(None, tuple(f"{_at(reference, node)}: {s}" for s in found.problems))
         why = f"because {node.name} asks for it ({_at(reference, node)})"
-        requires = [NeedInfo(f"column:{name}", why=why) for name in found.columns]
+        requires = list(kind.requires)
+        requires += [NeedInfo(f"column:{name}", why=why) for name in found.columns]
         requires += [NeedInfo(f"part:{name}", why=why) for name in found.parts]
         requires += [
             NeedInfo(f"model:{role}", why=f"for {name}")
@@ -180,10 +181,11 @@ class ByPath:
         parts = [need.what.removeprefix("part:") for need in found.provides if not need.when]
         place = _place(reference, bundle, node, parts=tuple(parts) if group == "verifier" else None)
         info = self._info(group, reference, node, place, found.fields)
+        of_group = KINDS[group].requires if group in KINDS else ()
         return Described(
             replace(
                 info,
-                requires=tuple(found.requires),
+                requires=(*of_group, *found.requires),
                 provides=tuple(found.provides),
                 conflicts=tuple(found.conflicts),
                 rules=tuple(found.rules),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from etude.by_path.fields import ROLE_LOGITS, ROLE_LOGPROBS
+from etude.component import SHOWS_LOGITS, TO_COMBINE
+from etude.entries import NeedInfo
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Kind:
     function may ask for to what they are; with ``columns`` any other name is a column of the data,
     with ``parts`` it is a part of the verifier, and with ``of_roles`` one with that ending
     (``NAME_logprobs``) is what the model of the role NAME says.
+    ``requires`` is what every component of the group asks for, classes too.
     ``gives`` completes "the function returns …".
     """
 
@@ -28,6 +31,7 @@ class Kind:
     parts: bool = False
     of_roles: str = ""
     provides: tuple[str, ...] = ()
+    requires: tuple[NeedInfo, ...] = ()
 
     def role_of(self, name: str) -> str | None:
         """Return the role whose model a name asks for, None for any other name."""
@@ -163,6 +167,7 @@ KINDS: dict[str, Kind] = {
         gives="the logits to draw from, a tensor [n, V]",
         given={"logits": "[n, V], of the model that writes"},
         of_roles=ROLE_LOGITS,
+        requires=(NeedInfo(SHOWS_LOGITS, why=TO_COMBINE),),
     ),
     "environment": Kind(
         adapter="etude.by_path.environment:ClassEnvironment",

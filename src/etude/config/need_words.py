@@ -10,6 +10,7 @@ _SAID = {
     "statistic": "the token statistic '{}'",
     "learner": "a {} stage",
     "component": "{}",
+    "engine": "an engine that shows {}",
     "loss": "a policy loss that is {}",
     "groups": "{} groups",
     "answers": "{} answers to each prompt",

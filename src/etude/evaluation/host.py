@@ -19,6 +19,7 @@ from etude.learner.roles import Roles
 from etude.live import all_of
 from etude.model.device import device_of
 from etude.model.policy import Policy
+from etude.rollout.engine import shared
 from etude.schema import load
 from etude.verifier.interface import Judge
 
@@ -97,7 +98,8 @@ class EvaluationHost:
         sampling = sampling or self.rollout
         key = f"{name} {sampling!r}"
         if key not in self._engines:
-            self._engines[key] = sampling.engine(self.model(name))
+            there = [each for one, each in self._engines.items() if one.partition(" ")[0] == name]
+            self._engines[key] = shared(there, sampling) or sampling.engine(self.model(name))
         return self._engines[key]
 
     def close(self) -> None:

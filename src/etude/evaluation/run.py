@@ -66,6 +66,11 @@ class Measurement:
         self._found: dict[tuple[int, int], list[Example]] = {}
         self._prompts: dict[str, tuple[int, ...]] = {}
 
+    @property
+    def rollout(self) -> Any:
+        """Return the component by which answers are sampled."""
+        return self._parts.around.rollout
+
     def of(
         self,
         policy: Any,

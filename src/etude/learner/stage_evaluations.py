@@ -51,6 +51,10 @@ class StageEvaluations(ABC):
         """Return environments opened, None where there is none."""
 
     @abstractmethod
+    def shared_engine(self, name: str, sampling: Any) -> Engine | None:
+        """Return what samples otherwise from an engine of a model that is open already."""
+
+    @abstractmethod
     def open(self, component: Any) -> Any:
         """Return the live side of a component of the stage."""
 
@@ -83,8 +87,12 @@ class StageEvaluations(ABC):
         if name not in self._measurements:
             self._measurements[name] = Measurement(self._measured_by(name))
         own = named(self.parts.config).get(name, {})
-        kept = self._engines.get(model) if own.get("rollout") is None else None
-        return self._measurements[name].of(
+        measurement = self._measurements[name]
+        if own.get("rollout") is None:
+            kept = self._engines.get(model)
+        else:
+            kept = self.shared_engine(model, measurement.rollout)
+        return measurement.of(
             self.model(model),
             engine=None if kept is None else (lambda: nullcontext(kept)),
             judge=lambda: nullcontext(self._judge(name)),

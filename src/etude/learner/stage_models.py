@@ -9,6 +9,7 @@ from etude.config.needs import SAMPLER
 from etude.learner.changing import ModelChanges
 from etude.learner.context import StageContext, model_of
 from etude.model.policy import Policy
+from etude.rollout.engine import shared
 
 if TYPE_CHECKING:
     from etude.rollout.engine import Engine
@@ -64,8 +65,13 @@ class StageModels(ModelChanges):
         key = name if own else f"{name} {sampling!r}"
         if key not in self._engines:
             chosen = self.parts.rollout if own else sampling
-            self._engines[key] = chosen.engine(self.model(name))
+            self._engines[key] = self.shared_engine(name, chosen) or chosen.engine(self.model(name))
         return self._engines[key]
+
+    def shared_engine(self, name: str, sampling: Any) -> Engine | None:
+        """Return what samples otherwise from an engine of a model that is open already."""
+        there = [each for key, each in self._engines.items() if key.partition(" ")[0] == name]
+        return shared(there, sampling)
 
     def sync(self, name: str = "") -> None:
         """Give the engines of a model its present weights; of the trained one by default."""

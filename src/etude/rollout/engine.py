@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -42,6 +42,10 @@ class Engine(Protocol):
 
     One whose ``tells_what_ended`` is true takes a ``watch`` as well: a :class:`Watch`, which it
     tells of rollouts as they end. It need not tell of all.
+
+    One that is costly to open has ``sampling_as(component)``: it returns an engine of the same
+    weights that samples as another component of ``rollout`` says, synced and closed with this one,
+    or None where that takes an engine of its own.
     """
 
     def sample(
@@ -77,3 +81,16 @@ class EngineComponent(Protocol):
 
     def engine(self, policy: Policy) -> Engine:
         """Return an engine that samples from the policy's present weights."""
+
+
+def shared(engines: Iterable[Any], component: Any) -> Any:
+    """Return the first of some open engines as it samples by another component, None if none can.
+
+    They are engines of one model.
+    """
+    for engine in engines:
+        samples = getattr(engine, "sampling_as", None)
+        found = None if samples is None else samples(component)
+        if found is not None:
+            return found
+    return None

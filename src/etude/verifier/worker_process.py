@@ -82,7 +82,7 @@ class Worker:
                 stdout=log,
                 stderr=log,
                 pass_fds=(job_read, reply_write),
-                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(_search_path())},
+                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(search_path())},
                 process_group=0,  # a Ctrl-C in the terminal is the parent's affair
             )
         finally:
@@ -95,7 +95,7 @@ class Worker:
             log,
         )
         start = {
-            "path": _search_path(),
+            "path": search_path(),
             "memory": verifier.memory,
             "verifier": pickle.dumps(verifier),
         }
@@ -144,7 +144,7 @@ class Worker:
             self.jobs.send_bytes(pickle.dumps(message))
 
 
-def _search_path() -> list[str]:
+def search_path() -> list[str]:
     """Return where this process finds modules, so that a worker finds the same ones."""
     return [str(Path(entry or ".").resolve()) for entry in sys.path]
 

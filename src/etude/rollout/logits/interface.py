@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from etude.built import roles_of
+from etude.component import SHOWS_LOGITS, TO_COMBINE, Need
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,13 +15,8 @@ if TYPE_CHECKING:
     from etude.component import Declaration
 
 
-class Logits(ABC):
-    """A component of the slot ``rollout.logits``: combines the logits of several models.
-
-    It declares the models that it reads beside the one that writes:
-    ``requires=[Need("model:{judge}")]``, with a field ``judge``; they must have the same tokens.
-    Rows drawn through it hold the log-probs of the combination, as the old ones.
-    """
+class Drawn(ABC):
+    """What tokens are drawn from; a component of your own is a :class:`Logits`."""
 
     declaration: ClassVar[Declaration]
 
@@ -40,3 +36,15 @@ class Logits(ABC):
         that row of each alone. Where ``own`` itself is returned throughout, the model draws alone,
         and its rows are like any.
         """
+
+
+class Logits(Drawn):
+    """A component of the slot ``rollout.logits``: combines the logits of several models.
+
+    It declares the models that it reads beside the one that writes:
+    ``requires=[Need("model:{judge}")]``, with a field ``judge``; they must have the same tokens.
+    Rows drawn through it hold the log-probs of the combination, as the old ones. It works with
+    engines that show the logits of every token.
+    """
+
+    base_requires: ClassVar[tuple[Need, ...]] = (Need(SHOWS_LOGITS, why=TO_COMBINE),)

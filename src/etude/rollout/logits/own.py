@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from etude.component import component
-from etude.rollout.logits.interface import Logits
+from etude.rollout.logits.interface import Drawn
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @component()
 @dataclass(frozen=True)
-class Own(Logits):
+class Own(Drawn):
     """Tokens are drawn from the model's own distribution."""
 
     own: ClassVar[bool] = True

@@ -1,0 +1,1 @@
+"""Engines that sample beside the trainer: processes, servers, their weights, their failures."""

@@ -1,0 +1,130 @@
+"""Whole checkpoints of a policy for an engine beside it: written to memory, one for each version.
+
+A folder belongs to one process and has its number and starting time in its name, so two runs never
+share one, and what a killed run left behind is swept by the next.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from etude.distributed.together import by_all
+from etude.distributed.world import current
+from etude.engines.asked import Held
+from etude.engines.sums import sums
+from etude.model import lora
+from etude.model.policy import Policy, no_bars
+
+_PREFIX = "etude-weights-"
+
+
+class Checkpoints:
+    """Writes a policy's weights to a folder for each version, and keeps only the last.
+
+    ``dtype`` is what the engine computes in; narrower weights are written narrower. ``place`` is
+    where folders are made, the machine's memory where it is empty and there is room.
+    """
+
+    def __init__(self, dtype: torch.dtype, place: str = "") -> None:
+        self._dtype = dtype
+        self._place = place
+        self._folder: Path | None = None
+        self._version = 0
+        #: Where the last version lies, and the sums of its numbers.
+        self.last = ""
+        self.held = Held(None, None)
+
+    def write(self, policy: Policy) -> str:
+        """Write the policy's present weights, adapters merged; return their folder.
+
+        All ranks write together: the first of each machine does, and the others read that.
+        """
+        world = current()
+        hosts = world.gather(socket.gethostname())
+        writes = hosts.index(hosts[world.rank]) == world.rank
+        model = self._whole(policy, wanted=writes)
+
+        def work() -> tuple[str, Held]:
+            return ("", Held(None, None)) if model is None else self._write(model)
+
+        found = by_all(work)
+        self.last, self.held = found[hosts.index(hosts[world.rank])]
+        return self.last
+
+    def drop_others(self) -> None:
+        """Remove what is not the last version; all engines have taken that over."""
+        if self._folder is not None:
+            for each in self._folder.iterdir():
+                if str(each) != self.last:
+                    shutil.rmtree(each, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove everything."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _whole(self, policy: Policy, *, wanted: bool) -> Any:
+        if policy.shards is not None:
+            model = policy.shards.whole_model(torch.device("cpu"), wanted=wanted)
+        else:
+            model = policy.model if wanted else None
+        return None if model is None else lora.merged(model, copied=False)
+
+    def _write(self, model: Any) -> tuple[str, Held]:
+        if self._folder is None:
+            size = sum(p.numel() for p in model.parameters()) * self._dtype.itemsize
+            self._folder = made(self._place, size)
+        self._version += 1
+        folder = self._folder / f"v{self._version}"
+        state = {name: each.detach() for name, each in model.state_dict().items()}
+        narrow = {
+            each.data_ptr(): each.to("cpu", self._dtype)
+            for each in state.values()
+            if each.is_floating_point() and each.dtype != self._dtype
+        }
+        state = {name: narrow.get(each.data_ptr(), each) for name, each in state.items()}
+        own = dict(model.named_parameters())  # each once, also where matrices are tied
+        total, squares = sums(state[name] for name in own if name in state)
+        with no_bars():  # it empties the mapping that it is given
+            model.save_pretrained(folder, state_dict=state)
+        return str(folder), Held(total, squares)
+
+
+def made(place: str, size: int) -> Path:
+    """Return a new folder for weights of a size, in bytes; what dead runs left there is removed."""
+    parent = Path(place) if place else _roomy(2 * size)
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(parent)
+    name = f"{_PREFIX}{socket.gethostname()}-{os.getpid()}-{_started(os.getpid())}-"
+    return Path(tempfile.mkdtemp(prefix=name, dir=parent))
+
+
+def sweep(parent: Path) -> None:
+    """Remove the folders of this machine's processes that live no more."""
+    for folder in parent.glob(f"{_PREFIX}{socket.gethostname()}-*"):
+        words = folder.name.removeprefix(f"{_PREFIX}{socket.gethostname()}-").split("-")
+        if len(words) >= 2 and words[0].isdigit() and _started(int(words[0])) != words[1]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _roomy(size: int) -> Path:
+    memory = Path("/dev/shm")
+    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > size:
+        return memory
+    return Path(tempfile.gettempdir())
+
+
+def _started(process: int) -> str:
+    """Return when a process began, in the kernel's ticks; empty where there is none."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]
