@@ -116,7 +116,8 @@ def test_the_likeliest_tokens_and_what_ends_rows_are_those_of_the_built_in_engin
     found, wanted = (each.sample(requests, temperature=0.0) for each in (mine, other))
     same_rows(found, wanted)
     drawn = mine.sample(requests)
-    assert {each.stop_reason for each in drawn} == set(StopReason)
+    ends = {StopReason.STOP, StopReason.STRING, StopReason.LENGTH}
+    assert {each.stop_reason for each in drawn} == ends
     for answer in drawn:
         text = policy.rendered(answer.tokens)
         last = policy.rendered(answer.tokens[:-1])
