@@ -202,9 +202,9 @@ def test_another_target_a_room_a_question_a_problem_that_was_reached_is_a_goal()
     points = PointsMoves()
     points.reset(1, cards=[3, 8], target=24)
     points.step("3+8")
-    assert points.goal_of([]) == {"target": 11}
+    assert points.goal_of([]) == {"cards": [3, 8], "target": 11}
     again = PointsMoves()
-    again.reset(1, cards=[3, 8], **points.goal_of([]))
+    again.reset(1, **points.goal_of([]))
     again.step("3+8")
     assert again.solved
     assert again.goal_of([]) is None

@@ -46,6 +46,7 @@ class PointsMoves(Game):
         self.target = target
         self.spare = spare
         self.wanted = 0
+        self.cards: list[int] = []
         self.left: list[str] = []
 
     def reset(
@@ -70,7 +71,8 @@ class PointsMoves(Game):
         if way(tuple(Fraction(card) for card in cards), wanted) is None:
             raise ValueError(f"the cards {list(cards)} cannot make {wanted}")
         self.wanted = wanted
-        self.left = [str(int(card)) for card in cards]
+        self.cards = [int(card) for card in cards]
+        self.left = list(map(str, self.cards))
         return told(f"{wanted}: {' '.join(self.left)}\n")
 
     def step(self, text: str) -> tuple[Messages, bool]:
@@ -106,12 +108,14 @@ class PointsMoves(Game):
         return found[0] if found else None
 
     def goal_of(self, messages: Messages) -> Mapping[str, Any] | None:
-        """Return the target that was made in the place of the one asked, None where none was.
+        """Return the hand with the target that was made of it, None where none was or it was asked.
 
         A target is a whole number from 1 to 999.
         """
         made = self.left[0] if len(self.left) == 1 and not self.solved else ""
-        return {"target": int(made)} if re.fullmatch(r"[1-9]\d{0,2}", made, re.ASCII) else None
+        if not re.fullmatch(r"[1-9]\d{0,2}", made, re.ASCII):
+            return None
+        return {"cards": list(self.cards), "target": int(made)}
 
 
 def dealt(random: Random, count: int, wanted: int | None, held_out: bool) -> tuple[list[int], int]:
