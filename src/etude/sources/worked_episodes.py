@@ -48,6 +48,7 @@ class WorkedEpisodes:
         {}, "options of the game, as its environment has them ({target: null})"
     )
     calls: str = option("plain", "how calls of tools are written", choices=tuple(WRITERS))
+    reply_as: str = option("tool", "whose messages the answers of tools are (tool, user, …)")
     seed: int = option(0, "another one gives other episodes", ge=0, le=2**63 - 1)
     levels: list[int] = option([1], "levels that rows have, in turn", items=1, ge=1)
     train_size: int = option(5_000, "most rows of the split train", ge=1, le=1_000_000)
@@ -65,7 +66,9 @@ class WorkedEpisodes:
         options = tuple(sorted(self.options.items()))
         levels = tuple(self.levels)
         try:
-            found = _made(self.game, options, self.calls, self.seed, levels, split, size)
+            found = _made(
+                self.game, options, (self.calls, self.reply_as), self.seed, levels, split, size
+            )
         except (TypeError, ValueError) as error:
             raise DataError(f"sources.{key}: {self.game} cannot be played: {error}") from error
         if not found:
@@ -108,7 +111,7 @@ class WorkedRows(Sequence[Mapping[str, Any]]):
 def _made(
     game: str,
     options: tuple[tuple[str, Any], ...],
-    calls: str,
+    calls: tuple[str, str],
     seed: int,
     levels: tuple[int, ...],
     split: str,
@@ -127,7 +130,7 @@ def _made(
         columns, level = given
         thing = GAMES[game](**dict(options))
         own = seed_of("worked episode", game, seed, split, number)
-        episode = played(thing, own, columns, WRITERS[calls])
+        episode = played(thing, own, columns, WRITERS[calls[0]], calls[1])
         texts = () if episode is None else tuple(m["content"] for part in episode for m in part)
         if episode is None or texts in known:
             in_vain += 1

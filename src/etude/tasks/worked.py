@@ -32,7 +32,7 @@ Writer = Callable[[str, Mapping[str, Any]], str]
 
 
 def played(
-    game: Any, seed: int, columns: Mapping[str, Any], write: Writer
+    game: Any, seed: int, columns: Mapping[str, Any], write: Writer, reply_as: str = "tool"
 ) -> tuple[Messages, Messages] | None:
     """Return what a solved episode begins with, and its turns with what is told between them.
 
@@ -45,7 +45,7 @@ def played(
         if isinstance(turn, Call):
             said = getattr(game, turn.name)(**turn.arguments)
             turns.append({"role": "assistant", "content": write(turn.name, turn.arguments)})
-            turns.append({"role": "tool", "content": said})
+            turns.append({"role": reply_as, "content": said})
         elif turn is None:
             return None
         else:
