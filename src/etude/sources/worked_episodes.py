@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from etude.component import component, option
+from etude.environment.interface import OWN_ROWS
 from etude.errors import DataError
 from etude.randomness import seed_of
 from etude.sources.arithmetic import Arithmetic
@@ -29,6 +30,7 @@ _IN_VAIN = 20
         *(f"column:{name}" for name in COLUMNS),
         *(f"split:{name}" for name in SPLITS),
         "characters:4000",
+        OWN_ROWS,
     )
 )
 @dataclass(frozen=True)
