@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from etude.component import UNEQUAL_SIZES
 from etude.curriculum.interface import StepPlan
@@ -15,8 +16,10 @@ from etude.learner.sharing import shared
 from etude.learner.taught import demonstration_row
 from etude.objective.sizes import Rounds, Size, sizes_of
 from etude.randomness import row_seed
+from etude.rollout.episode.environment import WithEnvironment
 from etude.rollout.episode.interface import Context, Episode
 from etude.rollout.playing import Keys, Playing, play
+from etude.rollout.replay import conversation, replayed
 from etude.rows import POLICY, Example, Row, StopReason
 
 #: An example, given tokens at the head of the response, and the rollout index.
@@ -187,6 +190,24 @@ class StepSampler:
     def context(self, example: Example) -> tuple[int, ...]:
         """Return the tokens of the example's prompt."""
         return self._opened.policy.encode_example(example)
+
+    def conversation(self, row: Row) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        """Return what the row's episode began with and its turns; of a single answer nothing."""
+        return conversation(row, getattr(self._opened.episode, "reply_role", "tool"))
+
+    def replayed(self, rows: Sequence[Row], goals: Sequence[Mapping[str, Any]]) -> list[Row | None]:
+        """Return each episode played again with a goal's columns, judged; None where it fails."""
+        opened = self._opened
+        episode, environments = opened.episode, opened.environments
+        if not isinstance(episode, WithEnvironment) or environments is None:
+            raise StageError(
+                "episodes are played again in environments, and the stage plays none: type "
+                "environment=CHOICE rollout/episode=environment verifier=environment"
+            )
+        reader = opened.policy.wording.calls(episode.calls)
+        found = replayed(rows, goals, episode, environments, reader)
+        opened.verify([row for row in found if row is not None])
+        return found
 
     def fits(self, example: Example) -> bool:
         """Return whether the model's positions leave room to answer the example's prompt."""

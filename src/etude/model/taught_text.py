@@ -34,23 +34,10 @@ def taught_tokens(policy: Policy, example: Example) -> tuple[tuple[int, ...], li
         if own:
             tokens = policy.encode_response(messages[0].content, example if not found else None)
         else:
-            tokens = _told(policy, messages, example, found)
+            tokens = policy.wording.encode_messages(messages, example, after=found)
         found += tokens
         mask += [int(own)] * len(tokens)
     return tuple(found), mask
-
-
-def _told(
-    policy: Policy, messages: Sequence[Message], example: Example, after: Sequence[int]
-) -> tuple[int, ...]:
-    if len(messages) > 1:
-        raise DataError(
-            f"row {example.id}: {len(messages)} messages follow each other in its column turns;"
-            " one is told between two turns of the assistant"
-        )
-    return policy.wording.encode_message(
-        messages[0].content, messages[0].role, example, after=after
-    )
 
 
 def _checked(example: Example) -> Sequence[Message]:

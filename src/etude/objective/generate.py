@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etude.component import component, option
-from etude.objective.generation import Generation, Harvest, distinct, is_correct, record
+from etude.objective.generation import Generation, Harvest, demonstration, distinct, is_correct
 from etude.objective.parts import Sampler
 from etude.rows import Row
 
 
-@component(source="arXiv 2304.06767", provides=["written:solution", "written:reward"])
+@component(
+    source="arXiv 2304.06767", provides=["written:solution", "written:turns", "written:reward"]
+)
 @dataclass(frozen=True)
 class Generate(Generation):
     """Samples answers, verifies them and keeps some as rows for another stage."""
@@ -38,7 +40,7 @@ class Generate(Generation):
         kept = [distinct(rows) if self.deduplicate else rows for rows in accepted]
         return Harvest(
             [
-                record(row, solution=row.text, reward=row.reward)
+                demonstration(row, sampler, reward=row.reward)
                 for rows in kept
                 for row in rows[: self.max_per_prompt]
             ],

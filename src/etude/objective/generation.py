@@ -77,11 +77,36 @@ def is_correct(row: Row) -> bool:
 
 
 def distinct(rows: Sequence[Row]) -> list[Row]:
-    """Return the first of rows with the same text, in their order."""
-    first: dict[str, Row] = {}
+    """Return the first of rows with the same text, of all their turns, in their order."""
+    first: dict[tuple[str, ...], Row] = {}
     for row in rows:
-        first.setdefault(row.text, row)
+        first.setdefault(answers(row), row)
     return list(first.values())
+
+
+def answers(row: Row) -> tuple[str, ...]:
+    """Return what the model said: its answer, or every turn of an episode with an environment."""
+    if row.ended is None:
+        return (row.text,)
+    return tuple(each.content for each in row.ended.said if each.role == "assistant")
+
+
+def demonstration(row: Row, sampler: Sampler, **columns: Any) -> dict[str, Any]:
+    """Return a row to write whose answer is to be taught.
+
+    Of an episode with an environment ``turns`` are taught, after what it began with; ``solution``
+    is then all that the model said.
+    """
+    begun, turns = sampler.conversation(row)
+    if not turns:
+        return record(row, solution=row.text, **columns)
+    told = [each for each in begun if each["role"] != "system"]
+    system = [each["content"] for each in begun if each["role"] == "system"]
+    found = record(row, solution="\n".join(answers(row)), turns=turns, **columns)
+    found |= {"prompt": told[-1]["content"] if told else ""}
+    return (
+        found | ({"system": system[0]} if system else {}) | ({"messages": told} if told[1:] else {})
+    )
 
 
 def record(row: Row, **columns: Any) -> dict[str, Any]:

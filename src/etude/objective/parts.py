@@ -93,6 +93,15 @@ class Sampler(Protocol):
     def context(self, example: Example) -> tuple[int, ...]:
         """Return the tokens of the example's prompt."""
 
+    def conversation(self, row: Row) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        """Return what the row's episode began with and its turns; of a single answer nothing."""
+
+    def replayed(self, rows: Sequence[Row], goals: Sequence[Mapping[str, Any]]) -> list[Row | None]:
+        """Return each episode played again with a goal's columns, judged; None where it fails.
+
+        Raises StageError where the stage's episode plays no environments.
+        """
+
     def fits(self, example: Example) -> bool:
         """Return whether the model's positions leave room to answer the example's prompt."""
 
