@@ -73,6 +73,7 @@ class Here:
 class _Begun:
     one: Running
     environment: str = "environment"
+    title: str = "the environment"
     broken: str = ""
     late: bool = False
     seconds: float = 0.0

@@ -83,11 +83,11 @@ class ByPath:
                 return self._plain_class(group, reference, bundle, node)
             return self._class(group, reference, bundle, node)
         kind = KINDS.get(group)
-        if kind is None or not kind.given:
+        if kind is None or kind.of_class:
             said = (
                 f"{reference.attribute} is a function ({_at(reference, node)}), and in the place of"
                 f" {group} stands a class; functions can be"
-                f" {listed(name for name, each in KINDS.items() if each.given)}."
+                f" {listed(name for name, each in KINDS.items() if not each.of_class)}."
             )
             return Described(None, (said,))
         return self._function(group, kind, reference, bundle, node)

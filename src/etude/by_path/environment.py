@@ -14,7 +14,7 @@ from etude.by_path.literals import Unreadable, type_of, value_of
 from etude.by_path.returned import parts_of
 from etude.component import Declaration
 from etude.entries import NeedInfo
-from etude.environment.interface import OWN_ROWS, PLAYED, Environment
+from etude.environment.interface import OWN_ROWS, PLAYED, PROTOCOL, Environment
 from etude.fields import FieldInfo
 
 #: Columns that rows of seeds and levels have.
@@ -72,8 +72,8 @@ def read(cls: ast.ClassDef, tree: ast.Module, known: Mapping[str, ast.expr], whe
         if name not in methods:
             found.problems.append(f"{cls.name} (line {cls.lineno}) has no method {name}.")
     for name, node in methods.items():
-        if isinstance(node, ast.AsyncFunctionDef) and not name.startswith("_"):
-            found.problems.append(f"{name} (line {node.lineno}) is async; it has to be plain.")
+        if not name.startswith("_"):
+            found.problems += _unusable(name, node)
     if "reset" in methods:
         _columns(methods["reset"], where, found)
     if "parts" in methods:
@@ -82,6 +82,24 @@ def read(cls: ast.ClassDef, tree: ast.Module, known: Mapping[str, ast.expr], whe
             found.problems.append(f"parts (line {methods['parts'].lineno}) {problem}")
         found.provides += [NeedInfo(f"part:{name}") for name in names or ()]
     return found
+
+
+def _unusable(name: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+    """Yield what keeps a method from being called, or a tool from being described."""
+    where = f"{name} (line {node.lineno})"
+    if isinstance(node, ast.AsyncFunctionDef):
+        yield f"{where} is async; it has to be plain."
+    if name in PROTOCOL or node.decorator_list:
+        return
+    arguments = [*node.args.posonlyargs, *node.args.args][1:] + node.args.kwonlyargs
+    said = ast.get_docstring(node) or ""
+    if not said:
+        yield f"{where} is a tool, and needs a docstring that says what it does."
+    for each in arguments:
+        if each.annotation is None:
+            yield f"{where} is a tool, and its parameter {each.arg} needs a type."
+        elif said and f"{each.arg}:" not in said.partition("Args:")[2]:
+            yield f"{where} is a tool; what {each.arg} is has to stand in its docstring (Args:)."
 
 
 def _line(cls: ast.ClassDef, tree: ast.Module) -> list[ast.ClassDef]:

@@ -20,7 +20,8 @@ class Kind:
     with ``parts`` it is a part of the verifier, and with ``of_roles`` one with that ending
     (``NAME_logprobs``) is what the model of the role NAME says.
     ``requires`` is what every component of the group asks for, classes too.
-    ``gives`` completes "the function returns …".
+    ``gives`` completes "the function returns …". ``of_class`` tells a place of plain classes, whose
+    options are those of their constructors, and of no function.
     """
 
     adapter: str
@@ -30,6 +31,7 @@ class Kind:
     columns: bool = False
     parts: bool = False
     of_roles: str = ""
+    of_class: bool = False
     provides: tuple[str, ...] = ()
     requires: tuple[NeedInfo, ...] = ()
 
@@ -173,6 +175,7 @@ KINDS: dict[str, Kind] = {
         adapter="etude.by_path.environment:ClassEnvironment",
         gives="an object with reset, tools or step, and parts",
         given={},
+        of_class=True,
     ),
     "sources": Kind(
         adapter="etude.by_path.rows:FunctionSource",

@@ -73,7 +73,7 @@ def read(
                 unknown.append(argument)
         else:
             _option(argument, default, known, found, name)
-    if kind.given and not found.asks and not unknown and not found.problems:
+    if not kind.of_class and not found.asks and not unknown and not found.problems:
         found.problems.append(f"{name} asks for nothing; it may ask for {_listed(kind)}.")
     if unknown:
         found.problems.append(_unknown(unknown, kind, name))

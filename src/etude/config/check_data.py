@@ -108,11 +108,30 @@ def side(
         others = [f"data_mix={name}" for name in _mixes_of(key, installation)]
         near = f" {listed(others, 5)} have some." if others else ""
         yield path, f"names no rows to be {what}: {path}.SOURCE.split=…{off}.{near}"
+    yield from _environments(parts, path, config.get("environments"))
     split = "test" if held_out else "train"
     yield from _parts(parts, path, split, sources, installation)
     if not held_out:
         shown = mix.get("demonstrations") or {}
         yield from _parts(shown, "data_mix.demonstrations", split, sources, installation)
+
+
+def _environments(
+    parts: Mapping[str, Any], path: str, there: Mapping[str, Any] | None
+) -> Iterator[tuple[str, str]]:
+    """Yield a fault for each part whose rows are to be played with what there is not."""
+    known = [name for name in there or {} if name != "name"]
+    for name, part in parts.items():
+        asked = part.get("environment") if isinstance(part, Mapping) else None
+        if asked is not None and asked not in known:
+            near = (
+                did_you_mean(str(asked), known) or f" environments has {listed(known) or 'none'}."
+            )
+            typed = f"environments.{asked}.environment=CHOICE gives it."
+            yield (
+                f"{path}.{name}.environment",
+                f"names '{asked}', which there is not; {typed}{near}",
+            )
 
 
 def _parts(

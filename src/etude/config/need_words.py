@@ -17,6 +17,8 @@ _SAID = {
     "evaluation": "the evaluation {}",
     "rows": "rows made from {}",
     "advantage": "advantages that are the reward {}",
+    "plays": "an episode of {}",
+    "environment": "an environment",
     "divergence": "the logged divergence from the model '{}'",
 }
 

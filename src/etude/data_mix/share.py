@@ -30,6 +30,11 @@ class Share:
         None, "only rows of these levels of difficulty; null: all", items=1
     )
     limit: int | None = option(None, "only so many rows, the first; null: all", ge=1)
+    environment: str | None = option(
+        None,
+        "which of environments its rows are played with; null: as their column says",
+        form="filled",
+    )
 
 
 @dataclass
@@ -39,6 +44,7 @@ class OpenShare:
     ``generate`` makes rows of it from parameters and a key, None where its source cannot;
     ``ranges`` are the least and the greatest value of each parameter. ``probabilities`` say how
     likely each row is to be drawn; None visits them pass by pass.
+    ``environment`` is what its rows are played with, None where they say it themselves.
     """
 
     name: str
@@ -50,13 +56,15 @@ class OpenShare:
     generate: Callable[[Mapping[str, float], int], Mapping[str, Any]] | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     probabilities: NDArray[np.float64] | None = None
+    environment: str | None = None
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def row(self, position: int) -> Mapping[str, Any]:
         """Return the row at ``position`` of the part."""
-        return self.rows[int(self.positions[position])]
+        row = self.rows[int(self.positions[position])]
+        return row if self.environment is None else {**row, "environment": self.environment}
 
     def prompt_keys(self) -> NDArray[np.uint64]:
         """Return a 64-bit key of every prompt, equal for prompts that read the same."""
@@ -106,7 +114,17 @@ def open_share(
     generate = getattr(source, "generate", None)
     declared = getattr(source, "parameters", None)
     ranges = declared() if generate is not None and declared is not None else {}
-    return OpenShare(name, key, split, rows, positions, part.weight, generate, ranges)
+    return OpenShare(
+        name,
+        key,
+        split,
+        rows,
+        positions,
+        part.weight,
+        generate,
+        ranges,
+        environment=part.environment,
+    )
 
 
 def taken(part: Share, rows: Rows) -> NDArray[np.int64]:

@@ -42,7 +42,7 @@ PROTOCOL = frozenset(
 OWN_ROWS = "rows:episodes"
 
 #: What every environment requires: an episode that plays with it.
-PLAYED = {"what": "plays:environments", "why": "to be played with"}
+PLAYED = {"what": "plays:environments", "why": "to be played"}
 
 #: What a verifier provides whose parts are those of the environments.
 PARTS = "parts:environments"

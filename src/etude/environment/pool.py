@@ -57,6 +57,12 @@ class Begun:
     late: bool = False
     seconds: float = 0.0
 
+    @property
+    def title(self) -> str:
+        """Return what messages call its environment."""
+        own = "" if self.environment == "environment" else f" {self.environment}"
+        return f"the environment{own}"
+
     def head(self, what: str, **more: Any) -> dict[str, Any]:
         """Return a command that makes its object anew."""
         own = {"environment": self.environment, "seed": self.seed, "columns": dict(self.columns)}
@@ -104,7 +110,7 @@ class EnvironmentPool:
         one = self.begin(environment, 0, {}, 0)
         found = self.ask([(one, one.head("describe"))], _DESCRIBED)[0]
         if found is None:
-            raise StageError(f"the environment {environment} cannot be used: {one.broken}")
+            raise StageError(f"{one.title} cannot be used: {one.broken}")
         tools: list[dict[str, Any]] = found["tools"]
         return tools
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from etude.environment.interface import PROTOCOL
@@ -36,7 +37,7 @@ def tools_of(thing: Any) -> dict[str, Callable[..., Any]]:
 def schemas_of(tools: Mapping[str, Callable[..., Any]]) -> list[dict[str, Any]]:
     """Return what a chat template is told of tools, by transformers' ``get_json_schema``.
 
-    Raises what that raises where a type or a description is missing.
+    Raises TypeError where a type or a description is missing.
     """
     if not tools:
         return []
@@ -47,12 +48,22 @@ def schemas_of(tools: Mapping[str, Callable[..., Any]]) -> list[dict[str, Any]]:
     try:
         for name in known:
             setattr(utils, name, lambda: False)
-        found = [utils.get_json_schema(tool) for tool in tools.values()]
+        found = [_schema(name, tool, utils) for name, tool in tools.items()]
     finally:
         for name, value in known.items():
             setattr(utils, name, value)
     for each in found:
         each["function"].pop("return", None)
+    return found
+
+
+def _schema(name: str, tool: Any, utils: Any) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = utils.get_json_schema(tool)
+    except (utils.TypeHintParsingException, utils.DocstringParsingException) as error:
+        code = inspect.unwrap(tool).__code__
+        where = f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+        raise TypeError(f"the tool {name} ({where}) cannot be described: {error}") from error
     return found
 
 

@@ -39,7 +39,13 @@ class Words(BatchWords, LossWords, RewardWords):
         for place, usual in (("episode", "single"), ("logits", "own")):
             name = str((rollout.get(place) or {}).get("name", usual))
             parts += [f"{place} {name}"] if name != usual else []
+        played = [self._node("environment").get("name"), *self._others()]
+        parts += [f"environment {name}" for name in played if name not in (None, "none")]
         return ", ".join(parts)
+
+    def _others(self) -> list[str]:
+        """Return the environments that rows name."""
+        return [str(name) for name in self._node("environments") if name != "name"]
 
     def optimizer(self) -> str:
         """Return the optimizer with its peak rate, schedule and clipping."""

@@ -30,15 +30,15 @@ class Episodes:
 
     The seed that ``reset`` is given follows from a row's id, which says the split, the level and a
     number. ``level`` and ``split`` are columns, for environments that have levels and that hold
-    problems out. Levels take turns.
+    problems out. Levels take turns, and so do environments.
     """
 
     seed: int = option(0, "another one gives other problems", ge=0, le=2**63 - 1)
     levels: list[int] = option([1], "levels that rows have, in turn", items=1)
     train_size: int = option(10_000, "rows of the split train", ge=1, le=10_000_000)
     test_size: int = option(500, "rows of the split test", ge=1, le=10_000_000)
-    environment: str | None = option(
-        None, "which of environments the rows name; null: environment itself"
+    environments: list[str] | None = option(
+        None, "which of environments rows name, in turn; null: none, so that environment plays them"
     )
 
     def rows(
@@ -73,17 +73,18 @@ class EpisodeRows(Sequence[Mapping[str, Any]]):
         if not 0 <= position < len(self):
             raise IndexError(position)
         source = self._source
-        level = source.levels[position % len(source.levels)]
-        number = position // len(source.levels)
-        own = f" of {source.environment}" if source.environment else ""
+        names = source.environments or [""]
+        turn, place = divmod(position, len(names))
+        number, kind = divmod(turn, len(source.levels))
+        level, own = source.levels[kind], names[place]
         seeded = f" seed {source.seed}" if source.seed else ""
-        name = f"{self._split} {level}.{number}{seeded}"
-        row = {"id": name, "prompt": f"episode {name}{own}", "level": level, "split": self._split}
-        return row if source.environment is None else {**row, "environment": source.environment}
+        name = " ".join(filter(None, (own, f"{self._split} {level}.{number}{seeded}")))
+        row = {"id": name, "prompt": f"episode {name}", "level": level, "split": self._split}
+        return {**row, "environment": own} if own else row
 
     def column(self, name: str, positions: Iterable[int] | None = None) -> Sequence[Any]:
         """Return one column of the rows at ``positions`` (None: of all)."""
-        known = [each for each in COLUMNS if each != "environment" or self._source.environment]
+        known = [each for each in COLUMNS if each != "environment" or self._source.environments]
         if name not in known:
             raise DataError(f"episodes has no column '{name}'; it has {', '.join(known)}")
         places = range(len(self)) if positions is None else positions

@@ -217,7 +217,7 @@ class _Played:
         )
         if found is None:
             outcome = Outcome.TIMED_OUT if one.begun.late else Outcome.CRASHED
-            said = f"the environment {one.begun.environment}: {one.begun.broken}"
+            said = f"{one.begun.title}: {one.begun.broken}"
             row.verdict = Verdict(outcome, {}, detail=said)
         return row
 
