@@ -119,6 +119,9 @@ AS_GIVEN = "advantage:as_given"
 SHOWS_LOGITS = "engine:logits"
 TO_COMBINE = "to combine those of several models at every token"
 
+#: What an engine provides that holds weights of its own beside the trainer, all the time.
+BESIDE = "engine:beside"
+
 #: What a curriculum provides that leaves every step as the config has it.
 STEPS_ALIKE = "steps:alike"
 

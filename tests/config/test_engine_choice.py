@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from etude.config import check_needs
 from etude.config.prepare import prepare
 from etude.errors import ConfigError
+from etude.plan.estimate import estimate
+from etude.schema import load
 
 RL = ["recipe=rl", "rollout=vllm"]
 
@@ -60,3 +63,18 @@ def test_several_models_are_not_combined_by_an_engine_that_shows_no_logits() -> 
     said = refused(*mixed)
     assert "needs an engine that shows logits to combine those of several models" in said
     assert "rollout=transformers  has it" in said
+
+
+@pytest.mark.usefixtures("with_vllm")
+def test_the_plan_counts_the_memory_of_an_engine_beside_the_trainer(tmp_path: Path) -> None:
+    def memory(*words: str) -> Any:
+        ((_, (stage,)),) = prepare(["recipe=rl", *words]).runs
+        found = estimate(stage.config, "policy_gradient", tmp_path, load())
+        assert found.memory is not None
+        return found.memory
+
+    within, beside = memory(), memory("rollout=vllm", "rollout.cache_gib=2")
+    assert within.cache > 0 and within.engine == 0
+    assert beside.cache == 0
+    assert beside.engine == pytest.approx(2 * 2**30 + 3 * within.weights)
+    assert beside.peak - within.peak == pytest.approx(beside.engine)

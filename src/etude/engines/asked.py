@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -61,6 +61,14 @@ class Held:
     total: float | None
     squares: float | None
     missing: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, workers: Sequence[Mapping[str, Any]]) -> Held:
+        """Return what the workers of an engine hold together, of what each says."""
+        missing = tuple(sorted({name for each in workers for name in each["missing"]}))
+        if len(workers) > 1:
+            return cls(None, None, missing)
+        return cls(workers[0]["total"], workers[0]["squares"], missing)
 
 
 @dataclass(frozen=True)

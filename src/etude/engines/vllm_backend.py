@@ -13,6 +13,7 @@ from typing import Any
 
 from etude.engines.asked import About, Answer, Ask, Held, How
 from etude.engines.child import Refused
+from etude.engines.logprobs import tempered
 from etude.rollout.stops import StopStrings
 from etude.rows import StopReason
 
@@ -75,12 +76,12 @@ class VllmBackend:
     def about(self) -> About:
         """See :class:`~etude.engines.child.Backend`."""
         block = int(self._engine.vllm_config.cache_config.block_size)
-        held = _held(self._engine.collective_rpc("etude_held"))
+        held = Held.of(self._engine.collective_rpc("etude_held"))
         return About(f"vllm {self._version}", block, held)
 
     def load(self, folder: str) -> Held:
         """See :class:`~etude.engines.child.Backend`."""
-        return _held(self._engine.collective_rpc("etude_load", args=(folder,)))
+        return Held.of(self._engine.collective_rpc("etude_load", args=(folder,)))
 
     def forget(self) -> None:
         """See :class:`~etude.engines.child.Backend`."""
@@ -188,23 +189,11 @@ def _answer(ask: Ask, output: Any, how: How, tokens: Sequence[int], reason: Stop
 
 def _forced(ask: Ask, given: Any, temperature: float) -> list[float]:
     """Return the log-probs of the forced tokens, at the temperature."""
-    import numpy as np
-
-    found = []
-    for place in range(len(ask.tokens) - ask.forced, len(ask.tokens)):
-        own = float(given[place][ask.tokens[place]].logprob)
-        if temperature in (0.0, 1.0):
-            found.append(own)
-            continue
-        every = np.array([each.logprob for each in given[place].values()]) / temperature
-        top = every.max()
-        found.append(float(own / temperature - top - np.log(np.exp(every - top).sum())))
-    return found
-
-
-def _held(found: Sequence[Mapping[str, Any]]) -> Held:
-    """Return what all workers hold together; sums only where one holds everything."""
-    missing = tuple(sorted({name for each in found for name in each["missing"]}))
-    if len(found) > 1:
-        return Held(None, None, missing)
-    return Held(found[0]["total"], found[0]["squares"], missing)
+    return [
+        tempered(
+            given[place][ask.tokens[place]].logprob,
+            (each.logprob for each in given[place].values()),
+            temperature,
+        )
+        for place in range(len(ask.tokens) - ask.forced, len(ask.tokens))
+    ]

@@ -14,6 +14,7 @@ from etude.engines.asked import Link
 from etude.engines.beside import BesideEngine, Kept
 from etude.engines.probe import Probe
 from etude.engines.process import ProcessLink, Program
+from etude.engines.server import ServerLink
 from etude.engines.settings import Settings
 from etude.engines.vllm_backend import ENVIRONMENT
 from etude.engines.weights import Checkpoints
@@ -31,7 +32,7 @@ def engine_of(settings: Settings, component: Any, policy: Policy) -> BesideEngin
     kept = Kept(
         policy,
         link_of(settings, policy, dtype),
-        Checkpoints(dtype, settings.weights_folder),
+        Checkpoints(dtype, settings.weights_folder, once=settings.mode == "server"),
         Probe(name_of(dtype), settings.probe_tolerance),
         log_probs,
         vocabulary=int(policy.causal_lm.get_input_embeddings().weight.shape[0]),
@@ -74,6 +75,14 @@ def name_of(dtype: torch.dtype) -> str:
 
 def link_of(settings: Settings, policy: Policy, dtype: torch.dtype) -> Link:
     """Return how the engine is reached."""
+    if settings.mode == "server":
+        return ServerLink(
+            settings.url,
+            policy.tokenizer,
+            rows=settings.max_rows,
+            start_limit=settings.start_limit,
+            patience=settings.patience,
+        )
     return ProcessLink(
         Program(
             _BACKEND,

@@ -34,14 +34,27 @@ class EtudeWeights:
         model = self.model_runner.model
         with torch.no_grad():
             loaded = model.load_weights(_tensors(Path(folder)))
+        self._etude_folder = folder
         names = {name for name, _ in model.named_parameters()}
         missing = sorted(names - set(loaded)) if loaded is not None else []
         return {**self.etude_held(), "missing": missing}
 
+    def etude_at(self) -> dict[str, str]:
+        """Return the folder of the checkpoint that was taken over last; empty: none was."""
+        return {"folder": getattr(self, "_etude_folder", "")}
+
     def etude_held(self) -> dict[str, Any]:
-        """Return Σx and Σx² over the parameters, each counted once, and how many workers share."""
+        """Return Σx and Σx² over the parameters, each counted once, and how the engine works."""
         total, squares = sums(p.detach() for p in self.model_runner.model.parameters())
-        return {"total": total, "squares": squares, "missing": []}
+        config = self.model_runner.vllm_config
+        return {
+            "total": total,
+            "squares": squares,
+            "missing": [],
+            "block": int(config.cache_config.block_size),
+            "logprobs_mode": str(config.model_config.logprobs_mode),
+            "generation_config": str(config.model_config.generation_config),
+        }
 
 
 def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:

@@ -29,10 +29,12 @@ class Checkpoints:
     """Writes a policy's weights to a folder for each version, and keeps only the last.
 
     ``dtype`` is what the engine computes in; narrower weights are written narrower. ``place`` is
-    where folders are made, the machine's memory where it is empty and there is room.
+    where folders are made, the machine's memory where it is empty and there is room. With ``once``
+    the first rank writes for all machines, which must see the place.
     """
 
-    def __init__(self, dtype: torch.dtype, place: str = "") -> None:
+    def __init__(self, dtype: torch.dtype, place: str = "", *, once: bool = False) -> None:
+        self._once = once
         self._dtype = dtype
         self._place = place
         self._folder: Path | None = None
@@ -47,7 +49,7 @@ class Checkpoints:
         All ranks write together: the first of each machine does, and the others read that.
         """
         world = current()
-        hosts = world.gather(socket.gethostname())
+        hosts = world.gather("" if self._once else socket.gethostname())
         writes = hosts.index(hosts[world.rank]) == world.rank
         model = self._whole(policy, wanted=writes)
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from etude.component import BESIDE
 from etude.config import environment
-from etude.config.needs import walk
+from etude.config.needs import gives, walk
 from etude.errors import ModelError
 from etude.plan.answers import answers
 from etude.plan.earlier import EarlierStages
@@ -50,6 +51,8 @@ class Memory:
     """Bytes at the largest moment of a step, by what holds them.
 
     ``weights`` are those of every model; ``others`` is the part of each model beside the policy.
+    ``engine`` is what samples beside the trainer: its weights and cache, and the checkpoint that it
+    reads them from where that lies in memory.
     """
 
     weights: float
@@ -59,11 +62,12 @@ class Memory:
     logits: float
     cache: float
     others: Mapping[str, float] = field(default_factory=dict)
+    engine: float = 0.0
 
     @property
     def peak(self) -> float:
         """Return the most that is held at once: an update or a rollout, never both."""
-        held = self.weights + self.optimizer
+        held = self.weights + self.optimizer + self.engine
         return held + max(self.gradients + self.activations + self.logits, self.cache)
 
 
@@ -93,6 +97,7 @@ class StageEstimate:
             inner += [("optimizer", held.optimizer)]
             inner += [("activations", held.activations), ("logits", held.logits)]
             inner += [("cache", held.cache)] if held.cache else []
+            inner += [("engine", held.engine)] if held.engine else []
             shown = ", ".join(f"{name} {size(value)}" for name, value in inner if value)
             parts.append(f"memory ~{size(held.peak)} ({shown})")
         if self.seconds is not None:
@@ -223,8 +228,16 @@ def _memory(
         activations = tokens * wide * (layers * shape.hidden + kept)
     else:
         activations = tokens * wide * layers * kept
-    cache = 0.0
-    if learner.samples:
+    cache = engine = 0.0
+    rollout = _node(config, "rollout")
+    beside = [each for each in walk(rollout, "rollout", "rollout", schema) if gives(each, BESIDE)]
+    if learner.samples and beside:
+        # On a CPU checkpoints lie in memory, the one before until the next is taken over.
+        cpu = 2 * wide * total + float(rollout.get("cache_gib") or 0) * 2**30
+        row = 2 * layers * shape.kv_width * wide * _longest_row(config)
+        most = min(int(rollout.get("max_rows") or 1), _rows(config, learner, schema))
+        engine = wide * total + (most * row if on_gpu else cpu)
+    elif learner.samples:
         rows = _rows(config, learner, schema)
         budget = int(_node(config, "rollout").get("token_budget") or rows * _longest_row(config))
         held = min(rows * _longest_row(config), budget)
@@ -238,6 +251,7 @@ def _memory(
         logits=8.0 * tokens * shape.vocabulary,
         cache=cache,
         others=others,
+        engine=float(engine),
     )
 
 

@@ -45,6 +45,13 @@ class StopStrings:
             text.find(string, max(0, before - len(string) + 1)) >= 0 for string in self._strings
         )
 
+    def first(self, tokens: Sequence[int], head: Sequence[int] = ()) -> int | None:
+        """Return how many of ``tokens``, which follow ``head``, end with the first stop string."""
+        for count, token in enumerate(tokens, 1):
+            if self.may_complete(token) and self.completed_by_last([*head, *tokens[:count]]):
+                return count
+        return None
+
     def _text(self, tokens: list[int]) -> str:
         return self._tokenizer.decode(
             tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False

@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from etude.component import Need, Rule, component, option
+from etude.component import BESIDE, Need, Rule, component, option
 from etude.engines.settings import Settings
 from etude.rollout.kind import Rollout
 
@@ -30,10 +30,11 @@ _NARROWED = (
     requires=[
         Need(
             "package:vllm",
-            when="mode != 'server' or url == []",
+            when="mode != 'server'",
             why="to sample with (docs/engines.md says how it is had on a machine without a GPU)",
         ),
     ],
+    provides=[Need(BESIDE, when="mode == 'process'")],
     conflicts=[Need("learner:policy_gradient", when="top_p < 1 or top_k > 0", why=_NARROWED)],
 )
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class Vllm(Rollout):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
+            "mode != 'server' or url != []",
+            "is empty, and {path}.mode is server. Type {path}.url=[http://HOST:PORT] "
+            "(docs/engines.md says how a server is started)",
+            key="url",
+        ),
+        Rule(
             "mode == 'server' or url == []",
             "is {url}, and {path}.mode is {mode}, which has no address. Type {path}.mode=server",
             key="url",
@@ -52,15 +59,13 @@ class Vllm(Rollout):
 
     mode: str = option(
         "process",
-        "process (an engine of each rank's own) | server (over HTTP, given by url or started) | "
-        "inline (within the trainer's process: for trying things out only)",
-        choices=("process", "server", "inline"),
+        "process (an engine of each rank's own) | server (engines that run already, by url)",
+        choices=("process", "server"),
         kind="execution",
     )
     url: list[str] = option(
         [],
-        "addresses of servers that run already (http://HOST:PORT), which rows are dealt out to; "
-        "empty: mode server starts its own",
+        "addresses of servers (http://HOST:PORT), which rows are dealt out to",
         kind="execution",
         form="filled",
     )

