@@ -97,7 +97,7 @@ def demonstration(row: Row, sampler: Sampler, **columns: Any) -> dict[str, Any]:
     Of an episode with an environment ``turns`` are taught, after what it began with; ``solution``
     is then all that the model said.
     """
-    begun, turns = sampler.conversation(row)
+    begun, turns = ([], []) if row.ended is None else sampler.conversation(row)
     if not turns:
         return record(row, solution=row.text, **columns)
     told = [each for each in begun if each["role"] != "system"]
