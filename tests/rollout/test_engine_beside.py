@@ -67,7 +67,7 @@ class Component:
         return self.device == other.device
 
 
-POLICY = SimpleNamespace(eos_ids=frozenset({END}))
+POLICY = SimpleNamespace(eos_ids=frozenset({END}), shards=None)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from etude.distributed.together import by_all
 from etude.distributed.world import current
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from etude.engines.weights import Checkpoints
     from etude.model.policy import Policy
 
-#: Returns the trainer's log-probs of texts of one length, from the second token on; all ranks ask
-#: together.
+Result = TypeVar("Result")
+
+#: Returns the trainer's log-probs of texts of one length, from the second token on. Ranks that
+#: share a policy's weights ask together.
 Trainer = Callable[["Policy", Sequence[tuple[int, ...]]], list[list[float]]]
 
 
@@ -34,7 +36,8 @@ class Kept:
 
     ``trainer`` is what it is compared with, on a text of some of its ``vocabulary`` tokens.
     ``restarts`` is how often it may be started again in its life; ``positions`` are the tokens of
-    the longest text it reads. All ranks open one, give it weights and close it together.
+    the longest text it reads. Where ranks share the policy's weights they open one, give it weights
+    and close it together; of a policy that each has whole a rank does so alone.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Kept:
         positions: int | None,
     ) -> None:
         self._trainer = trainer
+        self._together = policy.shards is not None
         self._policy = policy
         self._link = link
         self._checkpoints = checkpoints
@@ -64,8 +68,7 @@ class Kept:
         self._text: tuple[int, ...] = ()
         try:
             folder = checkpoints.write(policy)
-            abouts = by_all(lambda: self._started(folder))
-            self.about: About = abouts[current().rank]
+            self.about: About = self._mine(self._each(lambda: self._started(folder)))
             self._text = text_of(vocabulary, self.about.block, positions)
             probe.begin(self.about.held, checkpoints.held)
             self._compare(self.about.held, "that it was started with")
@@ -76,11 +79,11 @@ class Kept:
     def sync(self, policy: Policy) -> None:
         """Give the engine the policy's present weights, and compare."""
         folder = self._checkpoints.write(policy)
-        helds = by_all(lambda: self._loaded(folder))
+        helds = self._each(lambda: self._loaded(folder))
         self._checkpoints.drop_others()
         self.version += 1
         self._policy = policy
-        self._compare(helds[current().rank], f"of version {self.version}")
+        self._compare(self._mine(helds), f"of version {self.version}")
 
     def sample(
         self, asks: Sequence[Ask], how: How, ended: Callable[[Sequence[Answer]], None], watch: Any
@@ -118,6 +121,13 @@ class Kept:
 
     # Within --------------------------------------------------------------------------------
 
+    def _each(self, work: Callable[[], Result]) -> list[Result]:
+        """Return what every rank's work gives where they hold the weights together; else this's."""
+        return by_all(work) if self._together else [work()]
+
+    def _mine(self, found: Sequence[Result]) -> Result:
+        return found[current().rank if self._together else 0]
+
     def _started(self, folder: str) -> About:
         while True:
             try:
@@ -145,15 +155,15 @@ class Kept:
                 self._started(self._checkpoints.last)
                 return of_engine(self._link, self._text)
 
-        found = by_all(asked)
-        mine, drawn = found[current().rank]
+        found = self._each(asked)
+        mine, drawn = self._mine(found)
         tokens = sorted({token for _, token in found})
         texts = [(*self._text, token) for token in tokens]
         known = self._trainer(self._policy, texts)[tokens.index(drawn)]
         trainer = Seen(tuple(known[:-1]), known[-1])
         fault = self._probe.fault(mine, trainer, held, self._checkpoints.held)
         self._seen = mine
-        by_all(lambda: refuse(fault, what))
+        self._each(lambda: refuse(fault, what))
 
     def _mend(self, lost: EngineLost) -> None:
         """Start the engine again with the weights it had; it must be as it was."""

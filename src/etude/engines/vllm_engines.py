@@ -56,7 +56,14 @@ class _Text:
 
 def log_probs(policy: Policy, texts: Sequence[tuple[int, ...]]) -> list[list[float]]:
     """Return the trainer's log-probs of texts from the second token on, at temperature 1."""
-    return score(policy, [_Text(text[:1], text[1:]) for text in texts], token_budget=1 << 30)
+    if policy.shards is not None:
+        return score(policy, [_Text(text[:1], text[1:]) for text in texts], token_budget=1 << 30)
+    ids = torch.tensor(texts, device=policy.device)
+    with torch.no_grad(), policy.measuring(), policy.precision():
+        logits = policy.logits_of(policy.states(input_ids=ids, use_cache=False))[:, :-1]
+    known = torch.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), -1)
+    found: list[list[float]] = known.gather(-1, ids[:, 1:, None]).squeeze(-1).tolist()
+    return found
 
 
 def dtype_of(settings: Settings, policy: Policy) -> torch.dtype:

@@ -10,6 +10,8 @@ import os
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +48,23 @@ class Checkpoints:
     def write(self, policy: Policy) -> str:
         """Write the policy's present weights, adapters merged; return their folder.
 
-        All ranks write together: the first of each machine does, and the others read that.
+        Ranks that share the weights write together: the first of each machine does, and the others
+        read that.
         """
+        if policy.shards is None:
+            self.last, self.held = self._write(lora.merged(policy.model, copied=False))
+            return self.last
         world = current()
         hosts = world.gather("" if self._once else socket.gethostname())
-        writes = hosts.index(hosts[world.rank]) == world.rank
-        model = self._whole(policy, wanted=writes)
+        first = hosts.index(hosts[world.rank])
+        whole = policy.shards.whole_model(torch.device("cpu"), wanted=first == world.rank)
 
         def work() -> tuple[str, Held]:
-            return ("", Held(None, None)) if model is None else self._write(model)
+            if whole is None:
+                return "", Held(None, None)
+            return self._write(lora.merged(whole, copied=False))
 
-        found = by_all(work)
-        self.last, self.held = found[hosts.index(hosts[world.rank])]
+        self.last, self.held = by_all(work)[first]
         return self.last
 
     def drop_others(self) -> None:
@@ -71,13 +78,6 @@ class Checkpoints:
         """Remove everything."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _whole(self, policy: Policy, *, wanted: bool) -> Any:
-        if policy.shards is not None:
-            model = policy.shards.whole_model(torch.device("cpu"), wanted=wanted)
-        else:
-            model = policy.model if wanted else None
-        return None if model is None else lora.merged(model, copied=False)
 
     def _write(self, model: Any) -> tuple[str, Held]:
         if self._folder is None:
@@ -94,9 +94,19 @@ class Checkpoints:
         state = {name: narrow.get(each.data_ptr(), each) for name, each in state.items()}
         own = dict(model.named_parameters())  # each once, also where matrices are tied
         total, squares = sums(state[name] for name in own if name in state)
-        with no_bars():  # it empties the mapping that it is given
+        with no_bars(), _written_here(model):  # it empties the mapping that it is given
             model.save_pretrained(folder, state_dict=state)
         return str(folder), Held(total, squares)
+
+
+@contextmanager
+def _written_here(model: Any) -> Iterator[None]:
+    """Have transformers write a model on any rank; it leaves all but the first out."""
+    model.should_save_on_this_rank = lambda is_main_process: True
+    try:
+        yield
+    finally:
+        del model.should_save_on_this_rank
 
 
 def made(place: str, size: int) -> Path:
