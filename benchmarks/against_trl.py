@@ -33,7 +33,7 @@ LEVELS = [1, 2]
 
 #: Steps of SFT and DPO, and the tokens that GRPO samples.
 STEPS = {"sft": 120, "dpo": 40}
-SAMPLED = 45_000
+SAMPLED = 180_000
 
 SMALL = ("model.hidden_size=64", "model.layers=2", "model.intermediate_size=192")
 
