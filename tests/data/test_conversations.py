@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from etude.data_mix.filter.failed_turns import FailedTurns, bare
+from etude.data_mix.form import Form
 from etude.data_mix.mix import Mix
 from etude.data_mix.share import Share
 from etude.errors import DataError, ModelError
@@ -149,3 +150,21 @@ def test_a_conversation_reaches_the_model_through_the_chat_template():
     policy.tokenizer.chat_template = None
     with pytest.raises(ModelError, match=r"a conversation of 3 messages.*model\.chat_template"):
         policy.encode_prompt("x", messages=messages)
+
+
+def test_the_chat_template_is_told_of_the_tools_of_a_row_where_it_is_to_be():
+    schema = {"type": "function", "function": {"name": "add", "parameters": {}}}
+    row = {"id": "1", "prompt": "2+3", "solution": "add(a = '2')", "tools": json.dumps([schema])}
+    told, plain = (Form("{prompt}", None, None, tools=on).of_row("s", row) for on in (True, False))
+    assert told.tools == (schema,) and plain.tools == ()
+    policy = Scratch(hidden_size=8, layers=1, heads=1, kv_heads=1, intermediate_size=8).create(
+        1, torch.device("cpu")
+    )
+    policy.tokenizer.chat_template = (
+        "{% for t in tools or [] %}tool {{ t.function.name }}\n{% endfor %}"
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    )
+    assert policy.rendered(policy.encode_example(told)) == "tool add\nuser: 2+3\n"
+    assert policy.rendered(policy.encode_example(plain)) == "user: 2+3\n"
+    with pytest.raises(DataError, match=r"data_mix\.tools=false"):
+        Form("{prompt}", None, None, tools=True).of_row("s", {**row, "tools": [{"name": "add"}]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ class Form:
     response: str | None
     system: str | None
     key: str = "prompt_template"
+    tools: bool = False
 
     def example(self, part: OpenShare, position: int) -> Example:
         """Return the row at ``position`` of ``part`` as an example."""
@@ -51,16 +53,34 @@ class Form:
             columns=row,
             messages=messages,
             turns=() if self.response is None else _messages(row, "turns"),
+            tools=_tools(row) if self.tools else (),
         )
 
     def prompt_alone(self, row: Mapping[str, Any]) -> bool:
         """Tell whether the column ``prompt`` alone decides the prompt of rows like this one."""
         return (
-            names(self.prompt) == ["prompt"]
+            not self.tools
+            and names(self.prompt) == ["prompt"]
             and "{{" not in self.prompt
             and "messages" not in row
             and ((self.system is not None and not names(self.system)) or "system" not in row)
         )
+
+
+def _tools(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the schemas of tools in a row's column, none where it is empty."""
+    given = row.get("tools") or ()
+    try:
+        found = json.loads(given) if isinstance(given, str) else given
+        if all(isinstance(each["function"]["name"], str) for each in found):
+            return tuple(found)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise DataError(
+        f"row {row.get('id')}: the column tools is a list of JSON schemas of functions"
+        f' ({{"type": "function", "function": {{"name": …}}}}), not {str(given)[:80]!r};'
+        " data_mix.tools=false tells the chat template of none"
+    )
 
 
 def _messages(row: Mapping[str, Any], column: str = "messages") -> tuple[Message, ...]:

@@ -49,6 +49,7 @@ class RowsHost(Protocol):
 
 
 @component(
+    requires=(Need("column:tools", when="tools == true", why="to tell the chat template"),),
     provides=(Need("column:response", when="response_template != None"),),
 )
 @dataclass(frozen=True)
@@ -83,6 +84,9 @@ class Mix:
     )
     system: str | None = option(
         None, "system text; null: the row's own column system, where there is one"
+    )
+    tools: bool = option(
+        False, "tell the chat template of the tools whose JSON schemas the rows' column tools has"
     )
     shuffle: bool = option(True, "another order for each pass over a part; false: file order")
     deduplicate: bool = option(False, "train on the first of rows with the same prompt only")
@@ -170,14 +174,16 @@ class Mix:
     @property
     def form(self) -> Form:
         """Return how a training row becomes an example."""
-        return Form(self.prompt_template, self.response_template, self.system)
+        templates = (self.prompt_template, self.response_template, self.system)
+        return Form(*templates, tools=self.tools)
 
     @property
     def measured(self) -> Form:
         """Return how a held-out row becomes an example."""
         if self.held_out_template is None:
             return self.form
-        return Form(self.held_out_template, None, self.system, "held_out_template")
+        templates = (self.held_out_template, None, self.system)
+        return Form(*templates, "held_out_template", tools=self.tools)
 
     def _keep_apart(self, worked: list[OpenShare], held_out: list[OpenShare]) -> list[str]:
         """Treat demonstrations of held-out prompts as ``overlap`` says; return what to warn of."""
