@@ -24,7 +24,7 @@ def test_every_objective_has_a_line() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command_is_taken(command: str) -> None:
-    for package in ("reasoning_gym", "vllm"):
+    for package in ("reasoning_gym", "vllm", "openenv", "verifiers"):
         if package in command and find_spec(package) is None:
             pytest.skip(f"the package {package} is not installed: pip install 'etude[{package}]'")
     assert prepare(shlex.split(command)).runs

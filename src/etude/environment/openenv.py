@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.environment.interface import OWN_ROWS, Environment
@@ -25,6 +25,8 @@ class OpenEnv(Environment):
     Each episode is a session of its own; the server must take as many at once as there are workers.
     Parts: ``reward`` (the sum over steps) and ``accuracy`` (1 where that is above 0).
     """
+
+    example: ClassVar[str] = "recipe=rl environment=openenv"
 
     url: str = option("http://127.0.0.1:8000", "where the server listens", form="filled")
     field: str = option("message", "field of an action that a turn's text is", form="filled")

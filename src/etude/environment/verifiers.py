@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.environment.interface import OWN_ROWS, Environment
@@ -26,6 +26,8 @@ class Verifiers(Environment):
     Environments speak in messages; one that offers tools, or rewrites what was said before, is
     refused. Parts: ``reward``, the environment's own, and ``accuracy`` (1 where that is above 0).
     """
+
+    example: ClassVar[str] = "recipe=rl environment=verifiers"
 
     id: str = option("my_environment", "name that its load_environment knows", form="filled")
     arguments: dict[str, Any] = option({}, "what load_environment is given beside the name")

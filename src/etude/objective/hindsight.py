@@ -16,7 +16,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from etude.component import Need, component, option
 from etude.objective.generate import Generate
@@ -37,6 +37,8 @@ from etude.rows import Row
 @dataclass(frozen=True)
 class Hindsight(Generate):
     """Samples episodes, keeps those that succeed, and those that fail for the goal they reached."""
+
+    example: ClassVar[str] = "recipe=rl objective=hindsight environment=guess_number"
 
     relabel: bool = option(True, "keep failed episodes for what they reached; false: none")
     max_per_goal: int = option(
