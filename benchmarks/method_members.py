@@ -75,6 +75,9 @@ WORLDS = {
 #: Objectives that stand for others: their parts are the same, and so is the work.
 SAME_AS = {"preference": "dpo", "supervised": "sft"}
 
+#: Objectives that learn from episodes of environments, which no world here has.
+PLAYED = {"hindsight"}
+
 _PAIRS = (
     "recipe=per_step_negatives",
     "pipeline=[build,dpo]",
@@ -156,8 +159,8 @@ NEEDS: dict[str, Need] = {
 
 
 def objectives() -> list[str]:
-    """Return every registered objective, by name."""
-    return sorted(schema.load().choices("objective"))
+    """Return every registered objective that the worlds have rows for, by name."""
+    return sorted(set(schema.load().choices("objective")) - PLAYED)
 
 
 def trained_in(objective: str) -> tuple[str, ...]:

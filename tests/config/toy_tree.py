@@ -70,6 +70,11 @@ class Evaluations:
 
 
 @dataclass(frozen=True)
+class Environments:
+    """The environments beside the one for all rows: none here."""
+
+
+@dataclass(frozen=True)
 class PolicyGradient:
     learner: ClassVar[str] = "policy_gradient"
     reads: ClassVar[tuple[str, ...]] = READS
@@ -283,6 +288,8 @@ COMPONENTS: dict[str, type] = {
     "training=standard": Standard,
     "evaluation=pass_at_k": PassAtK,
     "evaluations=default": Evaluations,
+    "environment=none": Environments,
+    "environments=default": Environments,
     "tracker=wandb": Simple,
     "launcher=local": Simple,
 }

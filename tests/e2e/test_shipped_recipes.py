@@ -230,6 +230,9 @@ MORE = {
 UNREAD = {
     "campo/paper": ("rollout.max_new_tokens",),
     "fapo/paper": ("training.rollouts",),
+    "guess_number": ("training.rows", "training.prompts"),
+    "hindsight_relabelling": ("training.rows",),
+    "tool_use": ("training.rows", "training.prompts"),
     "miromind_m1/paper": ("training.rows",),
     "multi_stage_grpo/paper": ("training.rows",),
 }

@@ -50,7 +50,7 @@ def test_options_reach_the_game() -> None:
 
 def test_an_environment_without_its_rows_or_its_package_starts_nothing() -> None:
     with pytest.raises(ConfigError) as caught:
-        prepare(["recipe=rl", "environment=wordle"])
+        prepare(["recipe=rl", "data_mix=arithmetic", "environment=wordle"])
     assert "environment wordle needs" in str(caught.value)
     for name in ("openenv", "verifiers"):
         if importlib.util.find_spec(name) is not None:

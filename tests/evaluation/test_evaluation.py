@@ -120,7 +120,7 @@ def measured(node, engine, judge=None):
         Policy(),
         engine=lambda: closing(engine),
         judge=lambda: closing(own.open()) if judge is None else nullcontext(judge),
-        host=None,  # no episode asks for another model
+        host=SimpleNamespace(environments_of=lambda there: None),  # no episode asks for a model
     )
 
 

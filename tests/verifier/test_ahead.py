@@ -85,7 +85,7 @@ def test_the_first_answer_is_judged_before_the_second_is_sampled(tmp_path: Path)
     with Marking().open(1) as judge:
         players = EvaluationPlayers(policy, Slow(tmp_path), None, SimpleNamespace(), judge, 0)
         found = answers_of(Single(), asked, players)
-        assert [verdict.extracted for ((_, _, verdict),) in found] == said
+        assert [verdict.extracted for ((_, _, verdict, *_),) in found] == said
         assert judge.counts[Outcome.CORRECT] == 3
 
 

@@ -1,7 +1,7 @@
 """How often verifier=math is right, by class, against math-verify alone and a string match.
 
-    python benchmarks/verifiers.py FOLDER
-    python benchmarks/verifiers.py FOLDER --every 25
+    python benchmarks/judging.py FOLDER
+    python benchmarks/judging.py FOLDER --every 25
 
 FOLDER holds what is there of ``golden/math_verification.json`` (cases with class, response, gold
 and whether they should match; where it has what math-verify said, that counts),
