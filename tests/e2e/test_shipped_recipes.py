@@ -205,6 +205,7 @@ MORE = {
     "general_points/paper": [*HANDS, "model.max_position_embeddings=5000"],
     "general_points/paper_mixed": [*HANDS, "model.max_position_embeddings=5000"],
     "expert_iteration": ["stages.sample.objective.keep=all"],
+    "hindsight_relabelling": ["stages.sample.objective.keep=all"],
     "expert_iteration/paper": [
         *WORD_PROBLEMS,
         "stages.sample.objective.keep=all",

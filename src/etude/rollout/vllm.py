@@ -46,7 +46,7 @@ class Vllm(Rollout):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "mode != 'server' or url != []",
-            "is empty, and {path}.mode is server. Type '{path}.url=[http://HOST:PORT]' "
+            "is empty, and {path}.mode is server: it lists addresses, each http://HOST:PORT "
             "(docs/engines.md says how a server is started)",
             key="url",
         ),
