@@ -64,6 +64,9 @@ def main() -> None:
     parser.add_argument("--sft-steps", type=int, default=130)
     parser.add_argument("--steps", type=int, help="steps of the first arm")
     parser.add_argument("--lr", default="1e-4")
+    parser.add_argument("--prompts", type=int, default=32, help="of draws: prompts a step")
+    parser.add_argument("--rows", type=int, default=200, help="of draws: problems of each level")
+    parser.add_argument("--warmup", type=int, default=10, help="of draws: steps of warm-up")
     parser.add_argument("--page", type=Path, help="a page whose tables of the study are replaced")
     parser.add_argument("--figure", type=Path, default=Path("fronts.svg"))
     args = parser.parse_args()
@@ -114,9 +117,9 @@ def draws(args: argparse.Namespace, start: Path) -> str:
     found: dict[str, list[Trained]] = {name: [] for name in arms}
     for seed in args.seeds:
         given = [
-            *plain(args, start, seed, prompts=32, rows=200),
+            *plain(args, start, seed, prompts=args.prompts, rows=args.rows),
             "rollout.max_new_tokens=40",
-            "optimizer.schedule.warmup_steps=10",  # without it the plain run learns nothing
+            f"optimizer.schedule.warmup_steps={args.warmup}",
         ]
         first, *others = arms
         found[first].append(trained([*given, f"training.steps={steps}"]))
